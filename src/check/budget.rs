@@ -1,0 +1,69 @@
+//! How far off a right answer may be: the only place with such numbers, each with its reason.
+//!
+//! The measure of a case's conditioning is PyTorch's own error on it ([`Evidence::baseline`], stored with the
+//! case by the foreign oracle): what a competent evaluation in that format loses there. FlashAttention's tests
+//! use the same rule (`error ≤ 2 × error of a plain evaluation of the same dtype`, Dao-AILab/flash-attention#410).
+
+use crate::num::Dtype;
+use std::collections::BTreeMap;
+
+/// A plain evaluation in a format may be off twice as far as PyTorch's in the same format: other summation
+/// orders and kernels move the largest error by about that much. A missing bias or a wrong scale exceed it
+/// by orders of magnitude.
+const OF_PYTORCH: f64 = 2.0;
+
+/// Without PyTorch's error in the same format, its f32 error is scaled by the unit roundoffs. Values rounded
+/// in more places than f32 rounds them (scores and softmax in bf16) need the wider factor.
+const OF_SCALED: f64 = 4.0;
+
+/// The oracles that wrote the expected values are apart by `distance`; either may be the nearer one.
+const OF_DISTANCE: f64 = 2.0;
+
+/// What is known of a case before it is judged.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Largest absolute error of PyTorch's own evaluation, by format.
+    pub baseline: BTreeMap<Dtype, f64>,
+    /// Largest |expected|.
+    pub scale: f64,
+    /// How far the two foreign oracles are apart.
+    pub distance: f64,
+}
+
+/// The largest absolute error that rounding to `coarsest` explains; `plain` says that PyTorch evaluates the
+/// same way in that format. `None` where nothing is known of the case's conditioning.
+pub fn allowed(coarsest: Dtype, plain: bool, evidence: &Evidence) -> Option<f64> {
+    let u = Dtype::unit_roundoff;
+    let own = evidence.baseline.get(&coarsest).filter(|_| plain).map(|error| OF_PYTORCH * error);
+    let scaled = evidence.baseline.get(&Dtype::F32).map(|error| OF_SCALED * error * u(coarsest) / u(Dtype::F32));
+    // The answer itself is rounded once, also where PyTorch happens to be exact.
+    let stored = u(coarsest) * evidence.scale;
+    Some(own.or(scaled)? + stored + OF_DISTANCE * evidence.distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence() -> Evidence {
+        Evidence { baseline: BTreeMap::from([(Dtype::F32, 1e-6), (Dtype::Bf16, 0.1)]), scale: 8.0, distance: 0.0 }
+    }
+
+    #[test]
+    fn pytorchs_own_error_is_preferred_to_a_scaled_one() {
+        assert_eq!(allowed(Dtype::Bf16, true, &evidence()), Some(0.2 + 8.0 / 256.0));
+        assert_eq!(allowed(Dtype::Bf16, false, &evidence()), Some(4.0 * 1e-6 * 65536.0 + 8.0 / 256.0));
+    }
+
+    #[test]
+    fn the_budget_shrinks_with_the_format() {
+        let of = |dtype| allowed(dtype, false, &evidence()).unwrap();
+        assert!(of(Dtype::F64) < 1e-14 && of(Dtype::F64) > 0.0);
+        assert!(of(Dtype::F32) < of(Dtype::F16) && of(Dtype::F16) < of(Dtype::F8E4M3));
+    }
+
+    #[test]
+    fn without_evidence_there_is_no_budget() {
+        assert_eq!(allowed(Dtype::F32, true, &Evidence::default()), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! Facts about two answers, and how far off a right one may be.
+//!
+//! [`compare`] measures and has no opinion; [`Ladder`] counts at the tolerances people name; [`budget`] says
+//! what rounding explains. Every predicate is written so that NaN fails. Knows arrays and formats; knows
+//! nothing of cases or variants.
+
+pub mod budget;
+mod comparison;
+mod ladder;
+
+pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
+pub use ladder::{Ladder, Rung};

@@ -1,0 +1,126 @@
+//! `goldref check`.
+
+use super::{exit_code, progress};
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use goldref::check::{Ladder, Rung};
+use goldref::error::{Error, Result};
+use goldref::report;
+use goldref::suite::{Selected, Store, count_cases, run};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `goldref check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  goldref check
+  goldref check --suite decode --variant 'bf16*'
+  goldref check --case model/gemma2 --atol 1e-6,1e-4 --format json
+  goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7")]
+pub(crate) struct Args {
+    /// Folder with a suite.json, or of such folders [default: the bundled fixtures]
+    #[arg(long, value_name = "DIR")]
+    fixtures: Option<PathBuf>,
+    /// Only these suites (`*` matches any characters)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    suite: Vec<String>,
+    /// Only these variants (`*` matches any characters)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    variant: Vec<String>,
+    /// Only these cases, as suite/id or id (`*` matches any characters)
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    case: Vec<String>,
+    /// Absolute tolerances, one column each [default: 1e-5,1e-4,1e-3]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    atol: Vec<f64>,
+    /// Relative tolerance, added to each absolute one
+    #[arg(long, value_name = "RTOL", default_value_t = 0.0)]
+    rtol: f64,
+    /// One more column: within so many last places of the expected format
+    #[arg(long, value_name = "N")]
+    max_ulps: Option<f64>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A table for people
+    Text,
+    /// Everything, for programs
+    Json,
+    /// The plain block of course evaluators, for each suite and variant
+    Summary,
+}
+
+/// Runs the command.
+pub(crate) fn main(args: &Args) -> Result<u8> {
+    let ladder = args.ladder()?;
+    let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
+    let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
+    let bar = progress::bar(count_cases(&store, &selected)?, "cases");
+    let report = run(&store, &selected, &ladder, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+
+    let printed = match args.format {
+        Format::Text => painted(&report::text(&report)),
+        Format::Json => report::json(&report),
+        Format::Summary => report::summary(&report),
+    };
+    // A closed pipe (`goldref check | head`) is not a failure of the check.
+    let _ = anstream::stdout().write_all(printed.as_bytes());
+    let disagreed = report.results.iter().any(|result| result.outcome.disagrees());
+    Ok(if disagreed { exit_code::DISAGREED } else { exit_code::AGREED })
+}
+
+impl Args {
+    fn ladder(&self) -> Result<Ladder> {
+        let usable = |what: &str, value: f64| {
+            if value >= 0.0 && value.is_finite() {
+                Ok(())
+            } else {
+                Err(Error::ask(format!("{what} is {value}; a tolerance is a number of at least 0")))
+            }
+        };
+        self.atol.iter().try_for_each(|&atol| usable("--atol", atol))?;
+        usable("--rtol", self.rtol)?;
+        self.max_ulps.iter().try_for_each(|&n| usable("--max-ulps", n))?;
+
+        let mut rungs = match (self.atol.is_empty(), self.rtol > 0.0) {
+            // --rtol alone asks for a relative tolerance alone.
+            (true, true) => vec![Rung { rtol: self.rtol, ..Rung::default() }],
+            (true, false) => Ladder::default().0,
+            (false, _) => self.atol.iter().map(|&atol| Rung { atol, rtol: self.rtol, max_ulps: None }).collect(),
+        };
+        rungs.extend(self.max_ulps.map(|max_ulps| Rung { max_ulps: Some(max_ulps), ..Rung::default() }));
+        Ok(Ladder(rungs))
+    }
+}
+
+/// The fixtures of the source tree this program was built from, else those of the current folder.
+fn bundled() -> Result<PathBuf> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    [built.clone(), PathBuf::from("fixtures")]
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .ok_or_else(|| Error::read(built, "the bundled fixtures are not there any more; name a folder with --fixtures"))
+}
+
+/// Verdicts in colour. The stream drops the colour where it is not a terminal or NO_COLOR is set.
+fn painted(text: &str) -> String {
+    let paint = |line: &str| -> String {
+        let colour = if line.ends_with("beyond its rounding") {
+            AnsiColor::Red
+        } else if line.ends_with("exact") || line.ends_with("as declared") || line.ends_with("to the bit") {
+            AnsiColor::Green
+        } else {
+            return line.to_string();
+        };
+        let verdict = line.rfind("  ").map_or(0, |at| at + 2);
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{}{style}{}{style:#}", &line[..verdict], &line[verdict..])
+    };
+    text.lines().map(|line| paint(line) + "\n").collect()
+}

@@ -1,0 +1,46 @@
+//! The command line: raw arguments → checked values → a library call → print. The only place that prints.
+
+mod check;
+mod exit_code;
+mod progress;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The golden reference for attention, transformers and KV caches.
+#[derive(Debug, Parser)]
+#[command(name = "goldref", version, about, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 all agreed, 1 something disagreed, 2 could not ask (usage, unreadable input, nothing selected)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every variant against every fitting case and show pass rates.
+    Check(check::Args),
+    /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
+    Run(run::Args),
+}
+
+/// Parses, runs, and says how it went.
+pub(crate) fn main() -> ExitCode {
+    // Clap prints usage errors itself and exits with 2, the code that says "could not ask".
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Check(args) => check::main(&args),
+        Command::Run(args) => run::main(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(anstream::stderr(), "goldref: {error}");
+            ExitCode::from(exit_code::COULD_NOT_ASK)
+        }
+    }
+}

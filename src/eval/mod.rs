@@ -1,0 +1,13 @@
+//! The evaluator: says where values are rounded ([`Numerics`]) and writes down what passes ([`Trace`]).
+//!
+//! The mathematics in [`crate::ops`] and [`crate::model`] is written once. At each named site it hands
+//! the tensor to the [`Evaluator`], which rounds it as the numerics say and records it if somebody asked.
+//! Knows scalars and arrays; does not know which operation calls it.
+
+mod evaluator;
+mod numerics;
+mod trace;
+
+pub use evaluator::Evaluator;
+pub use numerics::{CacheStorage, Numerics, Role, TensorParallel};
+pub use trace::{Trace, matches_pattern};

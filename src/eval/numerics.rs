@@ -1,0 +1,131 @@
+//! Where values are rounded, and to which format.
+
+use crate::linalg::ProductRules;
+use crate::num::Dtype;
+
+/// The rounding points of an evaluation, as plain data.
+///
+/// A field that names a format at least as wide as [`Numerics::arithmetic`] rounds nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Numerics {
+    /// The scalar that computes: [`Dtype::F64`] or [`Dtype::F32`].
+    pub arithmetic: Dtype,
+    /// Stored weights.
+    pub weights: Dtype,
+    /// Stored activations: what one operation hands to the next.
+    pub activations: Dtype,
+    /// Both operands of a matrix product, just before it (tf32).
+    pub operands: Dtype,
+    /// The running sum of a matrix product, after each step.
+    pub accumulator: Dtype,
+    /// Attention scores, before the mask and after it.
+    pub scores: Dtype,
+    /// Each intermediate of the softmax: shifted scores, exponentials, their sum, the quotient.
+    pub softmax: Dtype,
+    /// Stored probabilities.
+    pub probs: Dtype,
+    /// Statistics and normalised values inside a norm.
+    pub norm: Dtype,
+    /// The tables of cosines and sines.
+    pub rope_tables: Dtype,
+    /// Keys and values as the cache stores them.
+    pub cache: CacheStorage,
+    /// Logits.
+    pub logits: Dtype,
+    /// Splitting of the output projections over devices.
+    pub tensor_parallel: Option<TensorParallel>,
+}
+
+/// How a cache stores keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStorage {
+    /// As they come.
+    AsComputed,
+    /// Rounded to a floating-point format, saturating at its largest value.
+    Float(Dtype),
+    /// 8-bit integers `round(x / s)`, `s = max|x| / 127` for each token, head and block of `block` components.
+    Int8 {
+        /// Components that share a scale.
+        block: usize,
+    },
+}
+
+/// Row-parallel output projections, as in Megatron-LM (Shoeybi et al., arXiv:1909.08053): each of `shards`
+/// devices multiplies its columns, rounds its partial sum, and the partial sums are added in rank order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorParallel {
+    /// Number of devices.
+    pub shards: usize,
+    /// Format of a partial sum before the all-reduce.
+    pub partial_sums: Dtype,
+}
+
+/// What a tensor is, hence which field of [`Numerics`] rounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// What one operation hands to the next.
+    Activation,
+    /// Attention scores in each stage before the softmax.
+    Scores,
+    /// Attention probabilities.
+    Probs,
+    /// Values inside a norm.
+    Norm,
+    /// Cosines and sines.
+    RopeTable,
+    /// Logits.
+    Logits,
+}
+
+impl Numerics {
+    /// Everything in one format, nothing rounded besides.
+    pub const fn plain(arithmetic: Dtype) -> Self {
+        Self {
+            arithmetic,
+            weights: arithmetic,
+            activations: arithmetic,
+            operands: arithmetic,
+            accumulator: arithmetic,
+            scores: arithmetic,
+            softmax: arithmetic,
+            probs: arithmetic,
+            norm: arithmetic,
+            rope_tables: arithmetic,
+            cache: CacheStorage::AsComputed,
+            logits: arithmetic,
+            tensor_parallel: None,
+        }
+    }
+
+    /// A model stored in a 16-bit format as PyTorch's eager models run it: weights, activations, scores,
+    /// probabilities and rotary tables are stored in `dtype`; products are exact and summed in f32; norms
+    /// and the inside of the softmax are f32.
+    pub const fn eager(dtype: Dtype) -> Self {
+        Self {
+            weights: dtype,
+            activations: dtype,
+            scores: dtype,
+            probs: dtype,
+            rope_tables: dtype,
+            logits: dtype,
+            ..Self::plain(Dtype::F32)
+        }
+    }
+
+    /// The format a tensor of this role is rounded to.
+    pub const fn dtype_of(&self, role: Role) -> Dtype {
+        match role {
+            Role::Activation => self.activations,
+            Role::Scores => self.scores,
+            Role::Probs => self.probs,
+            Role::Norm => self.norm,
+            Role::RopeTable => self.rope_tables,
+            Role::Logits => self.logits,
+        }
+    }
+
+    /// The rules of a matrix product.
+    pub const fn product_rules(&self) -> ProductRules {
+        ProductRules { operands: self.operands, accumulator: self.accumulator }
+    }
+}

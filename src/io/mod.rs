@@ -1,0 +1,23 @@
+//! Files in, files out: NumPy arrays (`.npy`, `.npz`), safetensors, Hugging Face checkpoints.
+//!
+//! It uses `error` and nothing else of the crate; it knows bytes, shapes and element types, and nothing of
+//! operations, models, cases or verdicts. Each file may come from a stranger: what a file claims about itself is checked
+//! against the bytes that are there *before* memory is taken for it, every limit stands in
+//! [`limits`], and a refusal says what was found, where, and what would be right.
+
+mod array;
+pub mod checkpoint;
+mod disk;
+mod elements;
+#[cfg(test)]
+mod hostile_tests;
+pub mod limits;
+pub mod npy;
+mod npy_header;
+pub mod npz;
+pub mod safetensors;
+mod wording;
+
+pub use array::{Array, NonFinite};
+pub use checkpoint::Checkpoint;
+pub use safetensors::SafeTensors;

@@ -1,0 +1,30 @@
+//! # goldref
+//!
+//! The golden reference for attention, transformers and KV caches: it knows the right answer and judges others.
+//!
+//! **How data flows.** A [`suite`] is read from files: cases with inputs and expected arrays that foreign oracles
+//! computed. A case is asked of a [`variant`] (numerics, cache and schedule as a value), which runs the one
+//! [`model`] forward pass or one operation of [`ops`]; at each named site the [`eval`]uator rounds and records.
+//! The answer is compared with what is expected ([`check`]), gathered into a run report and rendered ([`report`]).
+//!
+//! **Defined bits.** Products are left folds of fused multiply-adds in ascending order, sums have one order,
+//! elementary functions are correctly rounded; see [`linalg`] and [`num`]. So a cached decode equals a full
+//! recompute, any chunking equals the whole and any batch equals one request alone, with tolerance zero.
+//!
+//! **Reading order.** For the mathematics: [`ops`], one file an operation, then the forward pass in [`model`].
+//! For the roundings: [`eval::Numerics`] and the table in [`variant`]. Modules stand below in layer order: a
+//! module uses only those above it.
+//!
+//! **Out of scope.** Training, tokenisers, sampling other than greedy, mixtures of experts.
+
+pub mod check;
+pub mod error;
+pub mod eval;
+pub mod io;
+pub mod linalg;
+pub mod model;
+pub mod num;
+pub mod ops;
+pub mod report;
+pub mod suite;
+pub mod variant;

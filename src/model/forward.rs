@@ -1,0 +1,357 @@
+//! The forward pass of a decoder-only transformer, for every family at once.
+//!
+//! ```text
+//! x = norm(scale · E[ids] + P[positions])                         embedding
+//! for each layer:                                                 sequential    (parallel)
+//!     a = post_norm(W_o · attention(input_norm(x)))
+//!     h = x + a                                                                 h = x
+//!     m = post_norm(mlp(mlp_norm(h)))
+//!     x = h + m                                                                 x = x + a + m
+//! logits = softcap(scale · (W_head · norm(x)))
+//! ```
+//! Norms, biases, factors that a family does not have are absent from its [`ModelSpec`](super::ModelSpec).
+//! Each tensor that is stored passes a site of the evaluator under the name given in the code.
+
+use super::Model;
+use super::kv_cache::Cached;
+use super::session::Session;
+use super::spec::{AttentionLayerSpec, LayerSpec, MlpSpec, Position, QkNorm, QkNormOver, Residual, Scale};
+use super::weights::LayerWeights;
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role};
+use crate::num::Real;
+use crate::ops::alibi;
+use crate::ops::attention::{ScoreMask, ScoreRule, attention, merge_heads, split_heads};
+use crate::ops::embedding::embedding;
+use crate::ops::linear::{Linear, linear, row_parallel_linear};
+use crate::ops::mask::MaskRule;
+use crate::ops::norm::{Norm, NormSpec, norm};
+use crate::ops::rope::{self, RopeSpec, RopeTables};
+use ndarray::{Array2, Array3, Array4, Axis, Ix3, concatenate, s};
+
+/// The tokens of one call.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// `[batch, q_len]`.
+    pub input_ids: &'a Array2<i64>,
+    /// `[batch, q_len]`, true for a real token; all real without.
+    pub attention_mask: Option<&'a Array2<bool>>,
+    /// `[batch, q_len]`; counted without.
+    pub position_ids: Option<&'a Array2<i64>>,
+}
+
+/// Rotary tables of this call, one for each distinct spec.
+type Tables<'s, T> = Vec<(&'s RopeSpec, RopeTables<T>)>;
+
+impl<T: Real> Model<T> {
+    /// Logits `[batch, q_len, vocab_size]` of the next tokens of a session.
+    ///
+    /// # Errors
+    /// Ids outside the vocabulary, no tokens, shapes that do not fit, positions beyond a learned table.
+    pub fn forward(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array3<T>> {
+        let q_len = call.input_ids.ncols();
+        if call.input_ids.is_empty() {
+            return Err(Error::ask(format!(
+                "input_ids has shape {:?}; there must be at least one token",
+                call.input_ids.dim()
+            )));
+        }
+        session.extend(call.attention_mask, call.position_ids, q_len)?;
+
+        let mut x = self.embed(call.input_ids, session, eval)?;
+
+        let mut tables = Tables::new();
+        for (i, (spec, weights)) in self.spec.layers.iter().zip(&self.weights.layers).enumerate() {
+            eval.enter_layer(i);
+            x = layer(&x, i, spec, weights, session, &mut tables, eval)?;
+        }
+        eval.leave_layers();
+
+        let x = optional_norm("final_norm", x, &self.weights.final_norm, self.spec.final_norm.as_ref(), eval);
+        Ok(self.head(&x, eval))
+    }
+
+    /// Logits of all tokens of `tokens`, cut into calls of the given lengths: a prefill and then single tokens,
+    /// chunks, or one call.
+    ///
+    /// # Errors
+    /// As [`Self::forward`]; lengths that do not sum to the number of tokens.
+    pub fn forward_in_calls(
+        &self,
+        tokens: &Call,
+        calls: &[usize],
+        session: &mut Session<T>,
+        eval: &mut Evaluator,
+    ) -> Result<Array3<T>> {
+        let total = tokens.input_ids.ncols();
+        if calls.iter().sum::<usize>() != total || calls.is_empty() {
+            return Err(Error::ask(format!("calls of {calls:?} tokens do not make up the {total} tokens")));
+        }
+        let mut pieces = Vec::with_capacity(calls.len());
+        let mut start = 0;
+        for &len in calls {
+            let columns = s![.., start..start + len];
+            let input_ids = tokens.input_ids.slice(columns).to_owned();
+            let attention_mask = tokens.attention_mask.map(|mask| mask.slice(columns).to_owned());
+            let position_ids = tokens.position_ids.map(|ids| ids.slice(columns).to_owned());
+            let call = Call {
+                input_ids: &input_ids,
+                attention_mask: attention_mask.as_ref(),
+                position_ids: position_ids.as_ref(),
+            };
+            pieces.push(self.forward(&call, session, eval)?);
+            start += len;
+        }
+        let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
+        concatenate(Axis(1), &views).map_err(Error::ask)
+    }
+
+    /// `norm(scale · E[ids] + P[positions])`.
+    fn embed(&self, ids: &Array2<i64>, session: &Session<T>, eval: &mut Evaluator) -> Result<Array3<T>> {
+        let spec = &self.spec.embedding;
+        let tokens = embedding(&ids.clone().into_dyn(), &self.weights.embed_tokens, spec.scale, eval)?;
+        let tokens = eval.at("embed_tokens", Role::Activation, tokens);
+        let summed = match &self.weights.embed_positions {
+            None => tokens,
+            Some(table) => {
+                let positions = session.positions.slice(s![.., session.past_len() - ids.ncols()..]).to_owned();
+                let rows = embedding(&positions.into_dyn(), table, None, eval)
+                    .map_err(|_| Error::ask(format!("a position lies beyond the {} learned ones", table.nrows())))?;
+                eval.at("embed_sum", Role::Activation, tokens + rows)
+            }
+        };
+        let x = summed.into_dimensionality::<Ix3>().map_err(Error::ask)?;
+        let x = match &spec.norm {
+            None => x,
+            Some(norm_spec) => norm(&x, &self.weights.embed_norm, norm_spec, eval),
+        };
+        Ok(eval.at("embed", Role::Activation, x))
+    }
+
+    /// `softcap(scale · (W_head · x))`.
+    fn head(&self, x: &Array3<T>, eval: &mut Evaluator) -> Array3<T> {
+        let spec = &self.spec.head;
+        let logits = linear(x, &self.weights.lm_head, eval);
+        let logits = match spec.scale {
+            Scale::None => logits,
+            Scale::Multiply(factor) => logits.mapv_into(|z| z * T::from_f64(factor)),
+            Scale::Divide(divisor) => logits.mapv_into(|z| z / T::from_f64(divisor)),
+        };
+        let logits = match spec.softcap {
+            None => logits,
+            Some(softcap) => {
+                let softcap = T::from_f64(softcap);
+                logits.mapv_into(|z| softcap * (z / softcap).tanh())
+            }
+        };
+        eval.at("logits", Role::Logits, logits)
+    }
+}
+
+/// One layer on the residual stream.
+fn layer<'s, T: Real>(
+    x: &Array3<T>,
+    index: usize,
+    spec: &'s LayerSpec,
+    weights: &LayerWeights<T>,
+    session: &mut Session<T>,
+    tables: &mut Tables<'s, T>,
+    eval: &mut Evaluator,
+) -> Result<Array3<T>> {
+    let normed = optional_norm("input_norm", x.clone(), &weights.input_norm, spec.input_norm.as_ref(), eval);
+
+    let a = attention_sublayer(&normed, index, &spec.attention, weights, session, tables, eval)?;
+    let a = optional_norm("attn.post_norm", a, &weights.post_attention_norm, spec.post_attention_norm.as_ref(), eval);
+    let a = scaled(a, spec.residual_scale);
+
+    let h = match spec.residual {
+        Residual::Sequential => eval.at("attn_residual", Role::Activation, x + &a),
+        Residual::SequentialFromNorm => eval.at("attn_residual", Role::Activation, &normed + &a),
+        Residual::Parallel => x.clone(),
+    };
+
+    let mlp_input = match (&spec.mlp_norm, spec.residual) {
+        (None, Residual::Parallel) => normed,
+        (norm_spec, _) => optional_norm("mlp_norm", h.clone(), &weights.mlp_norm, norm_spec.as_ref(), eval),
+    };
+    let m = mlp(&mlp_input, &spec.mlp, weights, eval);
+    let m = optional_norm("mlp.post_norm", m, &weights.post_mlp_norm, spec.post_mlp_norm.as_ref(), eval);
+    let m = scaled(m, spec.residual_scale);
+
+    let y = match spec.residual {
+        Residual::Sequential => h + m,
+        Residual::SequentialFromNorm => mlp_input + m,
+        Residual::Parallel => eval.at("attn_residual", Role::Activation, h + a) + m,
+    };
+    Ok(eval.at("output", Role::Activation, y))
+}
+
+/// `W_o · attention(W_q x, W_k x, W_v x)`.
+fn attention_sublayer<'s, T: Real>(
+    x: &Array3<T>,
+    index: usize,
+    spec: &'s AttentionLayerSpec,
+    weights: &LayerWeights<T>,
+    session: &mut Session<T>,
+    tables: &mut Tables<'s, T>,
+    eval: &mut Evaluator,
+) -> Result<Array3<T>> {
+    // q, k, v [batch, heads, q_len, head_dim]
+    let q = projected("attn.q", x, &weights.q_proj, spec.num_attention_heads, eval)?;
+    let k = projected("attn.k", x, &weights.k_proj, spec.num_key_value_heads, eval)?;
+    let v = projected("attn.v", x, &weights.v_proj, spec.num_key_value_heads, eval)?;
+
+    let q = qk_normed("attn.q_norm", q, &weights.q_norm, spec.qk_norm.as_ref(), eval)?;
+    let k = qk_normed("attn.k_norm", k, &weights.k_norm, spec.qk_norm.as_ref(), eval)?;
+
+    let (q, k) = match &spec.position {
+        Position::Rope(rope) => {
+            let tables = tables_of(rope, session, x.dim().1, tables, eval);
+            let (q, k) = (rope::rotate(&q, tables, rope.layout), rope::rotate(&k, tables, rope.layout));
+            (eval.at("attn.q_rope", Role::Activation, q), eval.at("attn.k_rope", Role::Activation, k))
+        }
+        Position::None | Position::Alibi => (q, k),
+    };
+
+    let Session { cache, real, positions } = session;
+    let Cached { k, v, first } = cache.extend(index, k, v);
+    eval.keys_start_at(first);
+    let mask = layer_mask(spec, real, positions, x.dim().1, first);
+    let rule = ScoreRule { scale: spec.scale, softcap: spec.softcap };
+    let context = attention(&q, k.view(), v.view(), &mask, &rule, None, eval);
+
+    let out = row_parallel_linear(&merge_heads(context), &weights.o_proj, spec.head_dim, eval);
+    Ok(eval.at("attn.out", Role::Activation, out))
+}
+
+/// A projection split into heads.
+fn projected<T: Real>(
+    site: &str,
+    x: &Array3<T>,
+    layer: &Linear<T>,
+    heads: usize,
+    eval: &mut Evaluator,
+) -> Result<Array4<T>> {
+    let y = eval_heads(linear(x, layer, eval), heads)?;
+    Ok(eval.at(site, Role::Activation, y))
+}
+
+fn eval_heads<T: Real>(y: Array3<T>, heads: usize) -> Result<Array4<T>> {
+    split_heads("a projection", y.into_dyn(), Some(heads)).map(|(y, _)| y)
+}
+
+/// Norm of queries or keys, over one head or all of them.
+fn qk_normed<T: Real>(
+    site: &str,
+    x: Array4<T>,
+    weights: &Norm<T>,
+    spec: Option<&QkNorm>,
+    eval: &mut Evaluator,
+) -> Result<Array4<T>> {
+    let Some(spec) = spec else { return Ok(x) };
+    let heads = x.dim().1;
+    let y = match spec.over {
+        QkNormOver::Head => norm(&x, weights, &spec.norm, eval),
+        QkNormOver::AllHeads => eval_heads(norm(&merge_heads(x), weights, &spec.norm, eval), heads)?,
+        QkNormOver::HeadWithOwnWeight => {
+            let dim = x.dim().3;
+            let own = |all: &Option<ndarray::Array1<T>>, h: usize| {
+                all.as_ref().map(|all| all.slice(s![h * dim..(h + 1) * dim]).to_owned())
+            };
+            let normed: Vec<Array4<T>> = (0..heads)
+                .map(|h| {
+                    let weights = Norm { weight: own(&weights.weight, h), bias: own(&weights.bias, h) };
+                    norm(&x.slice(s![.., h..h + 1, .., ..]).to_owned(), &weights, &spec.norm, eval)
+                })
+                .collect();
+            let views: Vec<_> = normed.iter().map(|head| head.view()).collect();
+            concatenate(Axis(1), &views).map_err(Error::ask)?
+        }
+    };
+    Ok(eval.at(site, Role::Activation, y))
+}
+
+/// The tables of this call's tokens, made when a layer first needs them.
+fn tables_of<'t, 's, T: Real>(
+    spec: &'s RopeSpec,
+    session: &Session<T>,
+    q_len: usize,
+    tables: &'t mut Tables<'s, T>,
+    eval: &mut Evaluator,
+) -> &'t RopeTables<T> {
+    let known = tables.iter().position(|(known, _)| *known == spec);
+    let index = known.unwrap_or_else(|| {
+        let positions = session.positions.slice(s![.., session.past_len() - q_len..]).to_owned();
+        tables.push((spec, rope::tables(spec, &positions, eval)));
+        tables.len() - 1
+    });
+    &tables[index].1
+}
+
+/// Causality, the layer's window, padding and ALiBi, for the last `q_len` tokens over keys from `first` on.
+fn layer_mask<T: Real>(
+    spec: &AttentionLayerSpec,
+    real: &Array2<bool>,
+    positions: &Array2<i64>,
+    q_len: usize,
+    first: usize,
+) -> ScoreMask<T> {
+    let (batch, total_len) = real.dim();
+    let past_len = total_len - q_len;
+    let rule = MaskRule {
+        causal: true,
+        offset: past_len as i64,
+        window: spec.sliding_window.map(|w| w as i64),
+        right_window: None,
+    };
+    let allowed = Array4::from_shape_fn((batch, 1, q_len, total_len - first), |(b, _, i, j)| {
+        real[[b, first + j]] && rule.allows(i as i64, (first + j) as i64)
+    });
+    let additive = (spec.position == Position::Alibi).then(|| {
+        let slopes = alibi::slopes::<T>(spec.num_attention_heads);
+        Array4::from_shape_fn((batch, slopes.len(), q_len, total_len - first), |(b, h, i, j)| {
+            alibi::bias(slopes[h], positions[[b, past_len + i]], positions[[b, first + j]])
+        })
+    });
+    ScoreMask { allowed, additive }
+}
+
+/// `W_down (act(W_gate x) · W_up x)`, or `W_down act(W_up x)` without a gate.
+fn mlp<T: Real>(x: &Array3<T>, spec: &MlpSpec, weights: &LayerWeights<T>, eval: &mut Evaluator) -> Array3<T> {
+    let up = linear(x, &weights.up_proj, eval);
+    let up = eval.at("mlp.up", Role::Activation, up);
+    let hidden = match &weights.gate_proj {
+        None => eval.at("mlp.activated", Role::Activation, up.mapv_into(|x| spec.activation.apply(x))),
+        Some(gate_proj) => {
+            let gate = linear(x, gate_proj, eval);
+            let gate = eval.at("mlp.gate", Role::Activation, gate);
+            let activated = eval.at("mlp.activated", Role::Activation, gate.mapv_into(|x| spec.activation.apply(x)));
+            eval.at("mlp.gated", Role::Activation, activated * up)
+        }
+    };
+    let down = row_parallel_linear(&hidden, &weights.down_proj, 1, eval);
+    eval.at("mlp.down", Role::Activation, down)
+}
+
+fn optional_norm<T: Real>(
+    site: &str,
+    x: Array3<T>,
+    weights: &Norm<T>,
+    spec: Option<&NormSpec>,
+    eval: &mut Evaluator,
+) -> Array3<T> {
+    match spec {
+        None => x,
+        Some(spec) => {
+            let y = norm(&x, weights, spec, eval);
+            eval.at(site, Role::Activation, y)
+        }
+    }
+}
+
+fn scaled<T: Real>(x: Array3<T>, factor: Option<f64>) -> Array3<T> {
+    match factor {
+        None => x,
+        Some(factor) => x.mapv_into(|x| x * T::from_f64(factor)),
+    }
+}

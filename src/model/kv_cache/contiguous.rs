@@ -1,0 +1,51 @@
+//! One growing array.
+
+use super::{Cached, LayerCache};
+use crate::num::Real;
+use ndarray::{Array4, CowArray, s};
+
+/// Rows in order, in an array whose capacity doubles.
+#[derive(Debug)]
+pub(super) struct Contiguous<T> {
+    k: Array4<T>,
+    v: Array4<T>,
+    len: usize,
+}
+
+impl<T: Real> Contiguous<T> {
+    pub(super) fn new((batch, heads, dim): (usize, usize, usize)) -> Self {
+        let empty = || Array4::default((batch, heads, 0, dim));
+        Self { k: empty(), v: empty(), len: 0 }
+    }
+}
+
+/// The same rows in an array with room for `capacity`.
+fn grown<T: Real>(old: &Array4<T>, len: usize, capacity: usize) -> Array4<T> {
+    let (batch, heads, _, dim) = old.dim();
+    let mut new = Array4::default((batch, heads, capacity, dim));
+    new.slice_mut(s![.., .., ..len, ..]).assign(&old.slice(s![.., .., ..len, ..]));
+    new
+}
+
+impl<T: Real> LayerCache<T> for Contiguous<T> {
+    fn extend(&mut self, k: Array4<T>, v: Array4<T>) -> Cached<'_, T> {
+        let end = self.len + k.dim().2;
+        if end > self.k.dim().2 {
+            let capacity = end.max(2 * self.k.dim().2);
+            self.k = grown(&self.k, self.len, capacity);
+            self.v = grown(&self.v, self.len, capacity);
+        }
+        self.k.slice_mut(s![.., .., self.len..end, ..]).assign(&k);
+        self.v.slice_mut(s![.., .., self.len..end, ..]).assign(&v);
+        self.len = end;
+        Cached {
+            k: CowArray::from(self.k.slice(s![.., .., ..end, ..])),
+            v: CowArray::from(self.v.slice(s![.., .., ..end, ..])),
+            first: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+}

@@ -1,0 +1,55 @@
+//! A ring of as many rows as the sliding window, the oldest overwritten.
+
+use super::{Cached, LayerCache};
+use crate::num::Real;
+use ndarray::{Array4, Axis, CowArray, concatenate, s};
+
+/// Row `t` of the sequence stands in slot `t mod window`.
+///
+/// A chunk longer than what is free would overwrite rows that its own first queries still need, so the old
+/// rows are read before the new ones are written.
+#[derive(Debug)]
+pub(super) struct Ring<T> {
+    k: Array4<T>,
+    v: Array4<T>,
+    window: usize,
+    len: usize,
+}
+
+impl<T: Real> Ring<T> {
+    pub(super) fn new((batch, heads, dim): (usize, usize, usize), window: usize) -> Self {
+        let slots = || Array4::from_elem((batch, heads, window, dim), T::from_f64(f64::NAN));
+        Self { k: slots(), v: slots(), window, len: 0 }
+    }
+
+    /// The last rows still there, oldest first, then the new ones.
+    fn with_past(&self, ring: &Array4<T>, new: &Array4<T>) -> Array4<T> {
+        let kept = self.len.min(self.window);
+        let slots: Vec<usize> = (self.len - kept..self.len).map(|t| t % self.window).collect();
+        let past = ring.select(Axis(2), &slots);
+        concatenate(Axis(2), &[past.view(), new.view()]).expect("ring and new rows differ in length only")
+    }
+
+    fn write(ring: &mut Array4<T>, new: &Array4<T>, start: usize, window: usize) {
+        for t in 0..new.dim().2 {
+            ring.slice_mut(s![.., .., (start + t) % window, ..]).assign(&new.slice(s![.., .., t, ..]));
+        }
+    }
+}
+
+impl<T: Real> LayerCache<T> for Ring<T> {
+    fn extend(&mut self, k: Array4<T>, v: Array4<T>) -> Cached<'_, T> {
+        let first = self.len - self.len.min(self.window);
+        let (all_k, all_v) = (self.with_past(&self.k, &k), self.with_past(&self.v, &v));
+        Self::write(&mut self.k, &k, self.len, self.window);
+        Self::write(&mut self.v, &v, self.len, self.window);
+        self.len += k.dim().2;
+        Cached { k: CowArray::from(all_k), v: CowArray::from(all_v), first }
+    }
+
+    fn clear(&mut self) {
+        self.k.fill(T::from_f64(f64::NAN));
+        self.v.fill(T::from_f64(f64::NAN));
+        self.len = 0;
+    }
+}

@@ -1,0 +1,47 @@
+//! Whole models: what they compute ([`ModelSpec`]), their weights, the forward pass, caches and generation.
+//!
+//! [`forward`](Model::forward) reads like the paper and is written once; a family is a reading of its
+//! `config.json` ([`family`]). Knows the operations and the checkpoint files; knows nothing of suites,
+//! candidates or verdicts.
+
+pub mod config;
+pub mod family;
+mod forward;
+mod generate;
+pub mod kv_cache;
+pub mod layout;
+mod session;
+pub mod spec;
+mod weights;
+
+pub use forward::Call;
+pub use generate::{argmax, generate};
+pub use session::Session;
+pub use spec::ModelSpec;
+pub use weights::{LayerWeights, Weights};
+
+use crate::error::Result;
+use crate::io::Checkpoint;
+use crate::num::{Dtype, Real};
+
+/// A spec and the weights that fit it, in the scalar that computes.
+#[derive(Debug, Clone)]
+pub struct Model<T> {
+    /// What is computed.
+    pub spec: ModelSpec,
+    /// With which numbers.
+    pub weights: Weights<T>,
+}
+
+impl<T: Real> Model<T> {
+    /// Reads a Hugging Face checkpoint; weights are rounded to `stored`.
+    ///
+    /// # Errors
+    /// A `config.json` that is not understood to the last field; missing, surplus or misshapen weights.
+    pub fn load(checkpoint: &Checkpoint, stored: Dtype) -> Result<Self> {
+        let path = checkpoint.path().join("config.json");
+        let (spec, layout) = family::read(checkpoint.config()).map_err(|e| e.at(&path))?;
+        let weights = Weights::load(checkpoint, &spec, &layout, stored)?;
+        Ok(Self { spec, weights })
+    }
+}

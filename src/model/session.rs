@@ -1,0 +1,84 @@
+//! A batch of requests under way: its cache, and what was said of each token so far.
+
+use super::kv_cache::{CacheKind, KvCache};
+use super::spec::ModelSpec;
+use crate::error::{Error, Result};
+use crate::eval::CacheStorage;
+use crate::num::Real;
+use ndarray::{Array2, Axis, concatenate};
+
+/// The state that a model carries from one call to the next.
+#[derive(Debug)]
+pub struct Session<T> {
+    /// Keys and values of all layers.
+    pub cache: KvCache<T>,
+    /// `[batch, total_len]`: which tokens so far are real and not padding.
+    pub(super) real: Array2<bool>,
+    /// `[batch, total_len]`: the position of each token so far.
+    pub(super) positions: Array2<i64>,
+}
+
+impl<T: Real> Session<T> {
+    /// An empty session for `batch` requests side by side.
+    pub fn new(spec: &ModelSpec, batch: usize, kind: CacheKind, storage: CacheStorage) -> Self {
+        Self {
+            cache: KvCache::new(spec, batch, kind, storage),
+            real: Array2::from_elem((batch, 0), true),
+            positions: Array2::zeros((batch, 0)),
+        }
+    }
+
+    /// Requests side by side.
+    pub fn batch(&self) -> usize {
+        self.real.nrows()
+    }
+
+    /// Tokens so far.
+    pub fn past_len(&self) -> usize {
+        self.real.ncols()
+    }
+
+    /// Forgets everything, so that the next call starts a new request on the same memory.
+    pub fn clear(&mut self) {
+        let batch = self.real.nrows();
+        self.cache.clear();
+        self.real = Array2::from_elem((batch, 0), true);
+        self.positions = Array2::zeros((batch, 0));
+    }
+
+    /// Appends what a call says of its tokens. Without positions, a token's position is the number of real
+    /// tokens before it (`cumsum(mask) - 1`, at least 0), as Hugging Face's `generate` counts.
+    pub(super) fn extend(
+        &mut self,
+        real: Option<&Array2<bool>>,
+        positions: Option<&Array2<i64>>,
+        q_len: usize,
+    ) -> Result<()> {
+        let batch = self.real.nrows();
+        let all_real = Array2::from_elem((batch, q_len), true);
+        let real = real.unwrap_or(&all_real);
+        if real.dim() != (batch, q_len) {
+            return Err(Error::ask(format!(
+                "attention_mask has shape {:?}; these tokens are [{batch}, {q_len}]",
+                real.dim()
+            )));
+        }
+        let counted = Array2::from_shape_fn((batch, q_len), |(b, t)| {
+            let before = self.real.row(b).iter().chain(real.row(b).iter().take(t + 1)).filter(|&&real| real).count();
+            (before as i64 - 1).max(0)
+        });
+        let positions = positions.unwrap_or(&counted);
+        if positions.dim() != (batch, q_len) {
+            return Err(Error::ask(format!(
+                "position_ids has shape {:?}; these tokens are [{batch}, {q_len}]",
+                positions.dim()
+            )));
+        }
+        if let Some(negative) = positions.iter().find(|&&p| p < 0) {
+            return Err(Error::ask(format!("position_ids holds {negative}; positions start at 0")));
+        }
+        self.real = concatenate(Axis(1), &[self.real.view(), real.view()]).map_err(Error::ask)?;
+        self.positions = concatenate(Axis(1), &[self.positions.view(), positions.view()]).map_err(Error::ask)?;
+        Ok(())
+    }
+}

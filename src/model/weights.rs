@@ -1,0 +1,267 @@
+//! The weights of a model under their canonical names, taken from a checkpoint by a [`Layout`].
+
+use super::layout::{Layout, Orientation, Param, Part, Source};
+use super::spec::{LayerSpec, ModelSpec, QkNormOver};
+use crate::error::{Error, Result};
+use crate::eval::matches_pattern;
+use crate::io::Checkpoint;
+use crate::num::{Dtype, Real, round_f64};
+use crate::ops::linear::Linear;
+use crate::ops::norm::{Norm, NormSpec};
+use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, concatenate};
+use std::collections::{BTreeMap, HashSet};
+
+/// All weights of a model.
+#[derive(Debug, Clone)]
+pub struct Weights<T> {
+    /// `[vocab_size, hidden_size]`.
+    pub embed_tokens: Array2<T>,
+    /// `[rows, hidden_size]`.
+    pub embed_positions: Option<Array2<T>>,
+    /// Norm after the embedding.
+    pub embed_norm: Norm<T>,
+    /// One entry a layer.
+    pub layers: Vec<LayerWeights<T>>,
+    /// Norm after the last layer.
+    pub final_norm: Norm<T>,
+    /// The head; the transposed embedding where it is tied.
+    pub lm_head: Linear<T>,
+    /// Weights that are not finite, one sentence each: said, not hidden.
+    pub notes: Vec<String>,
+}
+
+/// The weights of one layer.
+#[derive(Debug, Clone)]
+pub struct LayerWeights<T> {
+    /// Norm before attention.
+    pub input_norm: Norm<T>,
+    /// Query projection.
+    pub q_proj: Linear<T>,
+    /// Key projection.
+    pub k_proj: Linear<T>,
+    /// Value projection.
+    pub v_proj: Linear<T>,
+    /// Output projection.
+    pub o_proj: Linear<T>,
+    /// Norm of queries.
+    pub q_norm: Norm<T>,
+    /// Norm of keys.
+    pub k_norm: Norm<T>,
+    /// Norm on the output of attention.
+    pub post_attention_norm: Norm<T>,
+    /// Norm before the MLP.
+    pub mlp_norm: Norm<T>,
+    /// Gate projection.
+    pub gate_proj: Option<Linear<T>>,
+    /// Up projection.
+    pub up_proj: Linear<T>,
+    /// Down projection.
+    pub down_proj: Linear<T>,
+    /// Norm on the output of the MLP.
+    pub post_mlp_norm: Norm<T>,
+}
+
+impl<T: Real> Weights<T> {
+    /// Takes every weight of `spec` from its place in the checkpoint, rounded to `stored`.
+    ///
+    /// # Errors
+    /// A weight that is missing, has another shape, or stands in the checkpoint without a place in the model.
+    pub(super) fn load(checkpoint: &Checkpoint, spec: &ModelSpec, layout: &Layout, stored: Dtype) -> Result<Self> {
+        refuse_surplus(checkpoint, layout)?;
+        let mut reader = Reader {
+            checkpoint,
+            sources: layout.sources.iter().map(|(layer, param, source)| ((*layer, *param), source)).collect(),
+            stored,
+            notes: Vec::new(),
+        };
+        let (vocab, hidden) = (spec.vocab_size, spec.hidden_size);
+        let embed_tokens: Array2<T> = reader.matrix(None, Param::EmbedTokens, vocab, hidden)?;
+        let embed_positions = match spec.embedding.learned_positions {
+            Some(rows) => Some(reader.matrix(None, Param::EmbedPositions, rows, hidden)?),
+            None => None,
+        };
+        let embed_norm = reader.norm(None, Param::EmbedNorm, spec.embedding.norm.as_ref(), hidden)?;
+        let layers = spec
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(i, layer)| reader.layer(i, layer, hidden))
+            .collect::<Result<Vec<_>>>()?;
+        let final_norm = reader.norm(None, Param::FinalNorm, spec.final_norm.as_ref(), hidden)?;
+        let lm_head = if spec.head.tied {
+            let bias = reader.bias(None, Param::LmHead, spec.head.bias, vocab)?;
+            Linear { weight: embed_tokens.t().as_standard_layout().into_owned(), bias }
+        } else {
+            reader.linear(None, Param::LmHead, spec.head.bias, vocab, hidden)?
+        };
+        Ok(Self { embed_tokens, embed_positions, embed_norm, layers, final_norm, lm_head, notes: reader.notes })
+    }
+}
+
+/// A tensor that no weight of the model comes from would be silently unused: refuse it by name.
+fn refuse_surplus(checkpoint: &Checkpoint, layout: &Layout) -> Result<()> {
+    let used: HashSet<&str> = layout.sources.iter().map(|(_, _, source)| source.tensor.as_str()).collect();
+    let surplus = checkpoint
+        .names()
+        .find(|name| !used.contains(name) && !layout.ignored.iter().any(|pattern| matches_pattern(pattern, name)));
+    match surplus {
+        None => Ok(()),
+        Some(name) => Err(Error::read(
+            checkpoint.path(),
+            format!("tensor \"{name}\" has no place in this model; the weights do not belong to this config.json"),
+        )),
+    }
+}
+
+struct Reader<'a> {
+    checkpoint: &'a Checkpoint,
+    sources: BTreeMap<(Option<usize>, Param), &'a Source>,
+    stored: Dtype,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn layer<T: Real>(&mut self, i: usize, spec: &LayerSpec, hidden: usize) -> Result<LayerWeights<T>> {
+        let at = Some(i);
+        let attention = &spec.attention;
+        let q_width = attention.num_attention_heads * attention.head_dim;
+        let kv_width = attention.num_key_value_heads * attention.head_dim;
+        let qk_norm = attention.qk_norm.as_ref();
+        let norm_width = |width: usize| match qk_norm.map(|norm| norm.over) {
+            Some(QkNormOver::Head) => attention.head_dim,
+            _ => width,
+        };
+        let (mlp, bias) = (&spec.mlp, spec.mlp.bias);
+        Ok(LayerWeights {
+            input_norm: self.norm(at, Param::InputNorm, spec.input_norm.as_ref(), hidden)?,
+            q_proj: self.linear(at, Param::QProj, attention.qkv_bias, q_width, hidden)?,
+            k_proj: self.linear(at, Param::KProj, attention.qkv_bias, kv_width, hidden)?,
+            v_proj: self.linear(at, Param::VProj, attention.qkv_bias, kv_width, hidden)?,
+            o_proj: self.linear(at, Param::OProj, attention.o_bias, hidden, q_width)?,
+            q_norm: self.norm(at, Param::QNorm, qk_norm.map(|n| &n.norm), norm_width(q_width))?,
+            k_norm: self.norm(at, Param::KNorm, qk_norm.map(|n| &n.norm), norm_width(kv_width))?,
+            post_attention_norm: self.norm(at, Param::PostAttentionNorm, spec.post_attention_norm.as_ref(), hidden)?,
+            mlp_norm: self.norm(at, Param::MlpNorm, spec.mlp_norm.as_ref(), hidden)?,
+            gate_proj: if mlp.gated {
+                Some(self.linear(at, Param::GateProj, bias, mlp.intermediate_size, hidden)?)
+            } else {
+                None
+            },
+            up_proj: self.linear(at, Param::UpProj, bias, mlp.intermediate_size, hidden)?,
+            down_proj: self.linear(at, Param::DownProj, bias, hidden, mlp.intermediate_size)?,
+            post_mlp_norm: self.norm(at, Param::PostMlpNorm, spec.post_mlp_norm.as_ref(), hidden)?,
+        })
+    }
+
+    fn norm<T: Real>(
+        &mut self,
+        layer: Option<usize>,
+        param: fn(Part) -> Param,
+        spec: Option<&NormSpec>,
+        width: usize,
+    ) -> Result<Norm<T>> {
+        let Some(spec) = spec else { return Ok(Norm::default()) };
+        let mut vector = |part: Part, wanted: bool| -> Result<Option<Array1<T>>> {
+            if !wanted {
+                return Ok(None);
+            }
+            // Norms of single heads may be stored as [heads, head_dim]: one row after the other.
+            let flat: Array1<T> = self.take(layer, param(part))?.into_iter().collect();
+            self.expect_shape(layer, param(part), flat.shape(), &[width])?;
+            Ok(Some(flat))
+        };
+        Ok(Norm { weight: vector(Part::Weight, spec.weight)?, bias: vector(Part::Bias, spec.bias)? })
+    }
+
+    fn linear<T: Real>(
+        &mut self,
+        layer: Option<usize>,
+        param: fn(Part) -> Param,
+        bias: bool,
+        out: usize,
+        input: usize,
+    ) -> Result<Linear<T>> {
+        let weight = self.matrix(layer, param(Part::Weight), out, input)?;
+        Ok(Linear { weight: weight.t().as_standard_layout().into_owned(), bias: self.bias(layer, param, bias, out)? })
+    }
+
+    fn bias<T: Real>(
+        &mut self,
+        layer: Option<usize>,
+        param: fn(Part) -> Param,
+        wanted: bool,
+        out: usize,
+    ) -> Result<Option<Array1<T>>> {
+        if !wanted {
+            return Ok(None);
+        }
+        let bias = self.take(layer, param(Part::Bias))?;
+        self.expect_shape(layer, param(Part::Bias), bias.shape(), &[out])?;
+        Ok(Some(bias.into_iter().collect()))
+    }
+
+    /// `[out, in]`, however the file stores it.
+    fn matrix<T: Real>(&mut self, layer: Option<usize>, param: Param, out: usize, input: usize) -> Result<Array2<T>> {
+        let matrix = self.take(layer, param)?;
+        self.expect_shape(layer, param, matrix.shape(), &[out, input])?;
+        matrix.into_dimensionality::<Ix2>().map_err(Error::ask)
+    }
+
+    /// The weight with its output axis first, rounded and widened or narrowed to `T`.
+    fn take<T: Real>(&mut self, layer: Option<usize>, param: Param) -> Result<ArrayD<T>> {
+        let source = self.source(layer, param)?;
+        let stored = self.checkpoint.tensor(&source.tensor)?.to_f64();
+        let oriented = match source.orientation {
+            Orientation::InOut if stored.ndim() == 2 => stored.reversed_axes(),
+            _ => stored,
+        };
+        let selected = match &source.outputs {
+            None => oriented,
+            Some(ranges) => {
+                let rows = oriented.shape().first().copied().unwrap_or(0);
+                if ranges.iter().any(|range| range.end > rows) {
+                    return Err(self.refuse(
+                        source,
+                        format!(
+                            "has {rows} outputs; this config.json needs at least {}",
+                            ranges.iter().map(|r| r.end).max().unwrap_or(0)
+                        ),
+                    ));
+                }
+                let parts: Vec<_> =
+                    ranges.iter().map(|range| oriented.slice_axis(Axis(0), range.clone().into())).collect();
+                concatenate(Axis(0), &parts).map_err(Error::ask)?
+            }
+        };
+        let odd = selected.iter().filter(|x| !x.is_finite()).count();
+        if odd > 0 {
+            self.notes.push(format!(
+                "{}: tensor \"{}\" holds {odd} values that are not finite",
+                self.checkpoint.path().display(),
+                source.tensor
+            ));
+        }
+        Ok(selected.mapv(|x| T::from_f64(round_f64(x, self.stored))))
+    }
+
+    fn source(&self, layer: Option<usize>, param: Param) -> Result<&'_ Source> {
+        self.sources.get(&(layer, param)).copied().ok_or_else(|| {
+            Error::read(
+                self.checkpoint.path(),
+                format!("this family does not say where {param:?} of layer {layer:?} stands"),
+            )
+        })
+    }
+
+    fn expect_shape(&self, layer: Option<usize>, param: Param, actual: &[usize], expected: &[usize]) -> Result<()> {
+        if actual == expected {
+            return Ok(());
+        }
+        let source = self.source(layer, param)?;
+        Err(self.refuse(source, format!("gives a weight of shape {actual:?}; config.json asks for {expected:?}")))
+    }
+
+    fn refuse(&self, source: &Source, reason: String) -> Error {
+        Error::read(self.checkpoint.path(), format!("tensor \"{}\" {reason}", source.tensor))
+    }
+}

@@ -1,0 +1,15 @@
+//! Scalars: formats and their constants, rounding, ulps, correctly rounded elementary functions, the defined sums.
+//!
+//! The lowest layer. Knows nothing of arrays, files or models.
+
+mod dtype;
+mod real;
+mod rounding;
+mod sum;
+mod ulp;
+
+pub use dtype::Dtype;
+pub use real::Real;
+pub use rounding::{round_f32, round_f64, saturate_round_f64};
+pub use sum::{maximum, mean, mean_square, sum, variance};
+pub use ulp::{ulp, ulp_distance};

@@ -1,0 +1,138 @@
+//! The two scalars the reference computes in, f64 and f32, with one meaning for each operation.
+//!
+//! `+ - * /`, `sqrt` and `mul_add` are correctly rounded by IEEE 754; the elementary functions are
+//! correctly rounded by CORE-MATH (<https://core-math.gitlabpages.inria.fr/>). So each operation has
+//! one right result, the same on each CPU and operating system.
+
+use super::Dtype;
+use num_ops::NumOps;
+
+mod num_ops {
+    use std::ops::{Add, Div, Mul, Neg, Sub};
+
+    /// The four operations and the sign.
+    pub trait NumOps:
+        Sized + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+    {
+    }
+    impl NumOps for f64 {}
+    impl NumOps for f32 {}
+}
+
+/// A scalar of the reference: `f64` or `f32`.
+pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + Sync + 'static {
+    /// The format of this scalar.
+    const DTYPE: Dtype;
+    /// +0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// −∞.
+    const NEG_INFINITY: Self;
+
+    /// The nearest value of this type (exact for f64).
+    fn from_f64(x: f64) -> Self;
+    /// The same value in f64 (always exact).
+    fn to_f64(self) -> f64;
+    /// `self · a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `eˣ`, correctly rounded.
+    fn exp(self) -> Self;
+    /// Natural logarithm, correctly rounded.
+    fn ln(self) -> Self;
+    /// `tanh x`, correctly rounded.
+    fn tanh(self) -> Self;
+    /// The complementary error function `1 - erf x`, correctly rounded.
+    fn erfc(self) -> Self;
+    /// `sin x`, correctly rounded for every x.
+    fn sin(self) -> Self;
+    /// `cos x`, correctly rounded for every x.
+    fn cos(self) -> Self;
+    /// `xʸ`, correctly rounded.
+    fn pow(self, y: Self) -> Self;
+    /// `1/√x`, correctly rounded.
+    fn rsqrt(self) -> Self;
+    /// `√x`, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// |x|.
+    fn abs(self) -> Self;
+    /// Whether this is NaN.
+    fn is_nan(self) -> bool;
+    /// This value rounded to nearest even in `dtype`; a format at least as wide changes nothing.
+    fn round_to(self, dtype: Dtype) -> Self;
+}
+
+macro_rules! real {
+    ($t:ty, $dtype:expr, $round:path, $exp:ident $ln:ident $tanh:ident $erfc:ident $sin:ident $cos:ident $pow:ident $rsqrt:ident) => {
+        impl Real for $t {
+            const DTYPE: Dtype = $dtype;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                <$t>::mul_add(self, a, b)
+            }
+            #[inline]
+            fn exp(self) -> Self {
+                core_math::$exp(self)
+            }
+            #[inline]
+            fn ln(self) -> Self {
+                core_math::$ln(self)
+            }
+            #[inline]
+            fn tanh(self) -> Self {
+                core_math::$tanh(self)
+            }
+            #[inline]
+            fn erfc(self) -> Self {
+                core_math::$erfc(self)
+            }
+            #[inline]
+            fn sin(self) -> Self {
+                core_math::$sin(self)
+            }
+            #[inline]
+            fn cos(self) -> Self {
+                core_math::$cos(self)
+            }
+            #[inline]
+            fn pow(self, y: Self) -> Self {
+                core_math::$pow(self, y)
+            }
+            #[inline]
+            fn rsqrt(self) -> Self {
+                core_math::$rsqrt(self)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$t>::sqrt(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$t>::abs(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
+            }
+            #[inline(always)]
+            fn round_to(self, dtype: Dtype) -> Self {
+                $round(self, dtype)
+            }
+        }
+    };
+}
+
+real!(f64, Dtype::F64, super::round_f64, exp log tanh erfc sin cos pow rsqrt);
+real!(f32, Dtype::F32, super::round_f32, expf logf tanhf erfcf sinf cosf powf rsqrtf);

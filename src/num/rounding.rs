@@ -1,0 +1,169 @@
+//! Rounding to nearest, ties to even, into each format. One rounding, never two.
+
+use super::dtype::{Dtype, power_of_two};
+
+/// `x` rounded to nearest even in `dtype`.
+///
+/// NaN stays NaN, a zero keeps its sign, results below the normal range are rounded to subnormals.
+/// Overflow gives ±∞, and NaN in [`Dtype::F8E4M3`], which has no infinity (as PyTorch's `float8_e4m3fn` cast).
+pub fn round_f64(x: f64, dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F64 => x,
+        Dtype::F32 => f64::from(x as f32),
+        Dtype::Tf32 | Dtype::F16 | Dtype::Bf16 | Dtype::F8E4M3 => round_to_quantum(x, dtype),
+    }
+}
+
+/// `x` rounded to nearest even in `dtype`; formats of at least f32's precision and range change nothing.
+///
+/// Special values as in [`round_f64`].
+#[inline(always)]
+pub fn round_f32(x: f32, dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::F64 | Dtype::F32 => x,
+        Dtype::Bf16 => round_low_bits::<16>(x),
+        Dtype::Tf32 => round_low_bits::<13>(x),
+        Dtype::F16 => half::f16::from_f32(x).to_f32(),
+        Dtype::F8E4M3 => round_to_quantum(f64::from(x), dtype) as f32,
+    }
+}
+
+/// As [`round_f64`], but values beyond the largest finite number become that number: what a cache in f8 does on storing.
+pub fn saturate_round_f64(x: f64, dtype: Dtype) -> f64 {
+    round_f64(x.clamp(-dtype.max(), dtype.max()), dtype)
+}
+
+/// Drops the `DROPPED` lowest bits of an f32 to nearest even: bf16 (16) and tf32 (13) share f32's exponent.
+#[inline(always)]
+fn round_low_bits<const DROPPED: u32>(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let kept = u32::MAX << DROPPED;
+    if x.is_nan() {
+        // Adding the rounding bit could carry a NaN into the sign or an infinity.
+        return f32::from_bits((bits & kept) | 0x0040_0000);
+    }
+    let half_minus_one = (1u32 << (DROPPED - 1)) - 1;
+    let odd = (bits >> DROPPED) & 1;
+    // The carry into the exponent is the right result, the overflow to ∞ included.
+    f32::from_bits((bits + half_minus_one + odd) & kept)
+}
+
+/// Rounds by the definition: to a multiple of the quantum `2^(e - p + 1)` of the binade of `x`.
+fn round_to_quantum(x: f64, dtype: Dtype) -> f64 {
+    if x.is_nan() || x == 0.0 {
+        return x;
+    }
+    if x.is_infinite() {
+        return if dtype == Dtype::F8E4M3 { f64::NAN } else { x };
+    }
+    let exponent = ilogb(x).max(dtype.min_exponent());
+    let quantum = power_of_two(exponent - dtype.precision() + 1);
+    // Both the division and the product are by a power of two and exact.
+    let rounded = (x / quantum).round_ties_even() * quantum;
+    if rounded.abs() <= dtype.max() {
+        rounded.copysign(x)
+    } else if dtype == Dtype::F8E4M3 {
+        f64::NAN
+    } else {
+        f64::INFINITY.copysign(x)
+    }
+}
+
+/// `⌊log₂|x|⌋` of a finite x ≠ 0.
+pub(crate) fn ilogb(x: f64) -> i32 {
+    let biased = ((x.to_bits() >> 52) & 0x7ff) as i32;
+    if biased == 0 {
+        // Subnormal: position of the highest set bit, counted from 2^-1074.
+        let significand = x.to_bits() & 0x000f_ffff_ffff_ffff;
+        63 - significand.leading_zeros() as i32 - 1074
+    } else {
+        biased - 1023
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bf16_agrees_with_half_on_every_pattern_of_the_upper_bits() {
+        for upper in 0..=u16::MAX {
+            for lower in [0x0000u32, 0x0001, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let x = f32::from_bits((u32::from(upper) << 16) | lower);
+                let expected = half::bf16::from_f32(x).to_f32();
+                let actual = round_f32(x, Dtype::Bf16);
+                assert!(
+                    actual.to_bits() == expected.to_bits() || (x.is_nan() && actual.is_nan()),
+                    "{x:?}: {actual:?} {expected:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_f8_value_is_kept_and_midpoints_go_to_even() {
+        // All 126 positive finite values of E4M3: m/8 · 2^e, and the subnormals m · 2^-9.
+        let values: Vec<f64> = (1..=0x7e_u32)
+            .map(|code| {
+                let (e, m) = (code >> 3, f64::from(code & 7));
+                if e == 0 { m * power_of_two(-9) } else { (1.0 + m / 8.0) * power_of_two(e as i32 - 7) }
+            })
+            .collect();
+        assert_eq!(values.last(), Some(&448.0));
+        for (i, pair) in values.windows(2).enumerate() {
+            assert_eq!(round_f64(pair[0], Dtype::F8E4M3), pair[0]);
+            let middle = (pair[0] + pair[1]) / 2.0;
+            // Codes count upward from 1, so an even code is the one with an even significand.
+            let even = if (i + 1) % 2 == 0 { pair[0] } else { pair[1] };
+            assert_eq!(round_f64(middle, Dtype::F8E4M3), even);
+        }
+        assert!(round_f64(465.0, Dtype::F8E4M3).is_nan());
+        assert_eq!(round_f64(464.0, Dtype::F8E4M3), 448.0);
+        assert_eq!(saturate_round_f64(-1e9, Dtype::F8E4M3), -448.0);
+    }
+
+    #[test]
+    fn from_f64_there_is_no_double_rounding() {
+        // 1 + 2^-8 + 2^-40 lies just above the midpoint of bf16's 1 and 1 + 2^-7; through f32 it would become the midpoint and go to even.
+        let x = 1.0 + power_of_two(-8) + power_of_two(-40);
+        assert_eq!(round_f64(x, Dtype::Bf16), 1.0 + power_of_two(-7));
+        assert_eq!(round_f32(x as f32, Dtype::Bf16), 1.0);
+    }
+
+    #[test]
+    fn special_values_survive() {
+        for dtype in Dtype::ALL {
+            assert!(round_f64(f64::NAN, dtype).is_nan());
+            assert!(round_f32(f32::NAN, dtype).is_nan());
+            assert!(round_f64(-0.0, dtype).is_sign_negative());
+        }
+        assert!(round_f32(f32::from_bits(0x7f80_0001), Dtype::Bf16).is_nan());
+        assert_eq!(round_f64(1e300, Dtype::Bf16), f64::INFINITY);
+        assert_eq!(round_f64(-65520.0, Dtype::F16), f64::NEG_INFINITY);
+        assert_eq!(round_f64(65519.9, Dtype::F16), 65504.0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_two_paths_agree_on_f32_inputs(bits in any::<u32>()) {
+            let x = f32::from_bits(bits);
+            for dtype in [Dtype::Tf32, Dtype::F16, Dtype::Bf16] {
+                let wide = round_f64(f64::from(x), dtype);
+                let narrow = f64::from(round_f32(x, dtype));
+                prop_assert!(wide.to_bits() == narrow.to_bits() || (wide.is_nan() && narrow.is_nan()), "{dtype} {x:e}: {wide:e} {narrow:e}");
+            }
+        }
+
+        #[test]
+        fn rounding_is_nearest_and_idempotent(x in -1e6f64..1e6) {
+            for dtype in [Dtype::Tf32, Dtype::F16, Dtype::Bf16] {
+                let r = round_f64(x, dtype);
+                prop_assert_eq!(round_f64(r, dtype), r);
+                if r.is_finite() {
+                    prop_assert!((r - x).abs() <= super::super::ulp(x, dtype) / 2.0);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! Scaled dot-product attention (Vaswani et al., arXiv:1706.03762) with everything that grew around it.
+//!
+//! ```text
+//! scores            = scale · q kᵀ                       [batch, num_heads, q_len, kv_len]
+//! softcapped_scores = softcap · tanh(scores / softcap)    only with a softcap (Gemma 2)
+//! masked_scores     = −∞ where masked, else softcapped_scores + additive
+//! probs             = softmax(masked_scores)              along kv_len, with a sink in the denominator if there is one
+//! context           = probs v                             [batch, num_heads, q_len, v_dim]
+//! ```
+//! Query head `h` reads key and value head `⌊h / (num_heads / num_key_value_heads)⌋`. The order softcap → mask →
+//! softmax is Gemma 2's and ONNX's. A key whose masked score is −∞ has probability exactly 0 and is left out of
+//! the last sum, so nothing stored at a masked place, not even NaN, reaches the result. A row without any key
+//! has probabilities and context 0. Products, sums and their order: [`crate::linalg`], [`crate::ops::softmax`];
+//! hence a row's bits do not depend on which other rows or masked keys were computed beside it.
+
+use super::mask::{Causal, MaskRule};
+use super::question::{Answer, Question, with_axes};
+use super::softmax::softmax_with_sink;
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role, Trace};
+use crate::io::Array as Stored;
+use crate::linalg::{matmul, weighted_sum};
+use crate::num::Real;
+use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, Ix1, Ix2, Ix3, Ix4, Slice, s};
+use serde::Deserialize;
+
+/// The numbers of the score rule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoreRule {
+    /// Factor on `q kᵀ`.
+    pub scale: f64,
+    /// `softcap · tanh(scores / softcap)`.
+    pub softcap: Option<f64>,
+}
+
+/// Which scores count, and what is added to them. Both broadcast to `[batch, num_heads, q_len, kv_len]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreMask<T> {
+    /// Whether the query may attend to the key.
+    pub allowed: Array4<bool>,
+    /// Added to the score.
+    pub additive: Option<Array4<T>>,
+}
+
+/// Attention of q `[batch, num_heads, q_len, head_dim]` over k `[batch, num_key_value_heads, kv_len, head_dim]` and
+/// v `[.., kv_len, v_dim]`; the context `[batch, num_heads, q_len, v_dim]`. `sinks` is one score a head.
+///
+/// Passes the sites `attn.scores`, `attn.softcapped_scores`, `attn.masked_scores`, `attn.probs`, `attn.context`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn attention<T: Real>(
+    q: &Array4<T>,
+    k: ArrayView4<T>,
+    v: ArrayView4<T>,
+    mask: &ScoreMask<T>,
+    rule: &ScoreRule,
+    sinks: Option<&Array1<T>>,
+    eval: &mut Evaluator,
+) -> Array4<T> {
+    let scores = scale_scores(products(q, k, eval), rule.scale);
+    let scores = eval.at("attn.scores", Role::Scores, scores);
+
+    let capped = match rule.softcap {
+        Some(softcap) => eval.at("attn.softcapped_scores", Role::Scores, soften(scores, softcap)),
+        None => scores,
+    };
+
+    let masked = eval.at("attn.masked_scores", Role::Scores, apply_mask(capped, mask));
+
+    let probs = eval.at("attn.probs", Role::Probs, probabilities(masked, sinks, eval));
+
+    let context = combine(&probs, v, eval);
+    eval.at("attn.context", Role::Activation, context)
+}
+
+/// `q kᵀ`, head by head.
+fn products<T: Real>(q: &Array4<T>, k: ArrayView4<T>, eval: &Evaluator) -> Array4<T> {
+    let (batch, num_heads, q_len, _) = q.dim();
+    let (_, num_key_value_heads, kv_len, _) = k.dim();
+    let group = num_heads / num_key_value_heads;
+    let mut out = Array4::default((batch, num_heads, q_len, kv_len));
+    for b in 0..batch {
+        for h in 0..num_heads {
+            let (q, k) = (q.slice(s![b, h, .., ..]), k.slice(s![b, h / group, .., ..]));
+            out.slice_mut(s![b, h, .., ..]).assign(&matmul(q, k.t(), eval.numerics().product_rules()));
+        }
+    }
+    out
+}
+
+/// `scale · scores`.
+fn scale_scores<T: Real>(scores: Array4<T>, scale: f64) -> Array4<T> {
+    let scale = T::from_f64(scale);
+    scores.mapv_into(|s| s * scale)
+}
+
+/// `softcap · tanh(scores / softcap)`.
+fn soften<T: Real>(scores: Array4<T>, softcap: f64) -> Array4<T> {
+    let softcap = T::from_f64(softcap);
+    scores.mapv_into(|s| softcap * (s / softcap).tanh())
+}
+
+/// −∞ where not allowed, else score + additive.
+fn apply_mask<T: Real>(mut scores: Array4<T>, mask: &ScoreMask<T>) -> Array4<T> {
+    if let Some(additive) = &mask.additive {
+        let additive = additive.broadcast(scores.raw_dim()).expect("the additive mask broadcasts");
+        scores.zip_mut_with(&additive, |s, &a| *s = *s + a);
+    }
+    let allowed = mask.allowed.broadcast(scores.raw_dim()).expect("the mask broadcasts");
+    scores.zip_mut_with(&allowed, |s, &allowed| {
+        if !allowed {
+            *s = T::NEG_INFINITY;
+        }
+    });
+    scores
+}
+
+/// Softmax along the keys.
+fn probabilities<T: Real>(mut scores: Array4<T>, sinks: Option<&Array1<T>>, eval: &Evaluator) -> Array4<T> {
+    for (h, mut head) in scores.axis_iter_mut(Axis(1)).enumerate() {
+        let sink = sinks.map(|sinks| sinks[h]);
+        for mut row in head.rows_mut() {
+            let row = row.as_slice_mut().expect("a row of scores is contiguous");
+            softmax_with_sink(row, sink, eval.numerics().softmax);
+        }
+    }
+    scores
+}
+
+/// `probs v`, head by head.
+fn combine<T: Real>(probs: &Array4<T>, v: ArrayView4<T>, eval: &Evaluator) -> Array4<T> {
+    let (batch, num_heads, q_len, _) = probs.dim();
+    let (_, num_key_value_heads, _, v_dim) = v.dim();
+    let group = num_heads / num_key_value_heads;
+    let mut out = Array4::default((batch, num_heads, q_len, v_dim));
+    for b in 0..batch {
+        for h in 0..num_heads {
+            let (probs, v) = (probs.slice(s![b, h, .., ..]), v.slice(s![b, h / group, .., ..]));
+            out.slice_mut(s![b, h, .., ..]).assign(&weighted_sum(probs, v, eval.numerics().product_rules()));
+        }
+    }
+    out
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    scale: Option<f64>,
+    softcap: Option<f64>,
+    #[serde(default)]
+    causal: Causal,
+    window: Option<i64>,
+    right_window: Option<i64>,
+    num_heads: Option<usize>,
+    num_key_value_heads: Option<usize>,
+}
+
+/// The operation as a question → `out`, every stage by its name, `present_key`, `present_value`.
+pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: Params = question.params()?;
+    let (q, flat) = split_heads("q", question.activation::<T>("q", eval)?, params.num_heads)?;
+    let (k, _) =
+        split_heads("k", question.activation::<T>("k", eval)?, params.num_key_value_heads.or(params.num_heads))?;
+    let (v, _) =
+        split_heads("v", question.activation::<T>("v", eval)?, params.num_key_value_heads.or(params.num_heads))?;
+    let past = |name: &str, new: &Array4<T>, eval: &Evaluator| -> Result<Array4<T>> {
+        if !question.has(name) {
+            return Ok(new.clone());
+        }
+        let past = with_axes::<T, Ix4>(name, "[batch, heads, past_len, dim]", question.activation(name, eval)?)?;
+        ndarray::concatenate(Axis(2), &[past.view(), new.view()])
+            .map_err(|_| Error::ask(format!("{name} has shape {:?}; it cannot precede {:?}", past.dim(), new.dim())))
+    };
+    let k_len = k.dim().2;
+    let (k, v) = (past("past_key", &k, eval)?, past("past_value", &v, eval)?);
+    fitting_shapes(&q, &k, &v)?;
+    let geometry = Geometry { past_len: k.dim().2 - k_len, ..Geometry::of(&q, &k) };
+    let mask = question_mask(question, &params, &geometry, eval)?;
+    let sinks = question
+        .optional_weight::<T>("sinks", eval)?
+        .map(|x| with_axes::<T, Ix1>("sinks", "[num_heads]", x))
+        .transpose()?;
+    if sinks.as_ref().is_some_and(|sinks| sinks.len() != geometry.num_heads) {
+        return Err(Error::ask(format!("sinks must have one score for each of the {} heads", geometry.num_heads)));
+    }
+    let rule = ScoreRule { scale: params.scale.unwrap_or(1.0 / (q.dim().3 as f64).sqrt()), softcap: params.softcap };
+
+    let mut trace = Trace::of(["*"]);
+    let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
+    let context = attention(&q, k.view(), v.view(), &mask, &rule, sinks.as_ref(), &mut traced);
+
+    let mut answer: Answer = trace
+        .into_arrays()
+        .into_iter()
+        .map(|(site, array)| (site.trim_start_matches("attn.").to_string(), array))
+        .collect();
+    if let (None, Some(scores)) = (rule.softcap, answer.get("scores").cloned()) {
+        answer.insert("softcapped_scores".to_string(), scores);
+    }
+    answer.insert("present_key".to_string(), k.mapv(Real::to_f64).into_dyn());
+    answer.insert("present_value".to_string(), v.mapv(Real::to_f64).into_dyn());
+    answer.insert("out".to_string(), join_heads(context, flat).mapv(Real::to_f64));
+    Ok(answer)
+}
+
+/// The sizes a mask has to fit.
+struct Geometry {
+    batch: usize,
+    num_heads: usize,
+    q_len: usize,
+    kv_len: usize,
+    past_len: usize,
+}
+
+impl Geometry {
+    fn of<T>(q: &Array4<T>, k: &Array4<T>) -> Self {
+        let (batch, num_heads, q_len, _) = q.dim();
+        Self { batch, num_heads, q_len, kv_len: k.dim().2, past_len: 0 }
+    }
+}
+
+fn fitting_shapes<T>(q: &Array4<T>, k: &Array4<T>, v: &Array4<T>) -> Result<()> {
+    let ((b, h, _, d), (bk, hk, nk, dk), (bv, hv, nv, _)) = (q.dim(), k.dim(), v.dim());
+    let fits = b == bk && b == bv && hk == hv && nk == nv && d == dk && hk > 0 && h % hk == 0 && d > 0;
+    if fits {
+        return Ok(());
+    }
+    Err(Error::ask(format!(
+        "q {:?}, k {:?} and v {:?} do not fit: batch, key length and head width must agree and the query heads be a multiple of the key heads",
+        q.dim(),
+        k.dim(),
+        v.dim()
+    )))
+}
+
+/// Causality, windows, padding, lengths and the given mask, together.
+fn question_mask<T: Real>(
+    question: &Question,
+    params: &Params,
+    geometry: &Geometry,
+    eval: &Evaluator,
+) -> Result<ScoreMask<T>> {
+    let &Geometry { batch, num_heads, q_len, kv_len, past_len } = geometry;
+    let lengths = if question.has("kv_lens") {
+        let lengths = with_axes::<i64, Ix1>("kv_lens", "[batch]", question.integers("kv_lens")?)?;
+        if lengths.len() != batch || lengths.iter().any(|&n| n < 0 || n > kv_len as i64) {
+            return Err(Error::ask(format!("kv_lens must have {batch} lengths between 0 and {kv_len}")));
+        }
+        Some(lengths)
+    } else {
+        None
+    };
+    let padding = if question.has("attention_mask") {
+        let padding =
+            with_axes::<bool, Ix2>("attention_mask", "[batch, kv_len]", question.booleans("attention_mask")?)?;
+        if padding.dim() != (batch, kv_len) {
+            return Err(Error::ask(format!(
+                "attention_mask has shape {:?}; it must be [{batch}, {kv_len}]",
+                padding.dim()
+            )));
+        }
+        Some(padding)
+    } else {
+        None
+    };
+    let given = if question.has("attn_mask") { Some(given_mask(question, geometry, eval)?) } else { None };
+    let (given_allowed, additive) = given.unwrap_or((None, None));
+
+    let rule = |b: usize| MaskRule {
+        causal: params.causal != Causal::None,
+        offset: params.causal.offset(q_len, lengths.as_ref().map_or(kv_len, |n| n[b] as usize), past_len),
+        window: params.window,
+        right_window: params.right_window,
+    };
+    let rules: Vec<MaskRule> = (0..batch).map(rule).collect();
+    let heads = if given_allowed.is_some() { num_heads } else { 1 };
+    let allowed = Array4::from_shape_fn((batch, heads, q_len, kv_len), |(b, h, i, j)| {
+        rules[b].allows(i as i64, j as i64)
+            && lengths.as_ref().is_none_or(|n| (j as i64) < n[b])
+            && padding.as_ref().is_none_or(|padding| padding[[b, j]])
+            && given_allowed.as_ref().is_none_or(|given| given[[b, h, i, j]])
+    });
+    Ok(ScoreMask { allowed, additive })
+}
+
+/// A boolean and an additive part, either of which may be absent.
+type GivenMask<T> = (Option<Array4<bool>>, Option<Array4<T>>);
+
+/// `attn_mask` broadcast to `[batch, num_heads, q_len, kv_len]`. A last axis of more than one but fewer than
+/// `kv_len` keys speaks of the first keys; the others are masked (ONNX `Attention`).
+fn given_mask<T: Real>(question: &Question, geometry: &Geometry, eval: &Evaluator) -> Result<GivenMask<T>> {
+    let &Geometry { batch, num_heads, q_len, kv_len, .. } = geometry;
+    let full = [batch, num_heads, q_len, kv_len];
+    let is_bool = matches!(question.raw("attn_mask")?, Stored::Bool(_));
+    let (allowed, additive) = if is_bool {
+        (question.booleans("attn_mask")?, None)
+    } else {
+        let additive = question.activation::<T>("attn_mask", eval)?;
+        (ArrayD::from_elem(additive.shape(), true), Some(additive))
+    };
+    let refuse = || Error::ask(format!("attn_mask of shape {:?} does not broadcast to {full:?}", allowed.shape()));
+    let last = allowed.shape().last().copied().ok_or_else(refuse)?;
+    if last == 1 || last == kv_len {
+        let allowed = allowed.broadcast(full).ok_or_else(refuse)?.to_owned();
+        let additive = additive.map(|a| a.broadcast(full).map(|a| a.to_owned()).ok_or_else(refuse)).transpose()?;
+        return Ok((Some(allowed), additive));
+    }
+    if last > kv_len {
+        return Err(refuse());
+    }
+    let first = [batch, num_heads, q_len, last];
+    let mut wide_allowed = ArrayD::from_elem(full.to_vec(), false);
+    wide_allowed.slice_axis_mut(Axis(3), Slice::from(..last)).assign(&allowed.broadcast(first).ok_or_else(refuse)?);
+    let additive = match additive {
+        None => None,
+        Some(additive) => {
+            let mut wide = ArrayD::from_elem(full.to_vec(), T::ZERO);
+            wide.slice_axis_mut(Axis(3), Slice::from(..last)).assign(&additive.broadcast(first).ok_or_else(refuse)?);
+            Some(four_axes(wide)?)
+        }
+    };
+    Ok((Some(four_axes(wide_allowed)?), additive))
+}
+
+fn four_axes<T>(array: ArrayD<T>) -> Result<Array4<T>> {
+    array.into_dimensionality::<Ix4>().map_err(Error::ask)
+}
+
+/// Whether heads came as an axis of their own or side by side in the last axis, and so go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heads {
+    Axis,
+    Flat,
+}
+
+/// `[batch, heads, len, dim]` as it is, `[batch, len, heads · dim]` taken apart.
+pub(crate) fn split_heads<T: Real>(name: &str, x: ArrayD<T>, num_heads: Option<usize>) -> Result<(Array4<T>, Heads)> {
+    if x.ndim() == 4 {
+        return Ok((with_axes::<T, Ix4>(name, "[batch, heads, len, dim]", x)?, Heads::Axis));
+    }
+    let x = with_axes::<T, Ix3>(name, "[batch, heads, len, dim] or [batch, len, heads · dim]", x)?;
+    let (batch, len, width) = x.dim();
+    let heads = num_heads
+        .ok_or_else(|| Error::ask(format!("{name} has three axes; then params must say the number of heads")))?;
+    if heads == 0 || width % heads != 0 {
+        return Err(Error::ask(format!("{name} is {width} wide; that cannot be split into {heads} heads")));
+    }
+    let x = x
+        .as_standard_layout()
+        .into_owned()
+        .into_shape_with_order((batch, len, heads, width / heads))
+        .map_err(Error::ask)?;
+    Ok((x.permuted_axes([0, 2, 1, 3]).as_standard_layout().into_owned(), Heads::Flat))
+}
+
+/// The inverse of [`split_heads`].
+pub(crate) fn join_heads<T: Real>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
+    match heads {
+        Heads::Axis => x.into_dyn(),
+        Heads::Flat => merge_heads(x).into_dyn(),
+    }
+}
+
+/// `[batch, heads, len, dim]` as `[batch, len, heads · dim]`.
+pub(crate) fn merge_heads<T: Real>(x: Array4<T>) -> ndarray::Array3<T> {
+    let (batch, heads, len, dim) = x.dim();
+    let x = x.permuted_axes([0, 2, 1, 3]).as_standard_layout().into_owned();
+    x.into_shape_with_order((batch, len, heads * dim)).expect("heads · dim is the merged width")
+}
+
+/// A mask that allows everything.
+pub(crate) fn no_mask<T>() -> ScoreMask<T> {
+    ScoreMask { allowed: Array4::from_elem((1, 1, 1, 1), true), additive: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Numerics;
+    use crate::num::Dtype;
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    fn of(q: &Array4<f64>, k: &Array4<f64>, v: &Array4<f64>, mask: &ScoreMask<f64>) -> Array4<f64> {
+        let mut eval = Evaluator::new(Numerics::plain(Dtype::F64));
+        attention(q, k.view(), v.view(), mask, &ScoreRule { scale: 1.0, softcap: None }, None, &mut eval)
+    }
+
+    fn causal(q_len: usize, kv_len: usize) -> ScoreMask<f64> {
+        let rule = MaskRule { causal: true, offset: kv_len as i64 - q_len as i64, ..MaskRule::default() };
+        ScoreMask {
+            allowed: Array4::from_shape_fn((1, 1, q_len, kv_len), |(_, _, i, j)| rule.allows(i as i64, j as i64)),
+            additive: None,
+        }
+    }
+
+    #[test]
+    fn two_keys_a_logarithm_apart() {
+        // Scores 0 and ln 3, probabilities 1/4 and 3/4, values 8 and 4: 2 + 3 = 5.
+        let out = of(&array![[[[1.0]]]], &array![[[[0.0], [3f64.ln()]]]], &array![[[[8.0], [4.0]]]], &no_mask());
+        approx::assert_relative_eq!(out[[0, 0, 0, 0]], 5.0, max_relative = 1e-15);
+    }
+
+    #[test]
+    fn a_row_without_keys_is_zero_and_poison_does_not_leak() {
+        let mut mask = no_mask();
+        mask.allowed = array![[[[true, false], [false, false]]]];
+        let q = array![[[[1.0], [1.0]]]];
+        let out = of(&q, &array![[[[0.5], [f64::NAN]]]], &array![[[[7.0], [f64::NAN]]]], &mask);
+        assert_eq!(out, array![[[[7.0], [0.0]]]]);
+    }
+
+    fn tensor(heads: usize, len: usize, dim: usize) -> impl Strategy<Value = Array4<f64>> {
+        prop::collection::vec(-2.0f64..2.0, heads * len * dim)
+            .prop_map(move |x| Array4::from_shape_vec((1, heads, len, dim), x).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn earlier_rows_do_not_see_later_keys((q, k, v) in (tensor(2, 5, 3), tensor(1, 5, 3), tensor(1, 5, 2)), poison in -9.0f64..9.0) {
+            let before = of(&q, &k, &v, &causal(5, 5));
+            let (mut k2, mut v2) = (k.clone(), v.clone());
+            k2.slice_mut(s![.., .., 3.., ..]).fill(poison);
+            v2.slice_mut(s![.., .., 3.., ..]).fill(poison);
+            let after = of(&q, &k2, &v2, &causal(5, 5));
+            prop_assert_eq!(before.slice(s![.., .., ..3, ..]), after.slice(s![.., .., ..3, ..]));
+        }
+
+        #[test]
+        fn the_last_rows_alone_give_the_same_bits((q, k, v) in (tensor(2, 6, 3), tensor(1, 6, 3), tensor(1, 6, 2)), from in 0usize..6) {
+            let whole = of(&q, &k, &v, &causal(6, 6));
+            let rest = of(&q.slice(s![.., .., from.., ..]).to_owned(), &k, &v, &causal(6 - from, 6));
+            prop_assert_eq!(whole.slice(s![.., .., from.., ..]), rest.view());
+        }
+
+        #[test]
+        fn grouped_heads_equal_repeated_heads((q, k, v) in (tensor(6, 4, 3), tensor(2, 4, 3), tensor(2, 4, 3))) {
+            let repeat = |x: &Array4<f64>| Array4::from_shape_fn((1, 6, 4, 3), |(b, h, t, d)| x[[b, h / 3, t, d]]);
+            prop_assert_eq!(of(&q, &k, &v, &no_mask()), of(&q, &repeat(&k), &repeat(&v), &no_mask()));
+        }
+
+        #[test]
+        fn permuted_keys_change_rounding_only((q, k, v) in (tensor(1, 3, 4), tensor(1, 7, 4), tensor(1, 7, 2)), by in 1usize..7) {
+            let permute = |x: &Array4<f64>| Array4::from_shape_fn(x.dim(), |(b, h, t, d)| x[[b, h, (t + by) % 7, d]]);
+            let (a, b) = (of(&q, &k, &v, &no_mask()), of(&q, &permute(&k), &permute(&v), &no_mask()));
+            // Two folds of 7 terms of at most 2 each, and the same scores: 2 · 2 · 8 roundings.
+            prop_assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 32.0 * f64::EPSILON));
+        }
+
+        #[test]
+        fn values_enter_linearly_and_stay_in_their_hull((q, k, v, w) in (tensor(1, 3, 4), tensor(1, 5, 4), tensor(1, 5, 2), tensor(1, 5, 2))) {
+            let (of_v, of_w, of_sum) = (of(&q, &k, &v, &no_mask()), of(&q, &k, &w, &no_mask()), of(&q, &k, &(&v + &w), &no_mask()));
+            let sum = &of_v + &of_w;
+            prop_assert!(sum.iter().zip(&of_sum).all(|(a, b)| (a - b).abs() <= 64.0 * f64::EPSILON));
+            let (low, high) = v.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
+            prop_assert!(of_v.iter().all(|&x| x >= low - 1e-14 && x <= high + 1e-14));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Linear layer.
+//!
+//! ```text
+//! y[.., o] = Σᵢ x[.., i] · W[o, i]  (+ b[o])
+//! ```
+//! The sum is that of [`crate::linalg::matmul`]; the bias is added last, one rounding of its own.
+
+use super::question::{Answer, Question, answer_out, with_axes};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role};
+use crate::linalg::matmul;
+use crate::num::Real;
+use ndarray::{Array, Array1, Array2, ArrayView2, Dimension, Ix1, Ix2, s};
+use serde::Deserialize;
+
+/// Weight and bias of a linear layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear<T> {
+    /// `[in, out]`, so that the product reads it row by row. Checkpoints mostly store `[out, in]`.
+    pub weight: Array2<T>,
+    /// `[out]`.
+    pub bias: Option<Array1<T>>,
+}
+
+/// `x Wᵀ + b` over the last axis: x `[.., in]`, result `[.., out]`.
+///
+/// # Panics
+/// If the last axis of `x` is not `in`.
+pub fn linear<T: Real, D: Dimension>(x: &Array<T, D>, layer: &Linear<T>, eval: &Evaluator) -> Array<T, D> {
+    let product = matmul(as_rows(x).view(), layer.weight.view(), eval.numerics().product_rules());
+    finish(x, product, layer)
+}
+
+/// [`linear`] with its input axis split over the devices of [`crate::eval::TensorParallel`]: partial sums are
+/// rounded, then added in rank order. `unit` components of the input axis stay together (a head's).
+///
+/// Without tensor parallelism in the numerics this is [`linear`].
+///
+/// # Panics
+/// As [`linear`].
+pub fn row_parallel_linear<T: Real, D: Dimension>(
+    x: &Array<T, D>,
+    layer: &Linear<T>,
+    unit: usize,
+    eval: &Evaluator,
+) -> Array<T, D> {
+    let Some(parallel) = eval.numerics().tensor_parallel else {
+        return linear(x, layer, eval);
+    };
+    let rows = as_rows(x);
+    let units = rows.ncols() / unit;
+    let mut total: Option<Array2<T>> = None;
+    for rank in 0..parallel.shards {
+        // Shares differ by at most one unit where the units do not divide evenly.
+        let start = rank * units / parallel.shards * unit;
+        let end = (rank + 1) * units / parallel.shards * unit;
+        let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.slice(s![start..end, ..]));
+        let partial = matmul(x, weight, eval.numerics().product_rules()).mapv(|x| x.round_to(parallel.partial_sums));
+        total = Some(match total {
+            None => partial,
+            Some(total) => total + partial,
+        });
+    }
+    match total {
+        Some(total) => finish(x, total, layer),
+        None => linear(x, layer, eval),
+    }
+}
+
+/// All axes but the last as rows.
+fn as_rows<T: Real, D: Dimension>(x: &Array<T, D>) -> ndarray::CowArray<'_, T, Ix2> {
+    let width = x.shape().last().copied().unwrap_or(1);
+    let rows = if width == 0 { 0 } else { x.len() / width };
+    x.to_shape((rows, width)).expect("rows · width is the size of x")
+}
+
+/// Adds the bias and gives the rows the leading axes of `x` back.
+fn finish<T: Real, D: Dimension>(x: &Array<T, D>, mut product: Array2<T>, layer: &Linear<T>) -> Array<T, D> {
+    if let Some(bias) = &layer.bias {
+        for mut row in product.rows_mut() {
+            row.zip_mut_with(bias, |y, &b| *y = *y + b);
+        }
+    }
+    let mut shape = x.raw_dim();
+    let last = shape.ndim() - 1;
+    shape[last] = layer.weight.ncols();
+    product.into_shape_with_order(shape).expect("leading axes are those of x")
+}
+
+/// Which axis of a stored weight is the output.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WeightLayout {
+    #[default]
+    OutIn,
+    InOut,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default)]
+    weight_layout: WeightLayout,
+}
+
+/// The operation as a question: `x`, `weight`, `[bias]` → `out`.
+pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: Params = question.params()?;
+    let x = question.activation::<T>("x", eval)?;
+    let weight: Array2<T> = with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?;
+    let weight = match params.weight_layout {
+        WeightLayout::OutIn => transposed(weight.view()),
+        WeightLayout::InOut => weight,
+    };
+    let bias =
+        question.optional_weight("bias", eval)?.map(|bias| with_axes::<T, Ix1>("bias", "[out]", bias)).transpose()?;
+    if x.shape().last() != Some(&weight.nrows()) {
+        return Err(Error::ask(format!("x has shape {:?}, but the weight takes {} inputs", x.shape(), weight.nrows())));
+    }
+    if bias.as_ref().is_some_and(|bias| bias.len() != weight.ncols()) {
+        return Err(Error::ask(format!("the bias must have {} elements, one an output", weight.ncols())));
+    }
+    let y = linear(&x, &Linear { weight, bias }, eval);
+    Ok(answer_out(eval.at("out", Role::Activation, y)))
+}
+
+/// `[out, in]` as `[in, out]`, in memory too.
+pub(crate) fn transposed<T: Real>(weight: ArrayView2<T>) -> Array2<T> {
+    weight.t().as_standard_layout().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::{Numerics, TensorParallel};
+    use crate::num::Dtype;
+    use ndarray::array;
+
+    #[test]
+    fn linear_is_x_times_weight_plus_bias() {
+        // [1 2] · [[3 4 5] [6 7 8]] = [15 18 21], plus [1 0 -1].
+        let layer = Linear { weight: array![[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]], bias: Some(array![1.0, 0.0, -1.0]) };
+        let y = linear(&array![[1.0, 2.0]], &layer, &Evaluator::new(Numerics::plain(Dtype::F64)));
+        assert_eq!(y, array![[16.0, 18.0, 20.0]]);
+    }
+
+    #[test]
+    fn partial_sums_are_rounded_before_they_are_added() {
+        // Shards: 1·256 = 256 and 1·1.5. bf16 keeps 256 and 1.5; their f32 sum is exact.
+        // One shard alone would sum to 257.5 and round that to 258.
+        let layer = Linear { weight: array![[256.0f32], [1.5]], bias: None };
+        let with = |shards| {
+            let numerics = Numerics {
+                tensor_parallel: Some(TensorParallel { shards, partial_sums: Dtype::Bf16 }),
+                ..Numerics::plain(Dtype::F32)
+            };
+            row_parallel_linear(&array![[1.0f32, 1.0]], &layer, 1, &Evaluator::new(numerics))[[0, 0]]
+        };
+        assert_eq!(with(2), 257.5);
+        assert_eq!(with(1), 258.0);
+    }
+}

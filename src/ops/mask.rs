@@ -1,0 +1,129 @@
+//! Which key a query may attend to.
+//!
+//! ```text
+//! causal      j ≤ i + offset       offset = kv_len - q_len (bottom right), 0 (top left) or past_len (past)
+//! window      j > i + offset - window
+//! right       j ≤ i + offset + right_window
+//! padding     attention_mask[b, j] = 1
+//! ```
+//! `i` counts the queries of this call and `j` all keys, the cached ones first. Bottom right is right whenever
+//! the queries are the last tokens; top left is what `is_causal` means in PyTorch when the lengths differ.
+//! A row without any allowed key is legal: its probabilities are 0.
+
+use super::question::{Answer, Question, with_axes};
+use crate::error::{Error, Result};
+use crate::eval::Evaluator;
+use crate::num::Real;
+use ndarray::{Array2, Array3, Ix2};
+use serde::Deserialize;
+
+/// How queries are aligned with keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Causal {
+    /// A query may see every key.
+    #[default]
+    None,
+    /// The last query is aligned with the last key.
+    BottomRight,
+    /// The first query is aligned with the first key.
+    TopLeft,
+    /// The first query is aligned with the first key after the cached ones.
+    Past,
+}
+
+/// The rule for one query and one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MaskRule {
+    /// Whether later keys are hidden.
+    pub causal: bool,
+    /// Added to a query's index to get the index of the key it is aligned with.
+    pub offset: i64,
+    /// A query sees this many keys, the one it is aligned with the last of them.
+    pub window: Option<i64>,
+    /// A query sees so many keys after the one it is aligned with.
+    pub right_window: Option<i64>,
+}
+
+impl MaskRule {
+    /// Whether query `i` may attend to key `j`.
+    pub fn allows(&self, i: i64, j: i64) -> bool {
+        let aligned = i + self.offset;
+        (!self.causal || j <= aligned)
+            && self.window.is_none_or(|window| j > aligned - window)
+            && self.right_window.is_none_or(|right| j <= aligned + right)
+    }
+}
+
+impl Causal {
+    /// The offset of this alignment.
+    pub fn offset(self, q_len: usize, kv_len: usize, past_len: usize) -> i64 {
+        match self {
+            Self::TopLeft => 0,
+            Self::None | Self::BottomRight => kv_len as i64 - q_len as i64,
+            Self::Past => past_len as i64,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    q_len: usize,
+    kv_len: usize,
+    #[serde(default)]
+    causal: Causal,
+    #[serde(default)]
+    past_len: usize,
+    window: Option<i64>,
+    right_window: Option<i64>,
+}
+
+/// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
+pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
+    let params: Params = question.params()?;
+    let padding = if question.has("attention_mask") {
+        with_axes::<bool, Ix2>("attention_mask", "[batch, kv_len]", question.booleans("attention_mask")?)?
+    } else {
+        Array2::from_elem((1, params.kv_len), true)
+    };
+    if padding.ncols() != params.kv_len {
+        return Err(Error::ask(format!("attention_mask has {} columns; kv_len is {}", padding.ncols(), params.kv_len)));
+    }
+    let rule = MaskRule {
+        causal: params.causal != Causal::None,
+        offset: params.causal.offset(params.q_len, params.kv_len, params.past_len),
+        window: params.window,
+        right_window: params.right_window,
+    };
+    let out = Array3::from_shape_fn((padding.nrows(), params.q_len, params.kv_len), |(b, i, j)| {
+        f64::from(u8::from(padding[[b, j]] && rule.allows(i as i64, j as i64)))
+    });
+    Ok(Answer::from([("out".to_string(), out.into_dyn())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(causal: Causal, window: Option<i64>) -> Vec<String> {
+        // Two queries, four keys, one of them cached before this call.
+        let rule =
+            MaskRule { causal: causal != Causal::None, offset: causal.offset(2, 4, 1), window, right_window: None };
+        (0..2).map(|i| (0..4).map(|j| if rule.allows(i, j) { 'x' } else { '.' }).collect()).collect()
+    }
+
+    #[test]
+    fn alignments_differ_when_lengths_differ() {
+        assert_eq!(allowed(Causal::BottomRight, None), ["xxx.", "xxxx"]);
+        assert_eq!(allowed(Causal::TopLeft, None), ["x...", "xx.."]);
+        assert_eq!(allowed(Causal::Past, None), ["xx..", "xxx."]);
+        assert_eq!(allowed(Causal::None, None), ["xxxx", "xxxx"]);
+    }
+
+    #[test]
+    fn a_window_of_w_sees_w_keys() {
+        assert_eq!(allowed(Causal::BottomRight, Some(2)), [".xx.", "..xx"]);
+        assert_eq!(allowed(Causal::BottomRight, Some(1)), ["..x.", "...x"]);
+    }
+}

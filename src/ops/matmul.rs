@@ -1,0 +1,155 @@
+//! Matrix product over batches, and the general form with factors.
+//!
+//! ```text
+//! matmul:  out[.., i, j] = Σₖ a[.., i, k] · b[.., k, j]      (NumPy's rules for batches and vectors)
+//! gemm:    out = alpha · (a b) + beta · c
+//! ```
+
+use super::question::{Answer, Question, answer_out, with_axes};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role};
+use crate::linalg;
+use crate::num::Real;
+use ndarray::{Array2, ArrayD, Axis, Dimension, Ix2, IxDyn};
+use serde::Deserialize;
+
+/// `a b` as `numpy.matmul`: leading axes are batches and broadcast; a vector is a row on the left and a
+/// column on the right, and its axis is dropped from the result.
+///
+/// # Errors
+/// If an operand has no axis, the inner sizes differ or the batches do not broadcast.
+pub fn matmul<T: Real>(a: &ArrayD<T>, b: &ArrayD<T>, eval: &Evaluator) -> Result<ArrayD<T>> {
+    if a.ndim() == 0 || b.ndim() == 0 {
+        return Err(Error::ask("matmul: an operand is a single number; it needs at least one axis"));
+    }
+    let (vector_a, vector_b) = (a.ndim() == 1, b.ndim() == 1);
+    let a = if vector_a { a.clone().insert_axis(Axis(0)) } else { a.clone() };
+    let b = if vector_b { b.clone().insert_axis(Axis(1)) } else { b.clone() };
+    let (m, k) = (a.shape()[a.ndim() - 2], a.shape()[a.ndim() - 1]);
+    let (k_b, n) = (b.shape()[b.ndim() - 2], b.shape()[b.ndim() - 1]);
+    if k != k_b {
+        return Err(Error::ask(format!("matmul: inner sizes differ, {:?} and {:?}", a.shape(), b.shape())));
+    }
+    let batch = broadcast_shape(&a.shape()[..a.ndim() - 2], &b.shape()[..b.ndim() - 2]).ok_or_else(|| {
+        Error::ask(format!("matmul: batches of {:?} and {:?} do not broadcast", a.shape(), b.shape()))
+    })?;
+    let with_batch = |tail: [usize; 2]| IxDyn(&[batch.as_slice(), &tail].concat());
+    let cannot = || Error::ask("matmul: batches do not broadcast");
+    let (a, b) =
+        (a.broadcast(with_batch([m, k])).ok_or_else(cannot)?, b.broadcast(with_batch([k, n])).ok_or_else(cannot)?);
+    let mut out = ArrayD::default(with_batch([m, n]));
+    for index in ndarray::indices(IxDyn(&batch)) {
+        let (mut a, mut b, mut out) = (a.view(), b.view(), out.view_mut());
+        for &i in index.slice() {
+            a.index_axis_inplace(Axis(0), i);
+            b.index_axis_inplace(Axis(0), i);
+            out.index_axis_inplace(Axis(0), i);
+        }
+        let as_matrix =
+            |x: ndarray::ArrayViewD<T>| x.into_dimensionality::<Ix2>().map(|x| x.to_owned()).map_err(|_| cannot());
+        let product = linalg::matmul(as_matrix(a)?.view(), as_matrix(b)?.view(), eval.numerics().product_rules());
+        out.assign(&product);
+    }
+    if vector_b {
+        let last = Axis(out.ndim() - 1);
+        out = out.remove_axis(last);
+    }
+    if vector_a {
+        let axis = Axis(out.ndim() - if vector_b { 1 } else { 2 });
+        out = out.remove_axis(axis);
+    }
+    Ok(out)
+}
+
+/// NumPy's broadcasting of two shapes.
+pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let ndim = a.len().max(b.len());
+    let size = |shape: &[usize], i: usize| if i + shape.len() < ndim { 1 } else { shape[i + shape.len() - ndim] };
+    (0..ndim)
+        .map(|i| match (size(a, i), size(b, i)) {
+            (a, b) if a == b => Some(a),
+            (1, b) => Some(b),
+            (a, 1) => Some(a),
+            _ => None,
+        })
+        .collect()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+/// The operation as a question: `a`, `b` → `out`.
+pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let NoParams {} = question.params()?;
+    let (a, b) = (question.activation::<T>("a", eval)?, question.activation::<T>("b", eval)?);
+    let out = matmul(&a, &b, eval)?;
+    Ok(answer_out(eval.at("out", Role::Activation, out)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GemmParams {
+    #[serde(default = "one")]
+    alpha: f64,
+    #[serde(default = "one")]
+    beta: f64,
+    #[serde(default)]
+    trans_a: bool,
+    #[serde(default)]
+    trans_b: bool,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// The general product as a question: `a`, `b`, `[c]` → `out`.
+pub(super) fn ask_gemm<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: GemmParams = question.params()?;
+    let matrix = |name, transpose: bool, eval: &Evaluator| -> Result<Array2<T>> {
+        let x = with_axes::<T, Ix2>(name, "a matrix", question.activation(name, eval)?)?;
+        Ok(if transpose { x.reversed_axes() } else { x })
+    };
+    let (a, b) = (matrix("a", params.trans_a, eval)?, matrix("b", params.trans_b, eval)?);
+    if a.ncols() != b.nrows() {
+        return Err(Error::ask(format!(
+            "gemm: inner sizes differ, {:?} and {:?} after transposition",
+            a.dim(),
+            b.dim()
+        )));
+    }
+    let mut out =
+        linalg::matmul(a.view(), b.view(), eval.numerics().product_rules()).mapv(|x| T::from_f64(params.alpha) * x);
+    if question.has("c") {
+        let c = question.activation::<T>("c", eval)?;
+        let c = c.broadcast(out.raw_dim()).ok_or_else(|| {
+            Error::ask(format!("gemm: c of shape {:?} does not broadcast to {:?}", c.shape(), out.dim()))
+        })?;
+        out.zip_mut_with(&c, |y, &c| *y = *y + T::from_f64(params.beta) * c);
+    }
+    Ok(answer_out(eval.at("out", Role::Activation, out)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Numerics;
+    use crate::num::Dtype;
+    use ndarray::array;
+
+    #[test]
+    fn vectors_lose_their_axis_and_batches_broadcast() {
+        let eval = Evaluator::new(Numerics::plain(Dtype::F64));
+        let v = array![1.0, 2.0].into_dyn();
+        let m = array![[3.0, 4.0], [5.0, 6.0]].into_dyn();
+        // 1·3 + 2·5 = 13, 1·4 + 2·6 = 16; 3·1 + 4·2 = 11, 5·1 + 6·2 = 17.
+        assert_eq!(matmul(&v, &m, &eval).unwrap(), array![13.0, 16.0].into_dyn());
+        assert_eq!(matmul(&m, &v, &eval).unwrap(), array![11.0, 17.0].into_dyn());
+        assert_eq!(matmul(&v, &v, &eval).unwrap(), ndarray::arr0(5.0).into_dyn());
+        let batches = ArrayD::from_elem(vec![3, 1, 2, 2], 1.0);
+        let other = ArrayD::from_elem(vec![4, 2, 5], 1.0);
+        assert_eq!(matmul(&batches, &other, &eval).unwrap().shape(), [3, 4, 2, 5]);
+        assert!(matmul(&batches, &array![1.0, 2.0, 3.0].into_dyn(), &eval).is_err());
+    }
+}

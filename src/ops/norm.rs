@@ -1,0 +1,333 @@
+//! RMSNorm and LayerNorm over the last axis.
+//!
+//! ```text
+//! RMSNorm:    y = x / √(mean(x²) + eps) · w            (Zhang & Sennrich, arXiv:1910.07467)
+//! LayerNorm:  y = (x - mean) / √(variance + eps) · w + b    (Ba, Kiros & Hinton, arXiv:1607.06450)
+//! ```
+//! `eps` stands inside the root; the variance is divided by n. Statistics are the defined sums of
+//! [`crate::num`]; the quotient is a product with the correctly rounded `1/√`.
+
+use super::question::{Answer, Question, axis_index};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role};
+use crate::num::{Real, mean, mean_square, variance};
+use ndarray::{Array, Array1, ArrayD, Dimension};
+use serde::{Deserialize, Serialize};
+
+/// Weight and bias of a norm, as stored.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Norm<T> {
+    /// `[width]`; `[heads · width]` where each head has its own.
+    pub weight: Option<Array1<T>>,
+    /// `[width]`.
+    pub bias: Option<Array1<T>>,
+}
+
+/// Mean and `1/√(variance + eps)` of one row of a LayerNorm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerStatistics<T> {
+    /// The mean.
+    pub mean: T,
+    /// `1/√(variance + eps)`.
+    pub inv_std_dev: T,
+}
+
+/// The norm over the last axis: x `[.., width]`, result of the same shape, not yet rounded as an activation.
+///
+/// # Panics
+/// If weight or bias are not as wide as the last axis.
+pub fn norm<T: Real, D: Dimension>(
+    x: &Array<T, D>,
+    weights: &Norm<T>,
+    spec: &NormSpec,
+    eval: &Evaluator,
+) -> Array<T, D> {
+    let mut out = x.as_standard_layout().into_owned();
+    let width = out.shape().last().copied().unwrap_or(0);
+    if width == 0 {
+        return out;
+    }
+    let values = out.as_slice_mut().expect("standard layout");
+    for row in values.chunks_exact_mut(width) {
+        match spec.kind {
+            NormKind::Rms => {
+                rms_normalise(row, spec.norm_eps, eval);
+            }
+            NormKind::Layer => {
+                layer_normalise(row, spec.norm_eps, eval);
+            }
+        }
+        apply_weights(row, weights, spec, eval);
+    }
+    out
+}
+
+/// `x ← x · r` with `r = 1/√(mean(x²) + eps)`.
+fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) {
+    let inner = eval.numerics().dtype_of(Role::Norm);
+    // mean(x²)
+    let mean_square = mean_square(row).round_to(inner);
+    // 1/√(mean(x²) + eps)
+    let r = (mean_square + T::from_f64(norm_eps)).rsqrt().round_to(inner);
+    for x in row {
+        *x = (*x * r).round_to(inner);
+    }
+}
+
+/// `x ← (x - mean) · r` with `r = 1/√(variance + eps)`.
+fn layer_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) -> LayerStatistics<T> {
+    let inner = eval.numerics().dtype_of(Role::Norm);
+    // mean, variance
+    let mean = mean(row).round_to(inner);
+    let variance = variance(row, mean).round_to(inner);
+    // 1/√(variance + eps)
+    let inv_std_dev = (variance + T::from_f64(norm_eps)).rsqrt().round_to(inner);
+    for x in row {
+        *x = ((*x - mean) * inv_std_dev).round_to(inner);
+    }
+    LayerStatistics { mean, inv_std_dev }
+}
+
+/// `y = x̂ · w + b`, with the rounding of x̂ where the spec says.
+fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
+    if spec.downcast == Downcast::BeforeWeight {
+        let stored = eval.numerics().dtype_of(Role::Activation);
+        for x in row.iter_mut() {
+            *x = x.round_to(stored);
+        }
+    }
+    if let Some(weight) = &weights.weight {
+        assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");
+        for (x, &w) in row.iter_mut().zip(weight) {
+            *x = match spec.weight_form {
+                WeightForm::W => *x * w,
+                WeightForm::OnePlusW => *x * (T::ONE + w),
+            };
+        }
+    }
+    if let Some(bias) = &weights.bias {
+        assert_eq!(bias.len(), row.len(), "norm: the bias is not as wide as the last axis");
+        for (x, &b) in row.iter_mut().zip(bias) {
+            *x = *x + b;
+        }
+    }
+}
+
+/// What a norm computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormSpec {
+    /// Root mean square, or mean and variance.
+    pub kind: NormKind,
+    /// Added to the mean square or the variance, inside the root.
+    pub norm_eps: f64,
+    /// Whether the stored weight is `w` or `w - 1`.
+    pub weight_form: WeightForm,
+    /// Whether the normalised value is stored before or after the weight is applied.
+    pub downcast: Downcast,
+    /// Whether there is a weight.
+    pub weight: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+/// The statistic a norm divides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// RMSNorm.
+    Rms,
+    /// LayerNorm.
+    Layer,
+}
+
+/// How the stored weight enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightForm {
+    /// `y = x̂ · w`.
+    #[default]
+    W,
+    /// `y = x̂ · (1 + w)` (Gemma).
+    OnePlusW,
+}
+
+/// Where a low-precision norm rounds. In exact arithmetic both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Downcast {
+    /// `x̂` is rounded to the activation dtype, then multiplied by the weight (Llama).
+    #[default]
+    BeforeWeight,
+    /// `x̂ · w` is computed in the statistics' dtype and rounded once (Gemma, LayerNorm).
+    AfterWeight,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RmsParams {
+    norm_eps: f64,
+    #[serde(default = "last_axis")]
+    axis: i64,
+    #[serde(default)]
+    weight_form: WeightForm,
+    #[serde(default)]
+    downcast: Downcast,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerParams {
+    norm_eps: f64,
+    #[serde(default = "last_axis")]
+    axis: i64,
+}
+
+fn last_axis() -> i64 {
+    -1
+}
+
+/// RMSNorm as a question: `x`, `[weight]` → `out`. Statistics run over the axes from `axis` on, together.
+pub(super) fn ask_rms<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: RmsParams = question.params()?;
+    let spec = NormSpec {
+        kind: NormKind::Rms,
+        norm_eps: params.norm_eps,
+        weight_form: params.weight_form,
+        downcast: params.downcast,
+        weight: question.has("weight"),
+        bias: false,
+    };
+    let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
+    let out = norm(&rows, &weights, &spec, eval);
+    Ok(super::question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape)))
+}
+
+/// LayerNorm as a question: `x`, `[weight]`, `[bias]` → `out`, and its statistics `mean`, `inv_std_dev` with
+/// the normalised axes kept at size 1.
+pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: LayerParams = question.params()?;
+    let spec = NormSpec {
+        kind: NormKind::Layer,
+        norm_eps: params.norm_eps,
+        weight_form: WeightForm::W,
+        downcast: Downcast::AfterWeight,
+        weight: question.has("weight"),
+        bias: question.has("bias"),
+    };
+    let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
+    let out = norm(&rows, &weights, &spec, eval);
+    let mut answer = super::question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
+
+    let statistics: Vec<LayerStatistics<T>> =
+        rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval)).collect();
+    let axis = axis_index(params.axis, shape.len())?;
+    let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
+    let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
+        let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();
+        if let Ok(array) = ArrayD::from_shape_vec(kept.clone(), values) {
+            answer.insert(name.to_string(), array);
+        }
+    };
+    insert("mean", |s| s.mean);
+    insert("inv_std_dev", |s| s.inv_std_dev);
+    Ok(answer)
+}
+
+/// `x` with the axes from `axis` on as one row each, its weights flattened, and its own shape.
+fn normalised_rows<T: Real>(
+    question: &Question,
+    eval: &Evaluator,
+    axis: i64,
+) -> Result<(ndarray::Array2<T>, Norm<T>, Vec<usize>)> {
+    let x: ArrayD<T> = question.activation("x", eval)?;
+    let shape = x.shape().to_vec();
+    let axis = axis_index(axis, x.ndim())?;
+    let width: usize = shape[axis..].iter().product();
+    let count: usize = shape[..axis].iter().product();
+    let rows = with_shape(x, &[count, width]);
+    let rows = rows.into_dimensionality().map_err(Error::ask)?;
+    let flat = |name: &str| -> Result<Option<Array1<T>>> {
+        let Some(weight) = question.optional_weight::<T>(name, eval)? else { return Ok(None) };
+        let full = weight.broadcast(&shape[axis..]).ok_or_else(|| {
+            Error::ask(format!(
+                "{name} has shape {:?}; it must fit the normalised axes {:?}",
+                weight.shape(),
+                &shape[axis..]
+            ))
+        })?;
+        Ok(Some(full.iter().copied().collect()))
+    };
+    Ok((rows, Norm { weight: flat("weight")?, bias: flat("bias")? }, shape))
+}
+
+/// The same values in another shape of the same size.
+fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<T> {
+    let values: Vec<T> = x.iter().copied().collect();
+    ArrayD::from_shape_vec(shape, values).expect("the sizes are equal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Numerics;
+    use crate::num::Dtype;
+    use ndarray::array;
+
+    fn spec(kind: NormKind) -> NormSpec {
+        NormSpec {
+            kind,
+            norm_eps: 0.0,
+            weight_form: WeightForm::W,
+            downcast: Downcast::BeforeWeight,
+            weight: true,
+            bias: true,
+        }
+    }
+
+    #[test]
+    fn rms_norm_divides_by_the_root_mean_square() {
+        // mean(1, 49, 25, 25) = 25: x / 5.
+        let weights = Norm { weight: Some(array![1.0, 10.0, 1.0, 2.0]), bias: None };
+        let eval = Evaluator::new(Numerics::plain(Dtype::F64));
+        let y = norm(&array![[1.0, 7.0, 5.0, -5.0]], &weights, &spec(NormKind::Rms), &eval);
+        approx::assert_relative_eq!(y, array![[0.2, 14.0, 1.0, -2.0]], max_relative = 4e-16);
+        let one_plus = NormSpec { weight_form: WeightForm::OnePlusW, ..spec(NormKind::Rms) };
+        let y = norm(
+            &array![[1.0, 7.0, 5.0, -5.0]],
+            &Norm { weight: Some(array![0.0, 9.0, 0.0, 1.0]), bias: None },
+            &one_plus,
+            &eval,
+        );
+        approx::assert_relative_eq!(y, array![[0.2, 14.0, 1.0, -2.0]], max_relative = 4e-16);
+    }
+
+    #[test]
+    fn eps_stands_inside_the_root() {
+        // mean(x²) = 9, eps = 16: 3 / √25. Outside the root it would be 3 / (3 + 16).
+        let eval = Evaluator::new(Numerics::plain(Dtype::F64));
+        let with_eps = NormSpec { norm_eps: 16.0, ..spec(NormKind::Rms) };
+        let y = norm(&array![[3.0, -3.0]], &Norm::default(), &with_eps, &eval);
+        approx::assert_relative_eq!(y[[0, 0]], 0.6, max_relative = 1e-15);
+    }
+
+    #[test]
+    fn layer_norm_centres_and_divides_by_n() {
+        // mean 5, variance (16 + 16) / 2 = 16.
+        let weights = Norm { weight: Some(array![1.0, 2.0]), bias: Some(array![0.5, 0.0]) };
+        let y =
+            norm(&array![[1.0, 9.0]], &weights, &spec(NormKind::Layer), &Evaluator::new(Numerics::plain(Dtype::F64)));
+        assert_eq!(y, array![[-0.5, 2.0]]);
+    }
+
+    #[test]
+    fn the_downcast_decides_what_bf16_stores() {
+        // x̂ is about 1.00390625 · k; rounded before the weight 3 it loses bits that the weight would have kept.
+        let numerics = Numerics { norm: Dtype::F32, ..Numerics::eager(Dtype::Bf16) };
+        let x = array![[1.0f32, 1.01, 0.99, 0.5]];
+        let weights = Norm { weight: Some(array![3.0f32, 3.0, 3.0, 3.0]), bias: None };
+        let of = |downcast| {
+            let spec = NormSpec { downcast, ..spec(NormKind::Rms) };
+            norm(&x, &weights, &spec, &Evaluator::new(numerics)).mapv(|y| y.round_to(Dtype::Bf16))
+        };
+        assert_ne!(of(Downcast::BeforeWeight), of(Downcast::AfterWeight));
+    }
+}

@@ -1,0 +1,514 @@
+//! Rotary position embedding (Su et al., RoFormer, arXiv:2104.09864).
+//!
+//! ```text
+//! inv_freq[i] = rope_theta^(-2i/rotary_dim)                  i = 0 … rotary_dim/2 - 1
+//! angle       = position · inv_freq[i]
+//! (a, b)      → (a · cos angle - b · sin angle,  b · cos angle + a · sin angle)
+//! ```
+//! for each pair `(a, b)` of the layout. Scalings change `inv_freq` and may put a factor on cos and sin;
+//! their formulas are those of Hugging Face's `modeling_rope_utils.py`, cited at each one.
+//!
+//! Accuracy: an angle carries the rounding of `inv_freq` times the position, so in f32 a rotation at position
+//! 5000 is off by about 3e-4. That is the formula's condition, not a fault.
+
+use super::question::{Answer, Question, with_axes};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Role};
+use crate::num::Real;
+use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3, s};
+use serde::Deserialize;
+use std::f64::consts::PI;
+
+/// What a rotary embedding computes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeSpec {
+    /// Which components of a head form a pair.
+    pub layout: RopeLayout,
+    /// Components rotated, from the front; the rest passes unchanged (partial rotary).
+    pub rotary_dim: usize,
+    /// Base of the frequencies: `inv_freq[i] = rope_theta^(-2i/rotary_dim)`.
+    pub rope_theta: f64,
+    /// How the frequencies are stretched for longer contexts.
+    pub scaling: RopeScaling,
+}
+
+/// Which two components are rotated together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RopeLayout {
+    /// `(i, i + rotary_dim/2)`: GPT-NeoX, Llama in Hugging Face (`rotate_half`).
+    HalfSplit,
+    /// `(2i, 2i + 1)`: the original RoFormer, GPT-J, Cohere, GLM.
+    Interleaved,
+}
+
+/// Changes of `inv_freq` for contexts longer than the trained one. Field names are Hugging Face's.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// As trained.
+    None,
+    /// All frequencies divided by `factor`.
+    Linear {
+        /// Stretch.
+        factor: f64,
+    },
+    /// NTK by parts as in Llama 3.1.
+    Llama3 {
+        /// Stretch of the slow frequencies.
+        factor: f64,
+        /// Wavelengths above `original / low_freq_factor` are stretched fully.
+        low_freq_factor: f64,
+        /// Wavelengths below `original / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// Context length of the training.
+        original_max_position_embeddings: f64,
+    },
+    /// YaRN (Peng et al., arXiv:2309.00071).
+    Yarn {
+        /// Stretch.
+        factor: f64,
+        /// Factor on cos and sin, already worked out from `attention_factor`, `mscale`, `mscale_all_dim`.
+        attention_factor: f64,
+        /// Rotations above which a frequency is kept.
+        beta_fast: f64,
+        /// Rotations below which a frequency is stretched fully.
+        beta_slow: f64,
+        /// Context length of the training.
+        original_max_position_embeddings: f64,
+        /// Whether the correction range is rounded to whole dimensions.
+        truncate: bool,
+    },
+    /// NTK-aware base change that grows with the length seen (`dynamic`).
+    Dynamic {
+        /// Stretch.
+        factor: f64,
+        /// Length up to which nothing changes.
+        max_position_embeddings: f64,
+    },
+    /// Phi-3's `longrope`: a factor for each frequency, one list up to the trained length and one beyond it.
+    LongRope {
+        /// Divisors of `inv_freq` while the length is at most the original one.
+        short_factor: Vec<f64>,
+        /// Divisors beyond it.
+        long_factor: Vec<f64>,
+        /// Factor on cos and sin.
+        attention_factor: f64,
+        /// Context length of the training.
+        original_max_position_embeddings: f64,
+    },
+}
+
+/// Cosines and sines `[batch, len, rotary_dim/2]` of each token's angles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeTables<T> {
+    /// Cosines, times the scaling's attention factor.
+    pub cos: Array3<T>,
+    /// Sines, times the scaling's attention factor.
+    pub sin: Array3<T>,
+}
+
+/// `inv_freq` `[rotary_dim/2]` for a call whose largest position is `length - 1`, and the factor on cos and sin.
+pub fn inv_freq<T: Real>(spec: &RopeSpec, length: usize) -> (Array1<T>, f64) {
+    let dim = spec.rotary_dim;
+    // An odd width still makes whole pairs (GPT-NeoX with 3 of 12 components rotates 4, exponents over 3).
+    let pairs = dim.div_ceil(2);
+    // rope_theta^(-2i/d), as the reciprocal of a power
+    let unscaled = |theta: f64| -> Array1<T> {
+        let exponent = |i: usize| T::from_f64((2 * i) as f64) / T::from_f64(dim as f64);
+        (0..pairs).map(|i| T::ONE / T::from_f64(theta).pow(exponent(i))).collect()
+    };
+    match &spec.scaling {
+        RopeScaling::None => (unscaled(spec.rope_theta), 1.0),
+        RopeScaling::Linear { factor } => (unscaled(spec.rope_theta).mapv(|f| f / T::from_f64(*factor)), 1.0),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+            let llama3 = Llama3 {
+                factor: *factor,
+                low: *low_freq_factor,
+                high: *high_freq_factor,
+                original: *original_max_position_embeddings,
+            };
+            (unscaled(spec.rope_theta).mapv(|f| llama3.scaled(f)), 1.0)
+        }
+        RopeScaling::Yarn {
+            factor,
+            attention_factor,
+            beta_fast,
+            beta_slow,
+            original_max_position_embeddings,
+            truncate,
+        } => {
+            let kept = yarn_kept::<T>(spec, *beta_fast, *beta_slow, *original_max_position_embeddings, *truncate);
+            let mut freq = unscaled(spec.rope_theta);
+            // interpolated · (1 - kept) + extrapolated · kept
+            freq.zip_mut_with(&kept, |f, &kept| *f = *f / T::from_f64(*factor) * (T::ONE - kept) + *f * kept);
+            (freq, *attention_factor)
+        }
+        RopeScaling::Dynamic { factor, max_position_embeddings } => {
+            let length = (length as f64).max(*max_position_embeddings);
+            let exponent = dim as f64 / (dim as f64 - 2.0);
+            let stretch = factor * length / max_position_embeddings - (factor - 1.0);
+            (unscaled(spec.rope_theta * core_math::pow(stretch, exponent)), 1.0)
+        }
+        RopeScaling::LongRope { short_factor, long_factor, attention_factor, original_max_position_embeddings } => {
+            let divisors = if length as f64 > *original_max_position_embeddings { long_factor } else { short_factor };
+            let exponent = |i: usize| T::from_f64((2 * i) as f64) / T::from_f64(dim as f64);
+            let freq = divisors
+                .iter()
+                .enumerate()
+                .map(|(i, &divisor)| T::ONE / (T::from_f64(divisor) * T::from_f64(spec.rope_theta).pow(exponent(i))));
+            (freq.collect(), *attention_factor)
+        }
+    }
+}
+
+/// Llama 3.1's rule for one frequency: kept when fast, divided by `factor` when slow, blended between.
+struct Llama3 {
+    factor: f64,
+    low: f64,
+    high: f64,
+    original: f64,
+}
+
+impl Llama3 {
+    fn scaled<T: Real>(&self, freq: T) -> T {
+        let of = T::from_f64;
+        let wavelength = of(2.0 * PI) / freq;
+        if wavelength > of(self.original / self.low) {
+            freq / of(self.factor)
+        } else if wavelength < of(self.original / self.high) {
+            freq
+        } else {
+            let smooth = (of(self.original) / wavelength - of(self.low)) / of(self.high - self.low);
+            (T::ONE - smooth) * freq / of(self.factor) + smooth * freq
+        }
+    }
+}
+
+/// YaRN's share of each frequency that is kept: 1 below the correction range, 0 above it, a ramp between.
+fn yarn_kept<T: Real>(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool) -> Array1<T> {
+    let dim = spec.rotary_dim as f64;
+    // The dimension whose wavelength makes `rotations` turns over the original context.
+    let correction = |rotations: f64| {
+        dim * core_math::log(original / (rotations * 2.0 * PI)) / (2.0 * core_math::log(spec.rope_theta))
+    };
+    let (mut low, mut high) = (correction(beta_fast), correction(beta_slow));
+    if truncate {
+        (low, high) = (low.floor(), high.ceil());
+    }
+    (low, high) = (low.max(0.0), high.min(dim - 1.0));
+    if low == high {
+        high += 0.001;
+    }
+    let ramp =
+        |i: usize| ((T::from_f64(i as f64) - T::from_f64(low)) / T::from_f64(high - low)).to_f64().clamp(0.0, 1.0);
+    (0..spec.rotary_dim.div_ceil(2)).map(|i| T::ONE - T::from_f64(ramp(i))).collect()
+}
+
+/// The tables for `position_ids` `[batch, len]`.
+pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut Evaluator) -> RopeTables<T> {
+    let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
+    let (inv_freq, attention_factor) = inv_freq::<T>(spec, length);
+    let angles = Array3::from_shape_fn((position_ids.nrows(), position_ids.ncols(), inv_freq.len()), |(b, t, i)| {
+        T::from_f64(position_ids[[b, t]] as f64) * inv_freq[i]
+    });
+    let factor = T::from_f64(attention_factor);
+    RopeTables {
+        cos: eval.at("rope.cos", Role::RopeTable, angles.mapv(|a| a.cos() * factor)),
+        sin: eval.at("rope.sin", Role::RopeTable, angles.mapv(|a| a.sin() * factor)),
+    }
+}
+
+/// Rotates x `[batch, heads, len, head_dim]`; components from `rotary_dim` on pass unchanged.
+///
+/// # Panics
+/// If the tables are not `[batch, len, ≤ head_dim/2]`.
+pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout) -> Array4<T> {
+    let half = tables.cos.dim().2;
+    let mut out = x.clone();
+    for ((b, h, t, _), _) in x.slice(s![.., .., .., ..1]).indexed_iter() {
+        for i in 0..half {
+            let (first, second) = match layout {
+                RopeLayout::HalfSplit => (i, i + half),
+                RopeLayout::Interleaved => (2 * i, 2 * i + 1),
+            };
+            let (cos, sin) = (tables.cos[[b, t, i]], tables.sin[[b, t, i]]);
+            let (a, b_) = (x[[b, h, t, first]], x[[b, h, t, second]]);
+            out[[b, h, t, first]] = a * cos - b_ * sin;
+            out[[b, h, t, second]] = b_ * cos + a * sin;
+        }
+    }
+    out
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default)]
+    layout: Layout,
+    rotary_dim: Option<usize>,
+    rope_theta: Option<f64>,
+    scaling: Option<Scaling>,
+    max_position_embeddings: Option<f64>,
+    num_heads: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Layout {
+    #[default]
+    HalfSplit,
+    Interleaved,
+}
+
+/// Hugging Face's `rope_scaling` object, as a case spells it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
+enum Scaling {
+    Default {},
+    Linear {
+        factor: f64,
+    },
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_max_position_embeddings: f64,
+    },
+    Yarn {
+        factor: f64,
+        attention_factor: Option<f64>,
+        #[serde(default = "beta_fast")]
+        beta_fast: f64,
+        #[serde(default = "beta_slow")]
+        beta_slow: f64,
+        original_max_position_embeddings: f64,
+        #[serde(default = "yes")]
+        truncate: bool,
+    },
+    Dynamic {
+        factor: f64,
+    },
+}
+
+fn beta_fast() -> f64 {
+    32.0
+}
+
+fn beta_slow() -> f64 {
+    1.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// YaRN's factor on cos and sin: `0.1 ln(factor) + 1` (equation 22 of the paper).
+pub fn yarn_attention_factor(factor: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * core_math::log(factor) + 1.0 }
+}
+
+impl Params {
+    fn spec(&self, head_dim: usize) -> Result<RopeSpec> {
+        let rotary_dim = self.rotary_dim.unwrap_or(head_dim);
+        if rotary_dim == 0 || rotary_dim % 2 == 1 || rotary_dim > head_dim {
+            return Err(Error::ask(format!(
+                "rotary_dim is {rotary_dim}; it must be even and at most head_dim, {head_dim}"
+            )));
+        }
+        let scaling = match &self.scaling {
+            None | Some(Scaling::Default {}) => RopeScaling::None,
+            Some(Scaling::Linear { factor }) => RopeScaling::Linear { factor: *factor },
+            Some(Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings }) => {
+                RopeScaling::Llama3 {
+                    factor: *factor,
+                    low_freq_factor: *low_freq_factor,
+                    high_freq_factor: *high_freq_factor,
+                    original_max_position_embeddings: *original_max_position_embeddings,
+                }
+            }
+            Some(Scaling::Yarn {
+                factor,
+                attention_factor,
+                beta_fast,
+                beta_slow,
+                original_max_position_embeddings,
+                truncate,
+            }) => RopeScaling::Yarn {
+                factor: *factor,
+                attention_factor: attention_factor.unwrap_or_else(|| yarn_attention_factor(*factor)),
+                beta_fast: *beta_fast,
+                beta_slow: *beta_slow,
+                original_max_position_embeddings: *original_max_position_embeddings,
+                truncate: *truncate,
+            },
+            Some(Scaling::Dynamic { factor }) => RopeScaling::Dynamic {
+                factor: *factor,
+                max_position_embeddings: self
+                    .max_position_embeddings
+                    .ok_or_else(|| Error::ask("params: dynamic scaling needs max_position_embeddings"))?,
+            },
+        };
+        Ok(RopeSpec {
+            layout: match self.layout {
+                Layout::HalfSplit => RopeLayout::HalfSplit,
+                Layout::Interleaved => RopeLayout::Interleaved,
+            },
+            rotary_dim,
+            rope_theta: self.rope_theta.ok_or_else(|| Error::ask("params: rope_theta is missing"))?,
+            scaling,
+        })
+    }
+}
+
+/// The operation as a question: `x`, `position_ids` or given tables → `out`, `cos`, `sin`, `inv_freq`.
+pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    let params: Params = question.params()?;
+    let x = question.activation::<T>("x", eval)?;
+    let (x, flat) = super::attention::split_heads("x", x, params.num_heads)?;
+    let (batch, _, len, head_dim) = x.dim();
+    let mut answer = Answer::new();
+    let (tables, layout) = if question.has("cos_cache") {
+        if params.rope_theta.is_some() || params.scaling.is_some() {
+            return Err(Error::ask(
+                "rope_theta and scaling say nothing where cos_cache and sin_cache are given; leave them out",
+            ));
+        }
+        let layout = Params { rope_theta: Some(1.0), ..params }.spec(head_dim)?.layout;
+        (given_tables(question, batch, len, eval)?, layout)
+    } else {
+        let spec = params.spec(head_dim)?;
+        let positions = positions(question, batch, len)?;
+        let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
+        answer.insert("inv_freq".to_string(), inv_freq::<T>(&spec, longest).0.mapv(Real::to_f64).into_dyn());
+        (tables::<T>(&spec, &positions, eval), spec.layout)
+    };
+    if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
+        return Err(Error::ask(format!(
+            "cosines {:?} and sines {:?} must be alike and at most half as wide as a head of {head_dim}",
+            tables.cos.dim(),
+            tables.sin.dim()
+        )));
+    }
+    let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
+    let widen = |x: &Array3<T>| x.mapv(Real::to_f64).into_dyn();
+    answer.insert("cos".to_string(), widen(&tables.cos));
+    answer.insert("sin".to_string(), widen(&tables.sin));
+    answer.insert("out".to_string(), super::attention::join_heads(out, flat).mapv(Real::to_f64));
+    Ok(answer)
+}
+
+/// `position_ids` as `[batch, len]`; `[len]` serves every row.
+fn positions(question: &Question, batch: usize, len: usize) -> Result<Array2<i64>> {
+    let ids = question.integers("position_ids")?;
+    let shape = ids.shape().to_vec();
+    if let Some(negative) = ids.iter().find(|&&p| p < 0) {
+        return Err(Error::ask(format!("position_ids holds {negative}; positions start at 0")));
+    }
+    if let Ok(row) = ids.clone().into_dimensionality::<Ix1>()
+        && row.len() == len
+    {
+        return Ok(Array2::from_shape_fn((batch, len), |(_, t)| row[t]));
+    }
+    ids.into_dimensionality::<Ix2>()
+        .ok()
+        .filter(|ids| ids.dim() == (batch, len))
+        .ok_or_else(|| Error::ask(format!("position_ids has shape {shape:?}; it must be [{batch}, {len}] or [{len}]")))
+}
+
+/// The caller's own tables: rows looked up by `position_ids`, or one row a token.
+fn given_tables<T: Real>(question: &Question, batch: usize, len: usize, eval: &Evaluator) -> Result<RopeTables<T>> {
+    let table = |name: &str| -> Result<Array3<T>> {
+        let given = question.activation::<T>(name, eval)?;
+        if !question.has("position_ids") {
+            let given = with_axes::<T, Ix3>(name, "[batch, len, rotary_dim/2]", given)?;
+            return if (given.dim().0, given.dim().1) == (batch, len) {
+                Ok(given)
+            } else {
+                Err(Error::ask(format!("{name} has shape {:?}; it must start with [{batch}, {len}]", given.dim())))
+            };
+        }
+        let given = with_axes::<T, Ix2>(name, "[max_position, rotary_dim/2]", given)?;
+        let positions = positions(question, batch, len)?;
+        if let Some(beyond) = positions.iter().find(|&&p| p >= given.nrows() as i64) {
+            return Err(Error::ask(format!("position {beyond} lies beyond the {} rows of {name}", given.nrows())));
+        }
+        Ok(Array3::from_shape_fn((batch, len, given.ncols()), |(b, t, i)| given[[positions[[b, t]] as usize, i]]))
+    };
+    Ok(RopeTables { cos: table("cos_cache")?, sin: table("sin_cache")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Numerics;
+    use crate::num::Dtype;
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+
+    fn spec(layout: RopeLayout, rotary_dim: usize, scaling: RopeScaling) -> RopeSpec {
+        RopeSpec { layout, rotary_dim, rope_theta: 10000.0, scaling }
+    }
+
+    fn rotated(x: &[f64], position: i64, spec: &RopeSpec) -> Vec<f64> {
+        let mut eval = Evaluator::new(Numerics::plain(Dtype::F64));
+        let x = Array4::from_shape_vec((1, 1, 1, x.len()), x.to_vec()).unwrap();
+        let tables = tables(spec, &Array2::from_elem((1, 1), position), &mut eval);
+        rotate(&x, &tables, spec.layout).iter().copied().collect()
+    }
+
+    #[test]
+    fn position_zero_changes_nothing_and_the_layouts_pair_differently() {
+        let x = [1.0, 2.0, 3.0, 4.0];
+        for layout in [RopeLayout::HalfSplit, RopeLayout::Interleaved] {
+            assert_eq!(rotated(&x, 0, &spec(layout, 4, RopeScaling::None)), x);
+        }
+        // Frequencies 1 and 1/100. Half split pairs (1, 3) and (2, 4), interleaved (1, 2) and (3, 4).
+        let half = rotated(&x, 1, &spec(RopeLayout::HalfSplit, 4, RopeScaling::None));
+        assert_relative_eq!(half[0], 1f64.cos() - 3.0 * 1f64.sin(), max_relative = 1e-15);
+        assert_relative_eq!(half[3], 4.0 * 0.01f64.cos() + 2.0 * 0.01f64.sin(), max_relative = 1e-15);
+        let pairs = rotated(&x, 1, &spec(RopeLayout::Interleaved, 4, RopeScaling::None));
+        assert_relative_eq!(pairs[0], 1f64.cos() - 2.0 * 1f64.sin(), max_relative = 1e-15);
+        assert_relative_eq!(pairs[2], 3.0 * 0.01f64.cos() - 4.0 * 0.01f64.sin(), max_relative = 1e-15);
+    }
+
+    #[test]
+    fn a_partial_rotation_leaves_the_rest_alone() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let y = rotated(&x, 7, &spec(RopeLayout::HalfSplit, 2, RopeScaling::None));
+        assert_eq!(y[2..], x[2..]);
+        assert_relative_eq!(y[0], 7f64.cos() - 2.0 * 7f64.sin(), max_relative = 1e-15);
+    }
+
+    #[test]
+    fn scalings_stretch_slow_frequencies_and_keep_fast_ones() {
+        let plain = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, RopeScaling::None), 1).0;
+        let linear = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, RopeScaling::Linear { factor: 4.0 }), 1).0;
+        assert_eq!(linear, plain.mapv(|f| f / 4.0));
+        let llama3 = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 64.0,
+        };
+        let llama3 = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, llama3), 1).0;
+        assert_eq!(llama3[0], plain[0]);
+        assert_eq!(llama3[7], plain[7] / 8.0);
+        let dynamic = RopeScaling::Dynamic { factor: 2.0, max_position_embeddings: 32.0 };
+        let dynamic = spec(RopeLayout::HalfSplit, 16, dynamic);
+        assert_eq!(inv_freq::<f64>(&dynamic, 32).0, plain);
+        assert!(inv_freq::<f64>(&dynamic, 33).0[7] < plain[7]);
+        assert_relative_eq!(yarn_attention_factor(4.0), 1.138629436111989, max_relative = 1e-15);
+    }
+
+    proptest! {
+        #[test]
+        fn products_depend_on_the_distance_only(
+            q in prop::collection::vec(-1.0f64..1.0, 8), k in prop::collection::vec(-1.0f64..1.0, 8),
+            i in 0i64..300, j in 0i64..300, shift in 0i64..300,
+        ) {
+            let spec = spec(RopeLayout::Interleaved, 8, RopeScaling::None);
+            let dot = |i, j| rotated(&q, i, &spec).iter().zip(rotated(&k, j, &spec)).map(|(a, b)| a * b).sum::<f64>();
+            // Angles up to 600 carry 600 · 2^-53; eight products of at most 1 each.
+            prop_assert!((dot(i, j) - dot(i + shift, j + shift)).abs() < 8.0 * 600.0 * 4.0 * f64::EPSILON);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Suites: cases as files, and running variants over them.
+//!
+//! A case is read ([`Store`]), asked of a variant ([`answer`]), compared and gathered ([`run`]) into a
+//! [`RunReport`], which is plain data. Knows everything above it; does not know how a report looks.
+
+mod answer;
+mod case;
+mod report_data;
+mod runner;
+mod store;
+
+pub use answer::{Asked, Prepared, answer};
+pub use case::{Case, Oracle, Suite, Tolerance};
+pub use report_data::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, SuiteCount, VariantAbout};
+pub use runner::{Selected, count_cases, run};
+pub use store::Store;

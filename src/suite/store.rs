@@ -1,0 +1,156 @@
+//! Reads suites and their arrays from disk; files are data and are not trusted.
+
+use super::case::{Case, Suite};
+use crate::error::{Error, Result};
+use crate::io::{Array, npz};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+/// The value of `format` that this version reads.
+const FORMAT: &str = "goldref-suite/1";
+
+/// The suites of one folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// In the order of their names.
+    pub suites: Vec<Suite>,
+}
+
+impl Store {
+    /// Opens `folder`: a suite itself (it holds `suite.json`) or a folder of suites.
+    ///
+    /// # Errors
+    /// No suite there; a `suite.json` that does not follow the format, with line and column.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        if folder.join("suite.json").is_file() {
+            return Ok(Self { suites: vec![read_suite(folder)?] });
+        }
+        let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| Error::read(folder, e))?.path();
+            if path.join("suite.json").is_file() {
+                folders.push(path);
+            }
+        }
+        if folders.is_empty() {
+            return Err(Error::read(
+                folder,
+                "there is no suite.json here nor in a folder below; a suite is a folder with a suite.json",
+            ));
+        }
+        folders.sort();
+        let suites = folders.iter().map(|folder| read_suite(folder)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { suites })
+    }
+}
+
+fn read_suite(folder: &Path) -> Result<Suite> {
+    let path = folder.join("suite.json");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    let mut suite: Suite = serde_json::from_str(&text).map_err(|e| Error::read(&path, e))?;
+    if suite.format != FORMAT {
+        return Err(Error::read(&path, format!("its format is \"{}\"; this version reads \"{FORMAT}\"", suite.format)));
+    }
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if !is_word(&suite.name) {
+        return Err(Error::read(
+            &path,
+            format!("the suite's name is \"{}\"; it must be lowercase letters, digits and _", suite.name),
+        ));
+    }
+    let mut seen = HashSet::new();
+    for case in &mut suite.cases {
+        if !is_word(&case.id) {
+            return Err(Error::read(
+                &path,
+                format!("a case's id is \"{}\"; it must be lowercase letters, digits and _", case.id),
+            ));
+        }
+        if !seen.insert(case.id.clone()) {
+            return Err(Error::read(&path, format!("two cases have the id \"{}\"", case.id)));
+        }
+        case.name = format!("{}/{}", suite.name, case.id);
+        case.suite_folder = folder.to_path_buf();
+    }
+    suite.folder = folder.to_path_buf();
+    Ok(suite)
+}
+
+impl Case {
+    /// The arrays in; none if the case has no `inputs.npz`.
+    ///
+    /// # Errors
+    /// Unreadable files, a hash that does not fit, a format that the array cannot have.
+    pub fn inputs(&self) -> Result<BTreeMap<String, Array>> {
+        let path = self.folder().join("inputs.npz");
+        if path.exists() { self.arrays("inputs.npz") } else { Ok(BTreeMap::new()) }
+    }
+
+    /// The arrays expected out.
+    ///
+    /// # Errors
+    /// As [`Self::inputs`]; also if there are none.
+    pub fn expected(&self) -> Result<BTreeMap<String, Array>> {
+        let arrays = self.arrays("expected.npz")?;
+        if arrays.is_empty() {
+            return Err(Error::read(
+                self.folder().join("expected.npz"),
+                "it holds no arrays; a case must expect something",
+            ));
+        }
+        Ok(arrays)
+    }
+
+    fn arrays(&self, file: &str) -> Result<BTreeMap<String, Array>> {
+        let path = self.folder().join(file);
+        if let Some(expected) = self.sha256.get(file) {
+            verify(&path, expected)?;
+        }
+        let arrays = npz::read(&path)?;
+        arrays
+            .into_iter()
+            .map(|(name, array)| {
+                let array = match self.dtypes.get(&name) {
+                    Some(dtype) if array.dtype_name() != dtype => {
+                        array.reinterpret(dtype).map_err(|e| Error::read(&path, format!("array \"{name}\": {e}")))?
+                    }
+                    _ => array,
+                };
+                Ok((name, array))
+            })
+            .collect()
+    }
+
+    /// A folder below the suite that a parameter names, its files verified.
+    ///
+    /// # Errors
+    /// A path that leaves the suite; a hash that does not fit.
+    pub fn folder_in_suite(&self, relative: &str) -> Result<PathBuf> {
+        let inside =
+            !relative.is_empty() && Path::new(relative).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside {
+            return Err(Error::ask(format!("{}: \"{relative}\" is not a path inside the suite", self.name)));
+        }
+        for (file, expected) in self.sha256.iter().filter(|(file, _)| file.starts_with(&format!("{relative}/"))) {
+            verify(&self.suite_folder.join(file), expected)?;
+        }
+        Ok(self.suite_folder.join(relative))
+    }
+}
+
+fn verify(path: &Path, expected: &str) -> Result<()> {
+    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    let actual: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if actual.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::read(
+        path,
+        format!("its sha256 is {actual}, suite.json says {expected}; the file was changed or damaged"),
+    ))
+}
