@@ -26,7 +26,7 @@ pub struct Numerics {
     pub probs: Dtype,
     /// Statistics and normalised values inside a norm.
     pub norm: Dtype,
-    /// The tables of cosines and sines.
+    /// The tables of cosines and sines. They are computed in f64 and rounded once.
     pub rope_tables: Dtype,
     /// Keys and values as the cache stores them.
     pub cache: CacheStorage,
@@ -97,19 +97,24 @@ impl Numerics {
         }
     }
 
-    /// A model stored in a 16-bit format as PyTorch's eager models run it: weights, activations, scores,
-    /// probabilities and rotary tables are stored in `dtype`; products are exact and summed in f32; norms
-    /// and the inside of the softmax are f32.
-    pub const fn eager(dtype: Dtype) -> Self {
+    /// A model stored in a 16-bit format as PyTorch runs it: weights, activations, probabilities and rotary tables
+    /// are stored in `dtype`; products are exact and summed in f32; norms and softmax, its scores included, are
+    /// f32 inside.
+    pub const fn stored_in(dtype: Dtype) -> Self {
         Self {
             weights: dtype,
             activations: dtype,
-            scores: dtype,
             probs: dtype,
             rope_tables: dtype,
             logits: dtype,
             ..Self::plain(Dtype::F32)
         }
+    }
+
+    /// [`Self::stored_in`] with attention spelled out as separate operations, so that scores are stored too:
+    /// the `eager` attention of transformers.
+    pub const fn eager(dtype: Dtype) -> Self {
+        Self { scores: dtype, ..Self::stored_in(dtype) }
     }
 
     /// The format a tensor of this role is rounded to.

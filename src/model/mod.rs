@@ -40,7 +40,11 @@ impl<T: Real> Model<T> {
     /// A `config.json` that is not understood to the last field; missing, surplus or misshapen weights.
     pub fn load(checkpoint: &Checkpoint, stored: Dtype) -> Result<Self> {
         let path = checkpoint.path().join("config.json");
-        let (spec, layout) = family::read(checkpoint.config()).map_err(|e| e.at(&path))?;
+        let family = family::Family::of(checkpoint.config()).map_err(|e| e.at(&path))?;
+        let (spec, layout) = family.read(checkpoint.config()).map_err(|e| e.at(&path))?;
+        // Some published checkpoints (GPT-2, BLOOM) were saved without the name of the inner module.
+        let bare = !checkpoint.names().any(|name| name.starts_with(family.prefix));
+        let layout = if bare { family::without_prefix(layout, family.prefix) } else { layout };
         let weights = Weights::load(checkpoint, &spec, &layout, stored)?;
         Ok(Self { spec, weights })
     }

@@ -89,6 +89,7 @@ impl<T: Real> Weights<T> {
             .collect::<Result<Vec<_>>>()?;
         let final_norm = reader.norm(None, Param::FinalNorm, spec.final_norm.as_ref(), hidden)?;
         let lm_head = if spec.head.tied {
+            refuse_other_head(checkpoint, &embed_tokens, stored)?;
             let bias = reader.bias(None, Param::LmHead, spec.head.bias, vocab)?;
             Linear { weight: embed_tokens.t().as_standard_layout().into_owned(), bias }
         } else {
@@ -111,6 +112,23 @@ fn refuse_surplus(checkpoint: &Checkpoint, layout: &Layout) -> Result<()> {
             format!("tensor \"{name}\" has no place in this model; the weights do not belong to this config.json"),
         )),
     }
+}
+
+/// A tied model may be stored with a copy of its head. If that is no copy, the file and its `config.json`
+/// contradict each other, and programs differ in which one they believe.
+fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Array2<T>, stored: Dtype) -> Result<()> {
+    let Some(name) = checkpoint.names().find(|name| ["lm_head.weight", "embed_out.weight"].contains(name)) else {
+        return Ok(());
+    };
+    let head = checkpoint.tensor(name)?.to_f64().mapv(|x| T::from_f64(round_f64(x, stored)));
+    let same = |(a, b): (&T, &T)| a == b || (a.is_nan() && b.is_nan());
+    if head.shape() == embed_tokens.shape() && head.iter().zip(embed_tokens).all(same) {
+        return Ok(());
+    }
+    Err(Error::read(
+        checkpoint.path(),
+        format!("config.json says tie_word_embeddings, but \"{name}\" is not the embedding; set it to false or remove the tensor"),
+    ))
 }
 
 struct Reader<'a> {

@@ -142,8 +142,8 @@ pub(super) fn ask_relu<T: Real>(question: &Question, eval: &mut Evaluator) -> Re
 
 /// SwiGLU as a question: `gate`, `up` → `out`.
 pub(super) fn ask_swiglu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let NoParams {} = question.params()?;
-    gated::<T>(question, eval, Activation::SILU)
+    let params: SiluParams = question.params()?;
+    gated::<T>(question, eval, Activation::Silu { alpha: params.alpha })
 }
 
 /// GeGLU as a question: `gate`, `up` → `out`.

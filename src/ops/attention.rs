@@ -13,7 +13,8 @@
 //! has probabilities and context 0. Products, sums and their order: [`crate::linalg`], [`crate::ops::softmax`];
 //! hence a row's bits do not depend on which other rows or masked keys were computed beside it.
 
-use super::mask::{Causal, MaskRule};
+use super::alibi;
+use super::mask::{Causal, MaskRule, WindowAlign};
 use super::question::{Answer, Question, with_axes};
 use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
@@ -152,6 +153,10 @@ struct Params {
     causal: Causal,
     window: Option<i64>,
     right_window: Option<i64>,
+    #[serde(default)]
+    window_align: WindowAlign,
+    #[serde(default)]
+    alibi: bool,
     num_heads: Option<usize>,
     num_key_value_heads: Option<usize>,
 }
@@ -269,7 +274,7 @@ fn question_mask<T: Real>(
 
     let rule = |b: usize| MaskRule {
         causal: params.causal != Causal::None,
-        offset: params.causal.offset(q_len, lengths.as_ref().map_or(kv_len, |n| n[b] as usize), past_len),
+        offset: params.window_align.of(params.causal).offset(q_len, lengths.as_ref().map_or(kv_len, |n| n[b] as usize), past_len),
         window: params.window,
         right_window: params.right_window,
     };
@@ -281,7 +286,21 @@ fn question_mask<T: Real>(
             && padding.as_ref().is_none_or(|padding| padding[[b, j]])
             && given_allowed.as_ref().is_none_or(|given| given[[b, h, i, j]])
     });
+    let additive = if params.alibi { Some(with_alibi(additive, geometry, &rules)) } else { additive };
     Ok(ScoreMask { allowed, additive })
+}
+
+/// The additive mask with ALiBi's biases, distances counted from the key a query is aligned with.
+fn with_alibi<T: Real>(additive: Option<Array4<T>>, geometry: &Geometry, rules: &[MaskRule]) -> Array4<T> {
+    let &Geometry { batch, num_heads, q_len, kv_len, .. } = geometry;
+    let slopes = alibi::slopes::<T>(num_heads);
+    let biases = Array4::from_shape_fn((batch, num_heads, q_len, kv_len), |(b, h, i, j)| {
+        alibi::bias(slopes[h], i as i64 + rules[b].offset, j as i64)
+    });
+    match additive {
+        Some(additive) => biases + additive,
+        None => biases,
+    }
 }
 
 /// A boolean and an additive part, either of which may be absent.
@@ -369,11 +388,6 @@ pub(crate) fn merge_heads<T: Real>(x: Array4<T>) -> ndarray::Array3<T> {
     x.into_shape_with_order((batch, len, heads * dim)).expect("heads · dim is the merged width")
 }
 
-/// A mask that allows everything.
-pub(crate) fn no_mask<T>() -> ScoreMask<T> {
-    ScoreMask { allowed: Array4::from_elem((1, 1, 1, 1), true), additive: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,6 +395,10 @@ mod tests {
     use crate::num::Dtype;
     use ndarray::array;
     use proptest::prelude::*;
+
+    fn no_mask<T>() -> ScoreMask<T> {
+        ScoreMask { allowed: Array4::from_elem((1, 1, 1, 1), true), additive: None }
+    }
 
     fn of(q: &Array4<f64>, k: &Array4<f64>, v: &Array4<f64>, mask: &ScoreMask<f64>) -> Array4<f64> {
         let mut eval = Evaluator::new(Numerics::plain(Dtype::F64));

@@ -66,6 +66,28 @@ impl Causal {
     }
 }
 
+/// Where a window is counted from when there is no causality to say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WindowAlign {
+    #[default]
+    BottomRight,
+    TopLeft,
+    Past,
+}
+
+impl WindowAlign {
+    /// The alignment that decides the offset.
+    pub(super) fn of(self, causal: Causal) -> Causal {
+        match (causal, self) {
+            (Causal::None, Self::BottomRight) => Causal::BottomRight,
+            (Causal::None, Self::TopLeft) => Causal::TopLeft,
+            (Causal::None, Self::Past) => Causal::Past,
+            (causal, _) => causal,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
@@ -77,6 +99,8 @@ struct Params {
     past_len: usize,
     window: Option<i64>,
     right_window: Option<i64>,
+    #[serde(default)]
+    window_align: WindowAlign,
 }
 
 /// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
@@ -92,7 +116,7 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     }
     let rule = MaskRule {
         causal: params.causal != Causal::None,
-        offset: params.causal.offset(params.q_len, params.kv_len, params.past_len),
+        offset: params.window_align.of(params.causal).offset(params.q_len, params.kv_len, params.past_len),
         window: params.window,
         right_window: params.right_window,
     };

@@ -8,13 +8,13 @@
 //! for each pair `(a, b)` of the layout. Scalings change `inv_freq` and may put a factor on cos and sin;
 //! their formulas are those of Hugging Face's `modeling_rope_utils.py`, cited at each one.
 //!
-//! Accuracy: an angle carries the rounding of `inv_freq` times the position, so in f32 a rotation at position
-//! 5000 is off by about 3e-4. That is the formula's condition, not a fault.
+//! Accuracy: an angle carries the rounding of `inv_freq` times the position; in f32 a rotation at position 5000
+//! would be off by about 3e-4. The tables are therefore computed in f64 for every scalar, and rounded once.
 
 use super::question::{Answer, Question, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
-use crate::num::Real;
+use crate::num::{Real, round_f64};
 use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3, s};
 use serde::Deserialize;
 use std::f64::consts::PI;
@@ -107,26 +107,30 @@ pub struct RopeTables<T> {
 }
 
 /// `inv_freq` `[rotary_dim/2]` for a call whose largest position is `length - 1`, and the factor on cos and sin.
-pub fn inv_freq<T: Real>(spec: &RopeSpec, length: usize) -> (Array1<T>, f64) {
-    let dim = spec.rotary_dim;
+pub fn inv_freq(spec: &RopeSpec, length: usize) -> (Array1<f64>, f64) {
+    let dim = spec.rotary_dim as f64;
     // An odd width still makes whole pairs (GPT-NeoX with 3 of 12 components rotates 4, exponents over 3).
-    let pairs = dim.div_ceil(2);
-    // rope_theta^(-2i/d), as the reciprocal of a power
-    let unscaled = |theta: f64| -> Array1<T> {
-        let exponent = |i: usize| T::from_f64((2 * i) as f64) / T::from_f64(dim as f64);
-        (0..pairs).map(|i| T::ONE / T::from_f64(theta).pow(exponent(i))).collect()
-    };
+    let pairs = spec.rotary_dim.div_ceil(2);
+    // rope_theta^(2i/d), and its reciprocals
+    let powers = |theta: f64| (0..pairs).map(move |i| core_math::pow(theta, (2 * i) as f64 / dim));
+    let unscaled = |theta: f64| -> Array1<f64> { powers(theta).map(f64::recip).collect() };
     match &spec.scaling {
         RopeScaling::None => (unscaled(spec.rope_theta), 1.0),
-        RopeScaling::Linear { factor } => (unscaled(spec.rope_theta).mapv(|f| f / T::from_f64(*factor)), 1.0),
+        RopeScaling::Linear { factor } => (unscaled(spec.rope_theta) / *factor, 1.0),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
-            let llama3 = Llama3 {
-                factor: *factor,
-                low: *low_freq_factor,
-                high: *high_freq_factor,
-                original: *original_max_position_embeddings,
+            let original = original_max_position_embeddings;
+            let scaled = |freq: f64| {
+                let wavelength = 2.0 * PI / freq;
+                if wavelength > original / low_freq_factor {
+                    freq / factor
+                } else if wavelength < original / high_freq_factor {
+                    freq
+                } else {
+                    let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                    (1.0 - smooth) * freq / factor + smooth * freq
+                }
             };
-            (unscaled(spec.rope_theta).mapv(|f| llama3.scaled(f)), 1.0)
+            (unscaled(spec.rope_theta).mapv(scaled), 1.0)
         }
         RopeScaling::Yarn {
             factor,
@@ -136,55 +140,26 @@ pub fn inv_freq<T: Real>(spec: &RopeSpec, length: usize) -> (Array1<T>, f64) {
             original_max_position_embeddings,
             truncate,
         } => {
-            let kept = yarn_kept::<T>(spec, *beta_fast, *beta_slow, *original_max_position_embeddings, *truncate);
-            let mut freq = unscaled(spec.rope_theta);
+            let kept = yarn_kept(spec, *beta_fast, *beta_slow, *original_max_position_embeddings, *truncate);
+            let freq = unscaled(spec.rope_theta);
             // interpolated · (1 - kept) + extrapolated · kept
-            freq.zip_mut_with(&kept, |f, &kept| *f = *f / T::from_f64(*factor) * (T::ONE - kept) + *f * kept);
-            (freq, *attention_factor)
+            (&freq / *factor * (1.0 - &kept) + &freq * &kept, *attention_factor)
         }
         RopeScaling::Dynamic { factor, max_position_embeddings } => {
             let length = (length as f64).max(*max_position_embeddings);
-            let exponent = dim as f64 / (dim as f64 - 2.0);
             let stretch = factor * length / max_position_embeddings - (factor - 1.0);
-            (unscaled(spec.rope_theta * core_math::pow(stretch, exponent)), 1.0)
+            (unscaled(spec.rope_theta * core_math::pow(stretch, dim / (dim - 2.0))), 1.0)
         }
         RopeScaling::LongRope { short_factor, long_factor, attention_factor, original_max_position_embeddings } => {
             let divisors = if length as f64 > *original_max_position_embeddings { long_factor } else { short_factor };
-            let exponent = |i: usize| T::from_f64((2 * i) as f64) / T::from_f64(dim as f64);
-            let freq = divisors
-                .iter()
-                .enumerate()
-                .map(|(i, &divisor)| T::ONE / (T::from_f64(divisor) * T::from_f64(spec.rope_theta).pow(exponent(i))));
+            let freq = divisors.iter().zip(powers(spec.rope_theta)).map(|(divisor, power)| 1.0 / (divisor * power));
             (freq.collect(), *attention_factor)
         }
     }
 }
 
-/// Llama 3.1's rule for one frequency: kept when fast, divided by `factor` when slow, blended between.
-struct Llama3 {
-    factor: f64,
-    low: f64,
-    high: f64,
-    original: f64,
-}
-
-impl Llama3 {
-    fn scaled<T: Real>(&self, freq: T) -> T {
-        let of = T::from_f64;
-        let wavelength = of(2.0 * PI) / freq;
-        if wavelength > of(self.original / self.low) {
-            freq / of(self.factor)
-        } else if wavelength < of(self.original / self.high) {
-            freq
-        } else {
-            let smooth = (of(self.original) / wavelength - of(self.low)) / of(self.high - self.low);
-            (T::ONE - smooth) * freq / of(self.factor) + smooth * freq
-        }
-    }
-}
-
 /// YaRN's share of each frequency that is kept: 1 below the correction range, 0 above it, a ramp between.
-fn yarn_kept<T: Real>(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool) -> Array1<T> {
+fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool) -> Array1<f64> {
     let dim = spec.rotary_dim as f64;
     // The dimension whose wavelength makes `rotations` turns over the original context.
     let correction = |rotations: f64| {
@@ -198,22 +173,22 @@ fn yarn_kept<T: Real>(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original:
     if low == high {
         high += 0.001;
     }
-    let ramp =
-        |i: usize| ((T::from_f64(i as f64) - T::from_f64(low)) / T::from_f64(high - low)).to_f64().clamp(0.0, 1.0);
-    (0..spec.rotary_dim.div_ceil(2)).map(|i| T::ONE - T::from_f64(ramp(i))).collect()
+    (0..spec.rotary_dim.div_ceil(2)).map(|i| 1.0 - ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)).collect()
 }
 
-/// The tables for `position_ids` `[batch, len]`.
+/// The tables for `position_ids` `[batch, len]`, computed in f64 and rounded once.
 pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut Evaluator) -> RopeTables<T> {
     let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-    let (inv_freq, attention_factor) = inv_freq::<T>(spec, length);
-    let angles = Array3::from_shape_fn((position_ids.nrows(), position_ids.ncols(), inv_freq.len()), |(b, t, i)| {
-        T::from_f64(position_ids[[b, t]] as f64) * inv_freq[i]
-    });
-    let factor = T::from_f64(attention_factor);
+    let (inv_freq, attention_factor) = inv_freq(spec, length);
+    // angle = position · inv_freq
+    let (batch, len) = position_ids.dim();
+    let angles =
+        Array3::from_shape_fn((batch, len, inv_freq.len()), |(b, t, i)| position_ids[[b, t]] as f64 * inv_freq[i]);
+    let stored = eval.numerics().rope_tables;
+    let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
     RopeTables {
-        cos: eval.at("rope.cos", Role::RopeTable, angles.mapv(|a| a.cos() * factor)),
-        sin: eval.at("rope.sin", Role::RopeTable, angles.mapv(|a| a.sin() * factor)),
+        cos: eval.at("rope.cos", Role::RopeTable, angles.mapv(|a: f64| rounded(core_math::cos(a)))),
+        sin: eval.at("rope.sin", Role::RopeTable, angles.mapv(|a: f64| rounded(core_math::sin(a)))),
     }
 }
 
@@ -276,11 +251,13 @@ enum Scaling {
     Yarn {
         factor: f64,
         attention_factor: Option<f64>,
+        mscale: Option<f64>,
+        mscale_all_dim: Option<f64>,
         #[serde(default = "beta_fast")]
         beta_fast: f64,
         #[serde(default = "beta_slow")]
         beta_slow: f64,
-        original_max_position_embeddings: f64,
+        original_max_position_embeddings: Option<f64>,
         #[serde(default = "yes")]
         truncate: bool,
     },
@@ -301,9 +278,15 @@ fn yes() -> bool {
     true
 }
 
-/// YaRN's factor on cos and sin: `0.1 ln(factor) + 1` (equation 22 of the paper).
-pub fn yarn_attention_factor(factor: f64) -> f64 {
-    if factor <= 1.0 { 1.0 } else { 0.1 * core_math::log(factor) + 1.0 }
+/// YaRN's factor on cos and sin, where a config gives none: `m(mscale) / m(mscale_all_dim)` if both are given and not
+/// 0, else `m(1)`, with `m(c) = 0.1 c ln(factor) + 1`, and 1 for a factor of at most 1 (equation 22 of the paper;
+/// the two scales are DeepSeek's).
+pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: Option<f64>) -> f64 {
+    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * core_math::log(factor) + 1.0 };
+    match (mscale.filter(|m| *m != 0.0), mscale_all_dim.filter(|m| *m != 0.0)) {
+        (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
+        _ => of(1.0),
+    }
 }
 
 impl Params {
@@ -328,16 +311,21 @@ impl Params {
             Some(Scaling::Yarn {
                 factor,
                 attention_factor,
+                mscale,
+                mscale_all_dim,
                 beta_fast,
                 beta_slow,
                 original_max_position_embeddings,
                 truncate,
             }) => RopeScaling::Yarn {
                 factor: *factor,
-                attention_factor: attention_factor.unwrap_or_else(|| yarn_attention_factor(*factor)),
+                attention_factor: attention_factor
+                    .unwrap_or_else(|| yarn_attention_factor(*factor, *mscale, *mscale_all_dim)),
                 beta_fast: *beta_fast,
                 beta_slow: *beta_slow,
-                original_max_position_embeddings: *original_max_position_embeddings,
+                original_max_position_embeddings: original_max_position_embeddings
+                    .or(self.max_position_embeddings)
+                    .ok_or_else(|| Error::ask("params: yarn needs original_max_position_embeddings"))?,
                 truncate: *truncate,
             },
             Some(Scaling::Dynamic { factor }) => RopeScaling::Dynamic {
@@ -378,7 +366,7 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
         let spec = params.spec(head_dim)?;
         let positions = positions(question, batch, len)?;
         let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-        answer.insert("inv_freq".to_string(), inv_freq::<T>(&spec, longest).0.mapv(Real::to_f64).into_dyn());
+        answer.insert("inv_freq".to_string(), inv_freq(&spec, longest).0.into_dyn());
         (tables::<T>(&spec, &positions, eval), spec.layout)
     };
     if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
@@ -480,23 +468,23 @@ mod tests {
 
     #[test]
     fn scalings_stretch_slow_frequencies_and_keep_fast_ones() {
-        let plain = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, RopeScaling::None), 1).0;
-        let linear = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, RopeScaling::Linear { factor: 4.0 }), 1).0;
-        assert_eq!(linear, plain.mapv(|f| f / 4.0));
+        let plain = inv_freq(&spec(RopeLayout::HalfSplit, 16, RopeScaling::None), 1).0;
+        let linear = inv_freq(&spec(RopeLayout::HalfSplit, 16, RopeScaling::Linear { factor: 4.0 }), 1).0;
+        assert_eq!(linear, &plain / 4.0);
         let llama3 = RopeScaling::Llama3 {
             factor: 8.0,
             low_freq_factor: 1.0,
             high_freq_factor: 4.0,
             original_max_position_embeddings: 64.0,
         };
-        let llama3 = inv_freq::<f64>(&spec(RopeLayout::HalfSplit, 16, llama3), 1).0;
+        let llama3 = inv_freq(&spec(RopeLayout::HalfSplit, 16, llama3), 1).0;
         assert_eq!(llama3[0], plain[0]);
         assert_eq!(llama3[7], plain[7] / 8.0);
         let dynamic = RopeScaling::Dynamic { factor: 2.0, max_position_embeddings: 32.0 };
         let dynamic = spec(RopeLayout::HalfSplit, 16, dynamic);
-        assert_eq!(inv_freq::<f64>(&dynamic, 32).0, plain);
-        assert!(inv_freq::<f64>(&dynamic, 33).0[7] < plain[7]);
-        assert_relative_eq!(yarn_attention_factor(4.0), 1.138629436111989, max_relative = 1e-15);
+        assert_eq!(inv_freq(&dynamic, 32).0, plain);
+        assert!(inv_freq(&dynamic, 33).0[7] < plain[7]);
+        assert_relative_eq!(yarn_attention_factor(4.0, None, None), 1.138629436111989, max_relative = 1e-15);
     }
 
     proptest! {

@@ -159,11 +159,18 @@ impl Expectation {
         };
         let evidence = Evidence {
             baseline: case.baseline.clone(),
-            scale: arrays.iter().map(|(_, _, array)| largest(array)).fold(0.0, |m, x| if x > m { x } else { m }),
+            scale: main_outputs(&arrays).map(largest).fold(0.0, |m, x| if x > m { x } else { m }),
             distance: case.oracle.as_ref().and_then(|oracle| oracle.distance).unwrap_or(0.0),
         };
         Ok(Self { arrays, selection, evidence })
     }
+}
+
+/// The arrays that a baseline is about: `out` of an operation, the logits of a model; else all of them.
+fn main_outputs(arrays: &[(String, Dtype, ArrayD<f64>)]) -> impl Iterator<Item = &ArrayD<f64>> {
+    let is_main = |name: &str| name == "out" || name == "logits" || name.starts_with("logits.");
+    let has_main = arrays.iter().any(|(name, _, _)| is_main(name));
+    arrays.iter().filter(move |(name, _, _)| !has_main || is_main(name)).map(|(_, _, array)| array)
 }
 
 /// The floating-point format of an array, for ulps; whole numbers and booleans are exact in f64.
@@ -255,41 +262,43 @@ fn judge(
     let passes_rung = |rung: usize| arrays.iter().all(|array| array.facts.mismatches[rung] == 0);
     let passes: Vec<bool> = (0..ladder.0.len()).map(passes_rung).collect();
     let within_author = author.map(|_| passes_rung(ladder.0.len()));
-    let judgement = judgement(variant, &arrays, expectation, within_author, passes.last() == Some(&true));
+    let measured = Measured { arrays: &arrays, within_author, within_ladder: passes.last() == Some(&true) };
+    let judgement = judgement(case, variant, &measured, expectation);
     for array in &mut arrays {
         array.facts.mismatches.truncate(ladder.0.len());
     }
     Outcome::Compared { passes, arrays, judgement, same_bits }
 }
 
-/// Within what the variant declares? By PyTorch's error on the case if it is known; else by the author's tolerance,
-/// as far as the variant's format can meet it; else, for f64 and f32, by the loosest rung.
-fn judgement(
-    variant: &Variant,
-    arrays: &[ArrayResult],
-    expectation: &Expectation,
+/// What was measured of an answer, as its judgement needs it.
+struct Measured<'a> {
+    arrays: &'a [ArrayResult],
     within_author: Option<bool>,
     within_ladder: bool,
-) -> Judgement {
-    let errors = |facts: &Comparison| facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
-    let worst = arrays.iter().map(|array| errors(&array.facts)).fold(0.0, |m, x| if x > m { x } else { m });
-    if worst == 0.0 {
+}
+
+/// Within what the variant declares? By PyTorch's error on the case if it is known; else by the author's tolerance,
+/// as far as the variant's format can meet it; else, for f64 and f32, by the loosest rung.
+fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &Expectation) -> Judgement {
+    let error = |facts: &Comparison| facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
+    if measured.arrays.iter().all(|array| error(&array.facts) == 0.0) {
         return Judgement::Exact;
     }
     let declared =
         |within: bool, allowed: Option<f64>| if within { Judgement::AsDeclared } else { Judgement::Beyond { allowed } };
-    if let Some(allowed) = allowed(variant.coarsest, variant.is_plain(), &expectation.evidence) {
-        return declared(worst <= allowed, Some(allowed));
+    let like_pytorch = variant.is_like_pytorch(&case.op);
+    if let Some(allowed) = allowed(variant.coarsest, like_pytorch, &expectation.evidence) {
+        // The budget is about the main output; stages with larger numbers have errors as much larger.
+        let share = |facts: &Comparison| (facts.scale / expectation.evidence.scale).max(1.0);
+        let within = measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts));
+        return declared(within, Some(allowed));
     }
-    let format = expectation
-        .arrays
-        .iter()
-        .map(|(_, dtype, _)| dtype.unit_roundoff())
-        .fold(0.0, |m, u| if u > m { u } else { m });
-    let fine_enough = variant.coarsest.unit_roundoff() <= format.max(Dtype::F32.unit_roundoff());
-    match within_author {
+    let formats = expectation.arrays.iter().map(|(_, dtype, _)| dtype.unit_roundoff());
+    let format = formats.fold(Dtype::F32.unit_roundoff(), |m, u| if u > m { u } else { m });
+    let fine_enough = like_pytorch && variant.coarsest.unit_roundoff() <= format;
+    match measured.within_author {
         Some(within) if fine_enough => declared(within, None),
-        None if fine_enough => declared(within_ladder, None),
+        None if fine_enough => declared(measured.within_ladder, None),
         _ => Judgement::NotJudged,
     }
 }

@@ -34,9 +34,12 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Whether this is a model as PyTorch runs it in one format, so that PyTorch's own error is the measure.
-    pub fn is_plain(&self) -> bool {
-        self.numerics == Numerics::plain(self.coarsest) || self.numerics == Numerics::eager(self.coarsest)
+    /// Whether PyTorch computes `op` this way in one format, so that its own error is the measure. Its eager
+    /// models store attention scores in 16 bits; its attention operation alone keeps them in f32.
+    pub fn is_like_pytorch(&self, op: &str) -> bool {
+        self.numerics == Numerics::plain(self.coarsest)
+            || self.numerics == Numerics::stored_in(self.coarsest)
+            || (self.numerics == Numerics::eager(self.coarsest) && op != "attention")
     }
 
     /// Whether a question that is not about a sequence (an operation) is asked of it: a variant that only

@@ -12,7 +12,7 @@ const CHUNK: usize = 3;
 /// Components that share a scale in an int8 cache.
 const INT8_BLOCK: usize = 32;
 
-const BF16: Numerics = Numerics::eager(Bf16);
+const BF16: Numerics = Numerics::stored_in(Bf16);
 const PLAIN_F32: Numerics = Numerics::plain(F32);
 
 /// A variant of one call with a contiguous cache.
@@ -40,7 +40,7 @@ const fn parallel(shards: usize) -> Numerics {
 
 const ORACLE: Variant = whole("f64", "–", F64, Numerics::plain(F64));
 const SINGLE: Variant = whole("f32", "f32", F32, PLAIN_F32);
-const HALF: Variant = whole("bf16", "bf16; sums, norms, softmax inside in f32", Bf16, BF16);
+const HALF: Variant = whole("bf16", "bf16; sums, norms, softmax in f32", Bf16, BF16);
 
 /// Every variant, the oracle first.
 pub const ALL: &[Variant] = &[
@@ -68,12 +68,12 @@ pub const ALL: &[Variant] = &[
         CacheKind::Paged { page_size: PAGE_SIZE },
         Schedule::TokenByToken,
     ),
-    whole("bf16-fused", "bf16, scores kept in f32", Bf16, Numerics { scores: F32, ..BF16 }),
-    whole("bf16-softmax", "bf16, softmax inside too", Bf16, Numerics { softmax: Bf16, ..BF16 }),
+    whole("bf16-eager", "bf16, attention scores stored too", Bf16, Numerics::eager(Bf16)),
+    whole("bf16-softmax", "bf16, scores and softmax inside too", Bf16, Numerics { softmax: Bf16, ..Numerics::eager(Bf16) }),
     whole("bf16-accumulate", "bf16, running sums too", Bf16, Numerics { accumulator: Bf16, ..BF16 }),
     whole("bf16-tp2", "bf16, 2 partial sums in bf16", Bf16, parallel(2)),
     whole("bf16-tp4", "bf16, 4 partial sums in bf16", Bf16, parallel(4)),
-    whole("f16", "f16; sums, norms, softmax inside in f32", F16, Numerics::eager(F16)),
+    whole("f16", "f16; sums, norms, softmax in f32", F16, Numerics::stored_in(F16)),
     whole("f32-cache-bf16", "f32, cache in bf16", Bf16, Numerics { cache: CacheStorage::Float(Bf16), ..PLAIN_F32 }),
     whole("f32-cache-f16", "f32, cache in f16", F16, Numerics { cache: CacheStorage::Float(F16), ..PLAIN_F32 }),
     whole(

@@ -279,7 +279,7 @@ impl Family {
     }
 
     /// What a file of this family says.
-    fn read(&self, config: &Map<String, Value>) -> Result<(ModelSpec, Layout)> {
+    pub fn read(&self, config: &Map<String, Value>) -> Result<(ModelSpec, Layout)> {
         let config = Config::with_aliases(config, self.aliases);
         config.refuse_other_mathematics()?;
         let read = (self.read)(&config)?;

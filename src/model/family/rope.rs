@@ -97,12 +97,12 @@ pub(super) fn parameters(object: Option<&Config<'_>>, rules: RopeRules) -> Resul
     Ok(RopeSpec { layout: rules.layout, rotary_dim, rope_theta, scaling })
 }
 
-/// Pairs are rotated, so their number of components is even, and they stand in one head.
+/// Whole pairs are rotated (transformers rounds an odd width up), and they stand in one head.
 pub(super) fn check_rotary_dim(rotary_dim: usize, head_dim: usize) -> Result<()> {
-    if rotary_dim == 0 || !rotary_dim.is_multiple_of(2) || rotary_dim > head_dim {
+    if rotary_dim < 2 || rotary_dim.next_multiple_of(2) > head_dim {
         return Err(ask(format!(
             "{rotary_dim} components of a head of {head_dim} would be rotated; \
-             it must be an even number, at least 2 and at most the head's width"
+             it must be at least 2 and, in whole pairs, at most the head's width"
         )));
     }
     Ok(())
@@ -197,17 +197,11 @@ fn scaling(object: &Config<'_>, rotary_dim: usize, rules: &RopeRules) -> Result<
     Ok(scaling)
 }
 
-/// Factor on cos and sin: as given, or `mscale(factor, mscale) / mscale(factor, mscale_all_dim)` if both are
-/// given and not 0, or `mscale(factor, 1)`, where `mscale(s, m) = 0.1 m ln s + 1` for `s > 1` and else 1.
+/// Factor on cos and sin: as given, or worked out as YaRN does.
 fn yarn_attention_factor(object: &Config<'_>, factor: f64) -> Result<f64> {
     let attention_factor = object.optional_positive("attention_factor")?;
-    let mscale = object.optional_f64("mscale")?.filter(|m| *m != 0.0);
-    let mscale_all_dim = object.optional_f64("mscale_all_dim")?.filter(|m| *m != 0.0);
-    let of = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * Real::ln(factor) + 1.0 };
-    Ok(attention_factor.unwrap_or_else(|| match (mscale, mscale_all_dim) {
-        (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
-        _ => of(1.0),
-    }))
+    let (mscale, mscale_all_dim) = (object.optional_f64("mscale")?, object.optional_f64("mscale_all_dim")?);
+    Ok(attention_factor.unwrap_or_else(|| crate::ops::rope::yarn_attention_factor(factor, mscale, mscale_all_dim)))
 }
 
 /// Factor on cos and sin: as given, or `√(1 + ln factor / ln original)` for `factor > 1` and else 1.
@@ -215,8 +209,8 @@ fn longrope(object: &Config<'_>, rotary_dim: usize, max: f64, original: f64) -> 
     let mut lists = [Vec::new(), Vec::new()];
     for (list, key) in lists.iter_mut().zip(["short_factor", "long_factor"]) {
         *list = object.positives(key)?;
-        if list.len() != rotary_dim / 2 {
-            let why = format!("it has {} numbers and must have {}, one for each pair", list.len(), rotary_dim / 2);
+        if list.len() != rotary_dim.div_ceil(2) {
+            let why = format!("it has {} numbers and must have {}, one for each pair", list.len(), rotary_dim.div_ceil(2));
             return Err(object.refuse(key, why));
         }
     }
