@@ -17,14 +17,25 @@
 //!
 //! **Out of scope.** Training, tokenisers, sampling other than greedy, mixtures of experts.
 
-pub mod check;
+// In layer order, each a group of its own so that the order stays.
 pub mod error;
-pub mod eval;
-pub mod io;
-pub mod linalg;
-pub mod model;
+
 pub mod num;
+
+pub mod linalg;
+
+pub mod eval;
+
+pub mod io;
+
 pub mod ops;
-pub mod report;
-pub mod suite;
+
+pub mod model;
+
 pub mod variant;
+
+pub mod check;
+
+pub mod suite;
+
+pub mod report;

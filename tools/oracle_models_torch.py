@@ -166,30 +166,55 @@ def decode_f64(folder, ids, steps, attention_mask=None, position_ids=None):
     return torch.cat(parts, dim=1).numpy()
 
 
-def evaluate_dtype(folder, ids, dtype, implementation, attention_mask=None, position_ids=None):
-    """Logits as PyTorch itself computes them in `dtype`, as f64; None where it cannot."""
+def load_dtype(folder, dtype, implementation):
+    """The model as a user loads it; None where it lacks this attention."""
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        return transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=implementation).eval()
     except ValueError:
         return None
-    return model(**_inputs(model, ids, attention_mask, position_ids), use_cache=False).logits.double().numpy()
+
+
+def depends_on_call_length(config):
+    """Whether a prefix of a sequence is another question than the whole (dynamic and long rotary scaling)."""
+    text = str(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or "")
+    return "dynamic" in text or "longrope" in text
+
+
+def evaluations(model, ids, attention_mask=None, position_ids=None):
+    """The same logits as PyTorch computes them whole, each row alone, and token by token on its cache: the same
+    mathematics by other kernels, so that the worst of them measures rounding and not one draw of it."""
+    yield model(**_inputs(model, ids, attention_mask, position_ids), use_cache=False).logits
+    row = lambda array, b: None if array is None else np.asarray(array)[b:b + 1]
+    rows = [model(**_inputs(model, ids[b:b + 1], row(attention_mask, b), row(position_ids, b)), use_cache=False).logits
+            for b in range(len(ids))]
+    yield torch.cat(rows, dim=0)
+    if depends_on_call_length(model.config):
+        return
+    cache, parts = transformers.DynamicCache(config=model.config), []
+    half = (ids.shape[1] + 1) // 2
+    for begin, end in [(0, half), *((t, t + 1) for t in range(half, ids.shape[1]))]:
+        call = _inputs(model, ids, attention_mask, position_ids, (begin, end))
+        parts.append(model(**call, past_key_values=cache, use_cache=True).logits)
+    yield torch.cat(parts, dim=1)
 
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def baselines(folder, ids, expected, attention_mask=None, position_ids=None, where=None):
-    """Largest error of PyTorch's own f32, bf16 and f16, the worse of its plain and its fused attention."""
+    """Largest error of PyTorch's own f32, bf16 and f16, the worst of its plain and its fused attention, of the batch,
+    of its rows alone and of cached decoding."""
     worst = {}
     for name, dtype in DTYPES.items():
         for implementation in ("eager", "sdpa"):
-            actual = evaluate_dtype(folder, ids, dtype, implementation, attention_mask, position_ids)
-            if actual is None:
+            model = load_dtype(folder, dtype, implementation)
+            if model is None:
                 continue
-            error = np.abs(actual - expected)
-            error = float((error if where is None else error[np.asarray(where) != 0]).max())
-            worst[name] = max(worst.get(name, 0.0), error)
+            for logits in evaluations(model, ids, attention_mask, position_ids):
+                error = np.abs(logits.double().numpy() - expected)
+                error = float((error if where is None else error[np.asarray(where) != 0]).max())
+                worst[name] = max(worst.get(name, 0.0), error)
     # A dtype that overflowed has no baseline.
     return {k: v for k, v in worst.items() if np.isfinite(v)}
 

@@ -32,13 +32,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     case: Vec<String>,
     /// Absolute tolerances, one column each [default: 1e-5,1e-4,1e-3]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_negative_numbers = true)]
     atol: Vec<f64>,
     /// Relative tolerance, added to each absolute one
-    #[arg(long, value_name = "RTOL", default_value_t = 0.0)]
+    #[arg(long, value_name = "RTOL", default_value_t = 0.0, allow_negative_numbers = true)]
     rtol: f64,
     /// One more column: within so many last places of the expected format
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_ulps: Option<f64>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]

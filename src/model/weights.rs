@@ -127,7 +127,9 @@ fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Array2<T>,
     }
     Err(Error::read(
         checkpoint.path(),
-        format!("config.json says tie_word_embeddings, but \"{name}\" is not the embedding; set it to false or remove the tensor"),
+        format!(
+            "config.json says tie_word_embeddings, but \"{name}\" is not the embedding; set it to false or remove the tensor"
+        ),
     ))
 }
 

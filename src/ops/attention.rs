@@ -274,7 +274,11 @@ fn question_mask<T: Real>(
 
     let rule = |b: usize| MaskRule {
         causal: params.causal != Causal::None,
-        offset: params.window_align.of(params.causal).offset(q_len, lengths.as_ref().map_or(kv_len, |n| n[b] as usize), past_len),
+        offset: params.window_align.of(params.causal).offset(
+            q_len,
+            lengths.as_ref().map_or(kv_len, |n| n[b] as usize),
+            past_len,
+        ),
         window: params.window,
         right_window: params.right_window,
     };

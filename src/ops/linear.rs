@@ -70,7 +70,7 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
 /// All axes but the last as rows.
 fn as_rows<T: Real, D: Dimension>(x: &Array<T, D>) -> ndarray::CowArray<'_, T, Ix2> {
     let width = x.shape().last().copied().unwrap_or(1);
-    let rows = if width == 0 { 0 } else { x.len() / width };
+    let rows: usize = x.shape().iter().rev().skip(1).product();
     x.to_shape((rows, width)).expect("rows · width is the size of x")
 }
 

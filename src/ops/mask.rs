@@ -104,6 +104,7 @@ struct Params {
 }
 
 /// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
+#[expect(clippy::extra_unused_type_parameters, reason = "the table of operations holds one function a scalar")]
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
     let params: Params = question.params()?;
     let padding = if question.has("attention_mask") {

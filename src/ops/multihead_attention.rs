@@ -234,7 +234,7 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
     let out = multihead_attention(&query, &key, &value, &weights, &masks, &mut traced)?;
     let mut answer = super::question::answer_out(out);
-    answer.extend(trace.into_arrays().into_iter().map(|(_, probs)| ("probs".to_string(), probs)));
+    answer.extend(trace.into_arrays().into_values().map(|probs| ("probs".to_string(), probs)));
     Ok(answer)
 }
 

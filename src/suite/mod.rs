@@ -1,6 +1,6 @@
 //! Suites: cases as files, and running variants over them.
 //!
-//! A case is read ([`Store`]), asked of a variant ([`answer`]), compared and gathered ([`run`]) into a
+//! A case is read ([`Store`]), asked of a variant ([`answer()`]), compared and gathered ([`run`]) into a
 //! [`RunReport`], which is plain data. Knows everything above it; does not know how a report looks.
 
 mod answer;

@@ -69,7 +69,12 @@ pub const ALL: &[Variant] = &[
         Schedule::TokenByToken,
     ),
     whole("bf16-eager", "bf16, attention scores stored too", Bf16, Numerics::eager(Bf16)),
-    whole("bf16-softmax", "bf16, scores and softmax inside too", Bf16, Numerics { softmax: Bf16, ..Numerics::eager(Bf16) }),
+    whole(
+        "bf16-softmax",
+        "bf16, scores and softmax inside too",
+        Bf16,
+        Numerics { softmax: Bf16, ..Numerics::eager(Bf16) },
+    ),
     whole("bf16-accumulate", "bf16, running sums too", Bf16, Numerics { accumulator: Bf16, ..BF16 }),
     whole("bf16-tp2", "bf16, 2 partial sums in bf16", Bf16, parallel(2)),
     whole("bf16-tp4", "bf16, 4 partial sums in bf16", Bf16, parallel(4)),

@@ -210,7 +210,8 @@ fn longrope(object: &Config<'_>, rotary_dim: usize, max: f64, original: f64) -> 
     for (list, key) in lists.iter_mut().zip(["short_factor", "long_factor"]) {
         *list = object.positives(key)?;
         if list.len() != rotary_dim.div_ceil(2) {
-            let why = format!("it has {} numbers and must have {}, one for each pair", list.len(), rotary_dim.div_ceil(2));
+            let why =
+                format!("it has {} numbers and must have {}, one for each pair", list.len(), rotary_dim.div_ceil(2));
             return Err(object.refuse(key, why));
         }
     }

@@ -1,0 +1,370 @@
+//! The program as a user meets it: outputs, exit codes, and one clear sentence for each bad input.
+
+use assert_cmd::Command;
+use goldref::io::{Array, npy, npz};
+use ndarray::{Array2, ArrayD, array};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn goldref() -> Command {
+    let mut command = Command::cargo_bin("goldref").unwrap();
+    command.env("NO_COLOR", "1");
+    command
+}
+
+/// A bundled checkpoint.
+fn model(name: &str) -> PathBuf {
+    super::root().join("fixtures/model/models").join(name)
+}
+
+/// A copy of a bundled checkpoint that a test may damage.
+fn copy_of(name: &str) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for entry in fs::read_dir(model(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+fn tokens(folder: &Path, ids: Array2<i64>) -> PathBuf {
+    let path = folder.join("ids.npy");
+    npy::write(&path, &Array::I64(ids.into_dyn())).unwrap();
+    path
+}
+
+/// `goldref run`, expected to refuse: exit code 2, one sentence, nothing written.
+fn refusal(model: &Path, tokens: &Path, more: &[&str]) -> String {
+    let folder = TempDir::new().unwrap();
+    let output = folder.path().join("out.npz");
+    let mut command = goldref();
+    command.arg("run").arg("--model").arg(model).arg("--tokens").arg(tokens).arg("--output").arg(&output).args(more);
+    let result = command.output().unwrap();
+    let lines = String::from_utf8(result.stderr).unwrap();
+    let message: String = lines.lines().filter(|line| !line.starts_with("goldref: note: ")).collect();
+    assert_eq!(result.status.code(), Some(2), "{message}");
+    assert!(message.starts_with("goldref: ") && message.trim_end().lines().count() == 1, "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+    message
+}
+
+/// An npy file with this header and these bytes behind it.
+fn raw_npy(folder: &Path, header: &str, data: &[u8]) -> PathBuf {
+    let path = folder.join("raw.npy");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    let padded = format!("{header}{}\n", " ".repeat((64 - (header.len() + 11) % 64) % 64));
+    bytes.extend((padded.len() as u16).to_le_bytes());
+    bytes.extend(padded.as_bytes());
+    bytes.extend(data);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn run(model: &Path, tokens: &Path, more: &[&str]) -> BTreeMap<String, Array> {
+    let folder = TempDir::new().unwrap();
+    let output = folder.path().join("out.npz");
+    goldref()
+        .arg("run")
+        .arg("--model")
+        .arg(model)
+        .arg("--tokens")
+        .arg(tokens)
+        .arg("--output")
+        .arg(&output)
+        .args(more)
+        .assert()
+        .success();
+    npz::read(&output).unwrap()
+}
+
+#[test]
+fn run_writes_logits_and_sites_and_decoding_changes_no_bit() {
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]]);
+    let whole =
+        run(&model("llama_gqa_biased"), &ids, &["--trace", "embed,layers.*.output,layers.0.attn.probs,final_norm"]);
+    assert_eq!(whole["logits"].shape()[..2], [2, 6]);
+    assert_eq!(whole["layers.0.attn.probs"].shape()[2..], [6, 6]);
+    assert!(
+        ["embed", "layers.1.output", "final_norm"].iter().all(|site| whole.contains_key(*site)),
+        "{:?}",
+        whole.keys()
+    );
+    for variant in ["f64", "f32", "bf16", "f16", "f32-paged"] {
+        let whole = run(&model("llama_gqa_biased"), &ids, &["--variant", variant]);
+        let decoded = run(&model("llama_gqa_biased"), &ids, &["--variant", variant, "--prompt-len", "2"]);
+        assert_eq!(whole["logits"], decoded["logits"], "{variant}");
+        assert_eq!(whole["logits"].dtype_name(), if variant == "f64" { "f64" } else { "f32" });
+    }
+}
+
+#[test]
+fn run_generates_the_most_likely_tokens() {
+    let folder = TempDir::new().unwrap();
+    let prompt = array![[3, 1, 4], [2, 6, 5]];
+    let ids = tokens(folder.path(), prompt.clone());
+    let out = run(&model("gpt2"), &ids, &["--generate", "4"]);
+    let Array::I64(generated) = &out["generated"] else { panic!("{out:?}") };
+    assert_eq!(generated.shape(), [2, 4]);
+    // The same tokens as a prompt: each generated one is the argmax of the logits before it.
+    let generated = generated.clone().into_dimensionality().unwrap();
+    let all = ndarray::concatenate(ndarray::Axis(1), &[prompt.view(), generated.view()]).unwrap();
+    let again = run(&model("gpt2"), &tokens(folder.path(), all.clone()), &[]);
+    let logits = again["logits"].to_f64();
+    for b in 0..2 {
+        for t in 3..7 {
+            let row: Vec<f64> = (0..logits.shape()[2]).map(|v| logits[[b, t - 1, v]]).collect();
+            let best = (0..row.len()).max_by(|&i, &j| row[i].total_cmp(&row[j])).unwrap();
+            assert_eq!(all[[b, t]], best as i64);
+        }
+    }
+}
+
+#[test]
+fn tokens_may_be_big_endian_or_in_fortran_order() {
+    let folder = TempDir::new().unwrap();
+    let expected = run(&model("gpt2"), &tokens(folder.path(), array![[1, 2, 3], [4, 5, 6]]), &[]);
+    let big: Vec<u8> = [1i64, 2, 3, 4, 5, 6].iter().flat_map(|x| x.to_be_bytes()).collect();
+    let path = raw_npy(folder.path(), "{'descr': '>i8', 'fortran_order': False, 'shape': (2, 3), }", &big);
+    assert_eq!(run(&model("gpt2"), &path, &[])["logits"], expected["logits"]);
+    let fortran: Vec<u8> = [1i32, 4, 2, 5, 3, 6].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let path = raw_npy(folder.path(), "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", &fortran);
+    assert_eq!(run(&model("gpt2"), &path, &[])["logits"], expected["logits"]);
+}
+
+#[test]
+fn bad_tokens_are_refused_with_path_and_reason() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let gpt2 = model("gpt2");
+    let refuse = |path: PathBuf, reason: &str| {
+        let message = refusal(&gpt2, &path, &[]);
+        assert!(message.contains(reason), "{message}");
+        assert!(
+            message.contains(path.file_name().unwrap().to_str().unwrap()) || reason.contains("token id"),
+            "{message}"
+        );
+    };
+    refuse(at.join("absent.npy"), "cannot read");
+    refuse(tokens(at, Array2::zeros((1, 0))), "at least one token");
+    refuse(tokens(at, array![[1, 61_000]]), "token id 61000 at [0, 1] is outside the vocabulary");
+    refuse(tokens(at, array![[1, -1]]), "token id -1");
+    let floats = at.join("floats.npy");
+    npy::write(&floats, &Array::F32(ArrayD::zeros(vec![1, 3]))).unwrap();
+    refuse(floats, "f32");
+    refuse(raw_npy(at, "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 3), }", &[0; 40]), "40 of the 48 bytes");
+    refuse(
+        raw_npy(at, "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", b"\x80\x04"),
+        "pickled object array",
+    );
+    refuse(raw_npy(at, "{'descr': [('a', '<i8')], 'fortran_order': False, 'shape': (2,), }", &[0; 16]), "structured");
+    let huge = "{'descr': '<i8', 'fortran_order': False, 'shape': (4294967296, 4294967296), }";
+    refuse(raw_npy(at, huge, &[]), "raw.npy");
+    let long_header = at.join("header.npy");
+    fs::write(&long_header, b"\x93NUMPY\x02\x00\xff\xff\xff\xff{").unwrap();
+    refuse(long_header, "header");
+}
+
+#[test]
+fn bad_checkpoints_are_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[1, 2, 3]]);
+    let edited = |edit: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+        let copy = copy_of("llama_mha");
+        let path = copy.path().join("config.json");
+        let mut config = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        edit(&mut config);
+        fs::write(path, serde_json::to_string(&config).unwrap()).unwrap();
+        refusal(copy.path(), &ids, &[])
+    };
+    assert!(edited(&|c| drop(c.insert("model_type".into(), "mamba".into()))).contains("\"mamba\""));
+    assert!(edited(&|c| drop(c.insert("attention_soup".into(), 3.into()))).contains("attention_soup"));
+    assert!(edited(&|c| drop(c.insert("num_attention_heads".into(), 0.into()))).contains("num_attention_heads"));
+    assert!(edited(&|c| drop(c.insert("hidden_act".into(), "mish".into()))).contains("mish"));
+    assert!(edited(&|c| drop(c.insert("vocab_size".into(), 7.into()))).contains("shape"));
+
+    let missing = copy_of("llama_mha");
+    fs::remove_file(missing.path().join("model.safetensors")).unwrap();
+    assert!(refusal(missing.path(), &ids, &[]).contains("model.safetensors"));
+    let truncated = copy_of("llama_mha");
+    let weights = truncated.path().join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() - 5]).unwrap();
+    assert!(refusal(truncated.path(), &ids, &[]).contains("model.safetensors"));
+}
+
+/// A checkpoint with its tensors changed.
+fn with_tensors(edit: impl Fn(&mut BTreeMap<String, (Vec<usize>, Vec<u8>)>)) -> TempDir {
+    let copy = copy_of("llama_mha");
+    let path = copy.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut all: BTreeMap<String, (Vec<usize>, Vec<u8>)> =
+        tensors.iter().map(|(name, t)| (name.to_string(), (t.shape().to_vec(), t.data().to_vec()))).collect();
+    edit(&mut all);
+    let views = all.iter().map(|(name, (shape, data))| {
+        (name.clone(), safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap())
+    });
+    safetensors::serialize_to_file(views.collect::<Vec<_>>(), None, &path).unwrap();
+    copy
+}
+
+#[test]
+fn missing_surplus_and_misshapen_weights_are_named() {
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[1, 2, 3]]);
+    let up = "model.layers.1.mlp.up_proj.weight";
+    let missing = with_tensors(|t| drop(t.remove(up)));
+    assert!(refusal(missing.path(), &ids, &[]).contains(up));
+    let surplus =
+        with_tensors(|t| drop(t.insert("model.layers.0.self_attn.q_proj.bias".into(), (vec![2], vec![0; 8]))));
+    assert!(refusal(surplus.path(), &ids, &[]).contains("q_proj.bias"));
+    let misshapen = with_tensors(|t| t.get_mut(up).unwrap().0.reverse());
+    let message = refusal(misshapen.path(), &ids, &[]);
+    assert!(message.contains(up) && message.contains("config.json asks for"), "{message}");
+}
+
+#[test]
+fn nan_weights_are_said_and_not_hidden() {
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[1, 2, 3]]);
+    let poisoned =
+        with_tensors(|t| t.get_mut("model.norm.weight").unwrap().1[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
+    let output = folder.path().join("out.npz");
+    let result = goldref()
+        .arg("run")
+        .arg("--model")
+        .arg(poisoned.path())
+        .arg("--tokens")
+        .arg(&ids)
+        .arg("--output")
+        .arg(&output)
+        .output()
+        .unwrap();
+    assert!(result.status.success());
+    assert!(
+        String::from_utf8(result.stderr).unwrap().contains("\"model.norm.weight\" holds 1 values that are not finite")
+    );
+    assert!(npz::read(&output).unwrap()["logits"].to_f64().iter().any(|x| x.is_nan()));
+    assert!(refusal(poisoned.path(), &ids, &["--generate", "1"]).contains("NaN"));
+}
+
+#[test]
+fn bad_arguments_are_refused_before_anything_runs() {
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[1, 2, 3]]);
+    let gpt2 = model("gpt2");
+    assert!(refusal(&gpt2, &ids, &["--variant", "f8"]).contains("no variant is called \"f8\"; there are: f64"));
+    assert!(refusal(&gpt2, &ids, &["--prompt-len", "0"]).contains("--prompt-len is 0"));
+    assert!(refusal(&gpt2, &ids, &["--prompt-len", "4"]).contains("3 tokens"));
+    assert!(refusal(&gpt2, &ids, &["--trace", "layers.9.output"]).contains("layers.9.output"));
+    let nowhere = folder.path().join("no/such/folder/out.npz");
+    let result = goldref()
+        .arg("run")
+        .arg("--model")
+        .arg(&gpt2)
+        .arg("--tokens")
+        .arg(&ids)
+        .arg("--output")
+        .arg(nowhere)
+        .output()
+        .unwrap();
+    assert_eq!(result.status.code(), Some(2));
+    assert!(String::from_utf8(result.stderr).unwrap().contains("cannot write"));
+}
+
+#[test]
+fn check_exits_by_what_it_found() {
+    let check = |arguments: &[&str]| goldref().arg("check").args(arguments).output().unwrap();
+    assert_eq!(check(&["--suite", "model", "--case", "gpt2", "--variant", "f64"]).status.code(), Some(0));
+    for nothing in [
+        ["--case", "nope"],
+        ["--suite", "nope"],
+        ["--variant", "nope"],
+        ["--fixtures", "/nope"],
+        ["--atol", "-1"],
+        ["--atol", "nan"],
+    ] {
+        let result = check(&nothing);
+        assert_eq!(result.status.code(), Some(2), "{nothing:?}");
+        assert_eq!(String::from_utf8(result.stderr).unwrap().trim_end().lines().count(), 1);
+        assert!(result.stdout.is_empty());
+    }
+    let empty = TempDir::new().unwrap();
+    assert_eq!(check(&["--fixtures", empty.path().to_str().unwrap()]).status.code(), Some(2));
+}
+
+/// Somebody else's suite of one case: softmax of two scores.
+fn foreign_suite(case: &str, expected: Array) -> TempDir {
+    let suite = TempDir::new().unwrap();
+    let json = format!(r#"{{"format": "goldref-suite/1", "name": "mine", "about": "one case", "cases": [{case}]}}"#);
+    fs::write(suite.path().join("suite.json"), json).unwrap();
+    fs::create_dir(suite.path().join("two")).unwrap();
+    npz::write(
+        suite.path().join("two/inputs.npz"),
+        &BTreeMap::from([("x".to_string(), Array::F64(array![0.0, 0.0].into_dyn()))]),
+    )
+    .unwrap();
+    npz::write(suite.path().join("two/expected.npz"), &BTreeMap::from([("out".to_string(), expected)])).unwrap();
+    suite
+}
+
+fn check_suite(suite: &TempDir) -> (Option<i32>, String) {
+    let result =
+        goldref().arg("check").arg("--fixtures").arg(suite.path()).args(["--variant", "f64"]).output().unwrap();
+    (result.status.code(), String::from_utf8(result.stdout).unwrap() + &String::from_utf8(result.stderr).unwrap())
+}
+
+#[test]
+fn somebody_elses_suite_is_judged() {
+    let case = r#"{"id": "two", "op": "softmax"}"#;
+    let right = Array::F64(array![0.5, 0.5].into_dyn());
+    assert_eq!(check_suite(&foreign_suite(case, right.clone())).0, Some(0));
+
+    let (code, text) = check_suite(&foreign_suite(case, Array::F64(array![0.5, 0.6].into_dyn())));
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("out[1]  actual 0.5  expected 0.6")
+            && text.contains("goldref check --variant f64 --case mine/two"),
+        "{text}"
+    );
+
+    let (code, text) = check_suite(&foreign_suite(case, Array::F64(array![[0.5, 0.5]].into_dyn())));
+    assert_eq!(code, Some(1), "a shape that only broadcasts is a disagreement");
+    assert!(text.contains("shape"), "{text}");
+
+    let (code, text) =
+        check_suite(&foreign_suite(r#"{"id": "two", "op": "softmax", "params": {"axes": 0}}"#, right.clone()));
+    assert_eq!(code, Some(1));
+    assert!(text.contains("axes"), "{text}");
+}
+
+#[test]
+fn bad_suites_are_refused() {
+    let right = || Array::F64(array![0.5, 0.5].into_dyn());
+    let refuse = |suite: &TempDir, reason: &str| {
+        let (code, text) = check_suite(suite);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(reason), "{text}");
+    };
+    refuse(&foreign_suite(r#"{"id": "two", "op": "softmax", "atol": 1}"#, right()), "atol");
+    refuse(&foreign_suite(r#"{"id": "../two", "op": "softmax"}"#, right()), "../two");
+    refuse(&foreign_suite(r#"{"id": "two", "op": "softmax"}, {"id": "two", "op": "relu"}"#, right()), "two cases");
+    refuse(&foreign_suite(r#"{"id": "two", "op": "softmax", "sha256": {"expected.npz": "00"}}"#, right()), "sha256");
+    refuse(&foreign_suite(r#"{"id": "three", "op": "softmax"}"#, right()), "expected.npz");
+    refuse(&foreign_suite("", right()), "no case is selected");
+    let escaping = foreign_suite(r#"{"id": "two", "op": "model", "params": {"model": "../../etc"}}"#, right());
+    let ids = BTreeMap::from([("input_ids".to_string(), Array::I64(array![[1, 2]].into_dyn()))]);
+    npz::write(escaping.path().join("two/inputs.npz"), &ids).unwrap();
+    assert!(check_suite(&escaping).1.contains("not a path inside the suite"));
+}
+
+#[test]
+fn help_has_examples() {
+    for command in ["check", "run"] {
+        let help = String::from_utf8(goldref().args([command, "--help"]).output().unwrap().stdout).unwrap();
+        assert!(help.contains(&format!("Examples:\n  goldref {command}")), "{help}");
+    }
+}

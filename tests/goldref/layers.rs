@@ -1,0 +1,79 @@
+//! Imports point in one direction: a module uses only those above it in `lib.rs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules in the order of `lib.rs`.
+fn order() -> Vec<String> {
+    let lib = fs::read_to_string(super::root().join("src/lib.rs")).unwrap();
+    lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).map(String::from).collect()
+}
+
+pub(super) fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Module names behind `prefix` in `text`: `crate::num::Real`, `use crate::num`.
+fn mentions(text: &str, prefix: &str) -> Vec<String> {
+    text.match_indices(prefix)
+        .map(|(at, _)| {
+            text[at + prefix.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_module_uses_only_those_above_it() {
+    let order = order();
+    assert!(order.len() > 8, "{order:?}");
+    let rank = |module: &str| order.iter().position(|known| known == module);
+    let mut wrong = Vec::new();
+    for (own, module) in order.iter().enumerate() {
+        let folder = super::root().join("src").join(module);
+        let files = if folder.is_dir() { rust_files(&folder) } else { vec![folder.with_extension("rs")] };
+        assert!(!files.is_empty(), "{module} has no files");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            for used in mentions(&code.join("\n"), "crate::") {
+                match rank(&used) {
+                    Some(rank) if rank <= own => {}
+                    Some(_) => wrong.push(format!("{} uses {used}, which stands below {module}", file.display())),
+                    None => wrong.push(format!("{} uses crate::{used}, which lib.rs does not list", file.display())),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_below_the_command_line_prints() {
+    for file in rust_files(&super::root().join("src")) {
+        if file.components().any(|part| part.as_os_str() == "cli") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for forbidden in ["println!", "eprintln!", "print!(", "dbg!", "stdout()", "stderr()"] {
+            assert!(!text.contains(forbidden), "{} contains {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for file in rust_files(&super::root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! "), "{} does not start with its purpose", file.display());
+    }
+}
