@@ -267,7 +267,7 @@ impl<'a> Config<'a> {
 
 /// A refusal of the file for a reason that names its key.
 pub(crate) fn ask(reason: impl std::fmt::Display) -> Error {
-    Error::ask(format!("config.json: {reason}"))
+    Error::ask(reason)
 }
 
 /// A value as a message shows it: whole if short.
@@ -301,7 +301,7 @@ mod tests {
         let text = value.to_string();
         let map = map(json!({ "num_attention_heads": value }));
         let message = Config::new(&map).usize("num_attention_heads").unwrap_err().to_string();
-        let expected = format!("config.json: num_attention_heads is {text}; it must be a positive whole number");
+        let expected = format!("num_attention_heads is {text}; it must be a positive whole number");
         assert_eq!(message, expected);
     }
 
@@ -319,7 +319,7 @@ mod tests {
     fn a_missing_size_is_said_to_be_missing() {
         let map = Map::new();
         let message = Config::new(&map).usize("vocab_size").unwrap_err().to_string();
-        assert_eq!(message, "config.json: vocab_size is missing; it must be a positive whole number");
+        assert_eq!(message, "vocab_size is missing; it must be a positive whole number");
     }
 
     #[test]
@@ -356,7 +356,7 @@ mod tests {
         config.usize("hidden_size").unwrap();
         let message = config.finish(&[]).unwrap_err().to_string();
         let reason = "goldref does not know whether it changes the mathematics";
-        assert_eq!(message, format!("config.json: unknown field \"foo\"; {reason}"));
+        assert_eq!(message, format!("unknown field \"foo\"; {reason}"));
         config.finish(&["foo"]).unwrap();
     }
 
@@ -366,9 +366,9 @@ mod tests {
         let config = Config::new(&map);
         let rope = config.optional_object("rope_parameters").unwrap().unwrap();
         let message = rope.positive_or("factor", 1.0).unwrap_err().to_string();
-        assert_eq!(message, "config.json: rope_parameters.factor is 0; it must be a positive number");
+        assert_eq!(message, "rope_parameters.factor is 0; it must be a positive number");
         let message = rope.finish(&[]).unwrap_err().to_string();
-        assert!(message.starts_with("config.json: unknown field \"rope_parameters.use_cache\";"), "{message}");
+        assert!(message.starts_with("unknown field \"rope_parameters.use_cache\";"), "{message}");
         assert!(config.optional_object("rope_scaling").unwrap().is_none());
     }
 
@@ -397,7 +397,7 @@ mod tests {
     fn other_mathematics_is_refused_with_the_value(#[case] value: Value, #[case] start: &str) {
         let map = map(value);
         let message = Config::new(&map).refuse_other_mathematics().unwrap_err().to_string();
-        assert!(message.starts_with(&format!("config.json: {start}")), "{message}");
+        assert!(message.starts_with(start), "{message}");
     }
 
     #[test]

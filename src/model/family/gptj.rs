@@ -45,6 +45,9 @@ pub(super) fn gptj(config: &Config<'_>) -> Result<(ModelSpec, Layout)> {
         return Err(config.refuse("rotary_dim", "Hugging Face's table is then wider than a head"));
     };
     rope::check_rotary_dim(rotary_dim, sizes.head_dim)?;
+    if rotary_dim % 2 == 1 {
+        return Err(config.refuse("rotary_dim", "it must be an even number"));
+    }
     let rope = RopeSpec {
         layout: RopeLayout::Interleaved,
         rotary_dim,
@@ -99,7 +102,7 @@ mod tests {
     #[test]
     fn rotated_components_stand_in_a_head() {
         refused(json!({ "rotary_dim": 18 }), "18 components of a head of 16 would be rotated");
-        refused(json!({ "rotary_dim": 7 }), "7 components of a head of 16 would be rotated");
+        refused(json!({ "rotary_dim": 7 }), "rotary_dim is 7");
         refused(json!({ "rotary_dim": null }), "rotary_dim is null;");
         let message = message_of(&without(example("gptj"), &["rotary_dim"]));
         assert!(message.contains("64 components of a head of 16 would be rotated"), "{message}");

@@ -395,8 +395,10 @@ mod tests {
         assert_eq!(dim(json!({ "partial_rotary_factor": 0.25 })).unwrap(), 4);
         let both = json!({ "partial_rotary_factor": 0.25, "rope_parameters": { "partial_rotary_factor": 1.0 } });
         assert_eq!(dim(both).unwrap(), 16);
-        let odd = dim(json!({ "partial_rotary_factor": 0.2 })).unwrap_err().to_string();
-        assert!(odd.contains("3 components of a head of 16 would be rotated"), "{odd}");
+        // Two whole pairs, frequencies over 3.
+        assert_eq!(dim(json!({ "partial_rotary_factor": 0.2 })).unwrap(), 3);
+        let one = dim(json!({ "partial_rotary_factor": 0.1 })).unwrap_err().to_string();
+        assert!(one.contains("1 components of a head of 16 would be rotated"), "{one}");
         let none = dim(json!({ "partial_rotary_factor": 0.0 })).unwrap_err().to_string();
         assert!(none.contains("it must be above 0 and at most 1"), "{none}");
     }

@@ -259,21 +259,21 @@ fn a_missing_or_unknown_model_type_is_refused_with_the_list() {
     let known = "bloom, cohere, gemma, gemma2, gemma3_text, glm, gpt2, gpt_neox, gptj, granite, llama, mistral, \
                  olmo2, phi, phi3, qwen2, qwen3";
     let message = message_of(&json!({ "hidden_size": 64 }));
-    assert_eq!(message, format!("config.json: model_type is missing; it must be one of {known}"));
+    assert_eq!(message, format!("model_type is missing; it must be one of {known}"));
     let message = message_of(&json!({ "model_type": "mamba" }));
-    assert_eq!(message, format!("config.json: model_type is \"mamba\"; goldref reads {known}"));
+    assert_eq!(message, format!("model_type is \"mamba\"; goldref reads {known}"));
     let message = message_of(&json!({ "model_type": "mixtral", "num_local_experts": 4 }));
     let start =
-        "config.json: model_type is \"mixtral\"; goldref does not read mixtures of experts; goldref reads bloom";
+        "model_type is \"mixtral\"; goldref does not read mixtures of experts; goldref reads bloom";
     assert!(message.starts_with(start), "{message}");
     let message = message_of(&json!({ "model_type": 7 }));
-    assert_eq!(message, "config.json: model_type is 7; it must be a string");
+    assert_eq!(message, "model_type is 7; it must be a string");
 }
 
 #[test]
 fn another_head_than_the_language_models_is_refused() {
     let message = message_of(&with(example("llama"), json!({ "architectures": ["LlamaModel"] })));
-    let expected = "config.json: architectures is [\"LlamaModel\"]; of llama, goldref reads only LlamaForCausalLM";
+    let expected = "architectures is [\"LlamaModel\"]; of llama, goldref reads only LlamaForCausalLM";
     assert_eq!(message, expected);
     for absent in [json!(null), json!([])] {
         spec_of(&with(example("llama"), json!({ "architectures": absent })));
@@ -285,7 +285,7 @@ fn an_unknown_field_is_refused_in_every_family_and_null_is_not() {
     for family in ALL {
         let file = example(family.model_type);
         let message = message_of(&with(file.clone(), json!({ "attention_window_scale": 2.0 })));
-        let start = "config.json: unknown field \"attention_window_scale\";";
+        let start = "unknown field \"attention_window_scale\";";
         assert!(message.starts_with(start), "{}: {message}", family.model_type);
         spec_of(&with(file, json!({ "attention_window_scale": null })));
     }
