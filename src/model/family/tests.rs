@@ -263,8 +263,7 @@ fn a_missing_or_unknown_model_type_is_refused_with_the_list() {
     let message = message_of(&json!({ "model_type": "mamba" }));
     assert_eq!(message, format!("model_type is \"mamba\"; goldref reads {known}"));
     let message = message_of(&json!({ "model_type": "mixtral", "num_local_experts": 4 }));
-    let start =
-        "model_type is \"mixtral\"; goldref does not read mixtures of experts; goldref reads bloom";
+    let start = "model_type is \"mixtral\"; goldref does not read mixtures of experts; goldref reads bloom";
     assert!(message.starts_with(start), "{message}");
     let message = message_of(&json!({ "model_type": 7 }));
     assert_eq!(message, "model_type is 7; it must be a string");

@@ -11,12 +11,13 @@
 //! Accuracy: an angle carries the rounding of `inv_freq` times the position; in f32 a rotation at position 5000
 //! would be off by about 3e-4. The tables are therefore computed in f64 for every scalar, and rounded once.
 
-use super::question::{Answer, Question, with_axes};
-use crate::error::{Error, Result};
+mod question;
+
+pub(super) use question::ask;
+
 use crate::eval::{Evaluator, Role};
 use crate::num::{Real, round_f64};
-use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3, s};
-use serde::Deserialize;
+use ndarray::{Array1, Array2, Array3, Array4, s};
 use std::f64::consts::PI;
 
 /// What a rotary embedding computes.
@@ -176,6 +177,17 @@ fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, tru
     (0..spec.rotary_dim.div_ceil(2)).map(|i| 1.0 - ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)).collect()
 }
 
+/// YaRN's factor on cos and sin, where a config gives none: `m(mscale) / m(mscale_all_dim)` if both are given and not
+/// 0, else `m(1)`, with `m(c) = 0.1 c ln(factor) + 1`, and 1 for a factor of at most 1 (equation 22 of the paper;
+/// the two scales are DeepSeek's).
+pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: Option<f64>) -> f64 {
+    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * core_math::log(factor) + 1.0 };
+    match (mscale.filter(|m| *m != 0.0), mscale_all_dim.filter(|m| *m != 0.0)) {
+        (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
+        _ => of(1.0),
+    }
+}
+
 /// The tables for `position_ids` `[batch, len]`, computed in f64 and rounded once.
 pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut Evaluator) -> RopeTables<T> {
     let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
@@ -212,216 +224,6 @@ pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout
         }
     }
     out
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default)]
-    layout: Layout,
-    rotary_dim: Option<usize>,
-    rope_theta: Option<f64>,
-    scaling: Option<Scaling>,
-    max_position_embeddings: Option<f64>,
-    num_heads: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Layout {
-    #[default]
-    HalfSplit,
-    Interleaved,
-}
-
-/// Hugging Face's `rope_scaling` object, as a case spells it.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
-enum Scaling {
-    Default {},
-    Linear {
-        factor: f64,
-    },
-    Llama3 {
-        factor: f64,
-        low_freq_factor: f64,
-        high_freq_factor: f64,
-        original_max_position_embeddings: f64,
-    },
-    Yarn {
-        factor: f64,
-        attention_factor: Option<f64>,
-        mscale: Option<f64>,
-        mscale_all_dim: Option<f64>,
-        #[serde(default = "beta_fast")]
-        beta_fast: f64,
-        #[serde(default = "beta_slow")]
-        beta_slow: f64,
-        original_max_position_embeddings: Option<f64>,
-        #[serde(default = "yes")]
-        truncate: bool,
-    },
-    Dynamic {
-        factor: f64,
-    },
-}
-
-fn beta_fast() -> f64 {
-    32.0
-}
-
-fn beta_slow() -> f64 {
-    1.0
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// YaRN's factor on cos and sin, where a config gives none: `m(mscale) / m(mscale_all_dim)` if both are given and not
-/// 0, else `m(1)`, with `m(c) = 0.1 c ln(factor) + 1`, and 1 for a factor of at most 1 (equation 22 of the paper;
-/// the two scales are DeepSeek's).
-pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: Option<f64>) -> f64 {
-    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * core_math::log(factor) + 1.0 };
-    match (mscale.filter(|m| *m != 0.0), mscale_all_dim.filter(|m| *m != 0.0)) {
-        (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
-        _ => of(1.0),
-    }
-}
-
-impl Params {
-    fn spec(&self, head_dim: usize) -> Result<RopeSpec> {
-        let rotary_dim = self.rotary_dim.unwrap_or(head_dim);
-        if rotary_dim == 0 || rotary_dim % 2 == 1 || rotary_dim > head_dim {
-            return Err(Error::ask(format!(
-                "rotary_dim is {rotary_dim}; it must be even and at most head_dim, {head_dim}"
-            )));
-        }
-        let scaling = match &self.scaling {
-            None | Some(Scaling::Default {}) => RopeScaling::None,
-            Some(Scaling::Linear { factor }) => RopeScaling::Linear { factor: *factor },
-            Some(Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings }) => {
-                RopeScaling::Llama3 {
-                    factor: *factor,
-                    low_freq_factor: *low_freq_factor,
-                    high_freq_factor: *high_freq_factor,
-                    original_max_position_embeddings: *original_max_position_embeddings,
-                }
-            }
-            Some(Scaling::Yarn {
-                factor,
-                attention_factor,
-                mscale,
-                mscale_all_dim,
-                beta_fast,
-                beta_slow,
-                original_max_position_embeddings,
-                truncate,
-            }) => RopeScaling::Yarn {
-                factor: *factor,
-                attention_factor: attention_factor
-                    .unwrap_or_else(|| yarn_attention_factor(*factor, *mscale, *mscale_all_dim)),
-                beta_fast: *beta_fast,
-                beta_slow: *beta_slow,
-                original_max_position_embeddings: original_max_position_embeddings
-                    .or(self.max_position_embeddings)
-                    .ok_or_else(|| Error::ask("params: yarn needs original_max_position_embeddings"))?,
-                truncate: *truncate,
-            },
-            Some(Scaling::Dynamic { factor }) => RopeScaling::Dynamic {
-                factor: *factor,
-                max_position_embeddings: self
-                    .max_position_embeddings
-                    .ok_or_else(|| Error::ask("params: dynamic scaling needs max_position_embeddings"))?,
-            },
-        };
-        Ok(RopeSpec {
-            layout: match self.layout {
-                Layout::HalfSplit => RopeLayout::HalfSplit,
-                Layout::Interleaved => RopeLayout::Interleaved,
-            },
-            rotary_dim,
-            rope_theta: self.rope_theta.ok_or_else(|| Error::ask("params: rope_theta is missing"))?,
-            scaling,
-        })
-    }
-}
-
-/// The operation as a question: `x`, `position_ids` or given tables → `out`, `cos`, `sin`, `inv_freq`.
-pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let x = question.activation::<T>("x", eval)?;
-    let (x, flat) = super::attention::split_heads("x", x, params.num_heads)?;
-    let (batch, _, len, head_dim) = x.dim();
-    let mut answer = Answer::new();
-    let (tables, layout) = if question.has("cos_cache") {
-        if params.rope_theta.is_some() || params.scaling.is_some() {
-            return Err(Error::ask(
-                "rope_theta and scaling say nothing where cos_cache and sin_cache are given; leave them out",
-            ));
-        }
-        let layout = Params { rope_theta: Some(1.0), ..params }.spec(head_dim)?.layout;
-        (given_tables(question, batch, len, eval)?, layout)
-    } else {
-        let spec = params.spec(head_dim)?;
-        let positions = positions(question, batch, len)?;
-        let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-        answer.insert("inv_freq".to_string(), inv_freq(&spec, longest).0.into_dyn());
-        (tables::<T>(&spec, &positions, eval), spec.layout)
-    };
-    if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
-        return Err(Error::ask(format!(
-            "cosines {:?} and sines {:?} must be alike and at most half as wide as a head of {head_dim}",
-            tables.cos.dim(),
-            tables.sin.dim()
-        )));
-    }
-    let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
-    let widen = |x: &Array3<T>| x.mapv(Real::to_f64).into_dyn();
-    answer.insert("cos".to_string(), widen(&tables.cos));
-    answer.insert("sin".to_string(), widen(&tables.sin));
-    answer.insert("out".to_string(), super::attention::join_heads(out, flat).mapv(Real::to_f64));
-    Ok(answer)
-}
-
-/// `position_ids` as `[batch, len]`; `[len]` serves every row.
-fn positions(question: &Question, batch: usize, len: usize) -> Result<Array2<i64>> {
-    let ids = question.integers("position_ids")?;
-    let shape = ids.shape().to_vec();
-    if let Some(negative) = ids.iter().find(|&&p| p < 0) {
-        return Err(Error::ask(format!("position_ids holds {negative}; positions start at 0")));
-    }
-    if let Ok(row) = ids.clone().into_dimensionality::<Ix1>()
-        && row.len() == len
-    {
-        return Ok(Array2::from_shape_fn((batch, len), |(_, t)| row[t]));
-    }
-    ids.into_dimensionality::<Ix2>()
-        .ok()
-        .filter(|ids| ids.dim() == (batch, len))
-        .ok_or_else(|| Error::ask(format!("position_ids has shape {shape:?}; it must be [{batch}, {len}] or [{len}]")))
-}
-
-/// The caller's own tables: rows looked up by `position_ids`, or one row a token.
-fn given_tables<T: Real>(question: &Question, batch: usize, len: usize, eval: &Evaluator) -> Result<RopeTables<T>> {
-    let table = |name: &str| -> Result<Array3<T>> {
-        let given = question.activation::<T>(name, eval)?;
-        if !question.has("position_ids") {
-            let given = with_axes::<T, Ix3>(name, "[batch, len, rotary_dim/2]", given)?;
-            return if (given.dim().0, given.dim().1) == (batch, len) {
-                Ok(given)
-            } else {
-                Err(Error::ask(format!("{name} has shape {:?}; it must start with [{batch}, {len}]", given.dim())))
-            };
-        }
-        let given = with_axes::<T, Ix2>(name, "[max_position, rotary_dim/2]", given)?;
-        let positions = positions(question, batch, len)?;
-        if let Some(beyond) = positions.iter().find(|&&p| p >= given.nrows() as i64) {
-            return Err(Error::ask(format!("position {beyond} lies beyond the {} rows of {name}", given.nrows())));
-        }
-        Ok(Array3::from_shape_fn((batch, len, given.ncols()), |(b, t, i)| given[[positions[[b, t]] as usize, i]]))
-    };
-    Ok(RopeTables { cos: table("cos_cache")?, sin: table("sin_cache")? })
 }
 
 #[cfg(test)]
