@@ -353,7 +353,7 @@ DECODE = [
     ("window_wraps", "mistral", 2, [4] + [1] * 9, None, ["window"],
      ["window-+1", "window-ignored"]),
     ("prefill_longer_than_window", "mistral", 1, [3, 9, 1, 2, 1], None, ["window"],
-     ["ring-+-long-prefill-breaks-causality", "ring-buffer-order", "mask-skipped-on-later-chunks"]),
+     ["ring-long-prefill-breaks-causality", "ring-buffer-order", "mask-skipped-on-later-chunks"]),
     ("softcaps_alternate_windows", "gemma2", 2, [6, 4, 1, 1, 1], None, ["window"],
      ["softcap-dropped", "softcap-after-mask", "final-logit-softcap-dropped", "window-on-wrong-layers",
       "gelu-tanh-vs-erf", "embedding-scale-rounding"]),

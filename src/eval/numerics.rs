@@ -26,7 +26,7 @@ pub struct Numerics {
     pub probs: Dtype,
     /// Statistics and normalised values inside a norm.
     pub norm: Dtype,
-    /// The tables of cosines and sines. They are computed in f64 and rounded once.
+    /// The tables of cosines and sines. They are computed exactly enough to be rounded once.
     pub rope_tables: Dtype,
     /// Keys and values as the cache stores them.
     pub cache: CacheStorage,

@@ -2,14 +2,16 @@
 //!
 //! The lowest layer. Knows nothing of arrays, files or models.
 
+mod double_double;
 mod dtype;
 mod real;
 mod rounding;
 mod sum;
 mod ulp;
 
+pub use double_double::DoubleDouble;
 pub use dtype::Dtype;
 pub use real::Real;
 pub use rounding::{round_f32, round_f64, saturate_round_f64};
-pub use sum::{maximum, mean, mean_square, sum, variance};
+pub use sum::{maximum, mean, mean_square, sum};
 pub use ulp::{ulp, ulp_distance};

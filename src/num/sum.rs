@@ -37,16 +37,6 @@ pub fn mean_square<T: Real>(x: &[T]) -> T {
     x.iter().fold(T::ZERO, |acc, &x| x.mul_add(x, acc)) / T::from_f64(x.len() as f64)
 }
 
-/// `(Σ (x - mean)²) / n` in two passes (the one-pass `E[x²] - E[x]²` cancels); divided by n, not n − 1.
-#[inline]
-pub fn variance<T: Real>(x: &[T], mean: T) -> T {
-    let sum_of_squares = x.iter().fold(T::ZERO, |acc, &x| {
-        let centred = x - mean;
-        centred.mul_add(centred, acc)
-    });
-    sum_of_squares / T::from_f64(x.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,11 +54,5 @@ mod tests {
         assert!(maximum(&[f32::NAN]).is_nan());
         assert_eq!(maximum::<f64>(&[]), f64::NEG_INFINITY);
         assert_eq!(maximum(&[f64::NEG_INFINITY, -3.0]), -3.0);
-    }
-
-    #[test]
-    fn variance_does_not_cancel_at_a_large_mean() {
-        let x = [1e9, 1e9 + 2.0];
-        assert_eq!(variance(&x, mean(&x)), 1.0);
     }
 }

@@ -10,7 +10,7 @@
 use super::question::{Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
-use crate::num::{Real, mean, mean_square, variance};
+use crate::num::{Dtype, Real, mean, mean_square};
 use ndarray::{Array, Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 
@@ -77,15 +77,25 @@ fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) {
 /// `x ← (x - mean) · r` with `r = 1/√(variance + eps)`.
 fn layer_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) -> LayerStatistics<T> {
     let inner = eval.numerics().dtype_of(Role::Norm);
-    // mean, variance
-    let mean = mean(row).round_to(inner);
-    let variance = variance(row, mean).round_to(inner);
+    // x - mean, twice: the rounding of a large mean would stay in the centred values
+    let first = mean(row).round_to(inner);
+    centre(row, first, inner);
+    let rest = mean(row).round_to(inner);
+    centre(row, rest, inner);
+    // variance
+    let variance = mean_square(row).round_to(inner);
     // 1/√(variance + eps)
     let inv_std_dev = (variance + T::from_f64(norm_eps)).rsqrt().round_to(inner);
     for x in row {
-        *x = ((*x - mean) * inv_std_dev).round_to(inner);
+        *x = (*x * inv_std_dev).round_to(inner);
     }
-    LayerStatistics { mean, inv_std_dev }
+    LayerStatistics { mean: first + rest, inv_std_dev }
+}
+
+fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
+    for x in row {
+        *x = (*x - mean).round_to(inner);
+    }
 }
 
 /// `y = x̂ · w + b`, with the rounding of x̂ where the spec says.
@@ -269,7 +279,6 @@ fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<
 mod tests {
     use super::*;
     use crate::eval::Numerics;
-    use crate::num::Dtype;
     use ndarray::array;
 
     fn assert_close(actual: &ndarray::Array2<f64>, expected: &[f64]) {
@@ -323,6 +332,18 @@ mod tests {
         let y =
             norm(&array![[1.0, 9.0]], &weights, &spec(NormKind::Layer), &Evaluator::new(Numerics::plain(Dtype::F64)));
         assert_eq!(y, array![[-0.5, 2.0]]);
+    }
+
+    #[test]
+    fn a_large_mean_does_not_cancel() {
+        // Mean 1e9 + 1, variance 1: the one-pass formula E[x²] - E[x]² has nothing left of it, in f32 not even the mean.
+        let spec = spec(NormKind::Layer);
+        let y = norm(&array![[1e9, 1e9 + 2.0]], &Norm::default(), &spec, &Evaluator::new(Numerics::plain(Dtype::F64)));
+        assert_eq!(y, array![[-1.0, 1.0]]);
+        let x = array![[16777216.0f32, 16777216.0 + 2.0, 16777216.0 + 4.0, 16777216.0 + 10.0]];
+        let y = norm(&x, &Norm::default(), &spec, &Evaluator::new(Numerics::plain(Dtype::F32)));
+        // Deviations -4, -2, 0, 6 over √14.
+        approx::assert_relative_eq!(y[[0, 3]], 6.0 / 14f32.sqrt(), max_relative = 1e-6);
     }
 
     #[test]

@@ -9,15 +9,16 @@
 //! their formulas are those of Hugging Face's `modeling_rope_utils.py`, cited at each one.
 //!
 //! Accuracy: an angle carries the rounding of `inv_freq` times the position; in f32 a rotation at position 5000
-//! would be off by about 3e-4. The tables are therefore computed in f64 for every scalar, and rounded once.
+//! would be off by 3e-4, and in f64 one at 10⁶ by 5e-11. Frequencies and angles are therefore double-double numbers,
+//! for every scalar, and the tables are rounded once.
 
 mod question;
 
 pub(super) use question::ask;
 
 use crate::eval::{Evaluator, Role};
-use crate::num::{Real, round_f64};
-use ndarray::{Array1, Array2, Array3, Array4, s};
+use crate::num::{DoubleDouble, Real, round_f64};
+use ndarray::{Array2, Array3, Array4, s};
 use std::f64::consts::PI;
 
 /// What a rotary embedding computes.
@@ -108,30 +109,30 @@ pub struct RopeTables<T> {
 }
 
 /// `inv_freq` `[rotary_dim/2]` for a call whose largest position is `length - 1`, and the factor on cos and sin.
-pub fn inv_freq(spec: &RopeSpec, length: usize) -> (Array1<f64>, f64) {
-    let dim = spec.rotary_dim as f64;
-    // An odd width still makes whole pairs (GPT-NeoX with 3 of 12 components rotates 4, exponents over 3).
-    let pairs = spec.rotary_dim.div_ceil(2);
-    // rope_theta^(2i/d), and its reciprocals
-    let powers = |theta: f64| (0..pairs).map(move |i| core_math::pow(theta, (2 * i) as f64 / dim));
-    let unscaled = |theta: f64| -> Array1<f64> { powers(theta).map(f64::recip).collect() };
+pub fn inv_freq(spec: &RopeSpec, length: usize) -> (Vec<DoubleDouble>, f64) {
+    let dim = spec.rotary_dim;
     match &spec.scaling {
-        RopeScaling::None => (unscaled(spec.rope_theta), 1.0),
-        RopeScaling::Linear { factor } => (unscaled(spec.rope_theta) / *factor, 1.0),
+        RopeScaling::None => (unscaled(spec.rope_theta, dim), 1.0),
+        RopeScaling::Linear { factor } => {
+            let factor = DoubleDouble::from(*factor);
+            (unscaled(spec.rope_theta, dim).into_iter().map(|freq| freq / factor).collect(), 1.0)
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
-            let original = original_max_position_embeddings;
-            let scaled = |freq: f64| {
-                let wavelength = 2.0 * PI / freq;
-                if wavelength > original / low_freq_factor {
+            let [factor, low, high, original] =
+                [*factor, *low_freq_factor, *high_freq_factor, *original_max_position_embeddings]
+                    .map(DoubleDouble::from);
+            let scaled = |freq: DoubleDouble| {
+                let turns = original * freq / (DoubleDouble::PI + DoubleDouble::PI);
+                if turns.hi < low.hi {
                     freq / factor
-                } else if wavelength < original / high_freq_factor {
+                } else if turns.hi > high.hi {
                     freq
                 } else {
-                    let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
-                    (1.0 - smooth) * freq / factor + smooth * freq
+                    let smooth = (turns - low) / (high - low);
+                    (DoubleDouble::ONE - smooth) * freq / factor + smooth * freq
                 }
             };
-            (unscaled(spec.rope_theta).mapv(scaled), 1.0)
+            (unscaled(spec.rope_theta, dim).into_iter().map(scaled).collect(), 1.0)
         }
         RopeScaling::Yarn {
             factor,
@@ -142,25 +143,36 @@ pub fn inv_freq(spec: &RopeSpec, length: usize) -> (Array1<f64>, f64) {
             truncate,
         } => {
             let kept = yarn_kept(spec, *beta_fast, *beta_slow, *original_max_position_embeddings, *truncate);
-            let freq = unscaled(spec.rope_theta);
+            let factor = DoubleDouble::from(*factor);
             // interpolated · (1 - kept) + extrapolated · kept
-            (&freq / *factor * (1.0 - &kept) + &freq * &kept, *attention_factor)
+            let blend = |(freq, kept)| freq / factor * (DoubleDouble::ONE - kept) + freq * kept;
+            (unscaled(spec.rope_theta, dim).into_iter().zip(kept).map(blend).collect(), *attention_factor)
         }
         RopeScaling::Dynamic { factor, max_position_embeddings } => {
             let length = (length as f64).max(*max_position_embeddings);
             let stretch = factor * length / max_position_embeddings - (factor - 1.0);
-            (unscaled(spec.rope_theta * core_math::pow(stretch, dim / (dim - 2.0))), 1.0)
+            // The base is theta · stretch^(d/(d-2)); its powers -2i/d are theta^(-2i/d) · stretch^(-2i/(d-2)).
+            let step = DoubleDouble::pow_minus_two_over(stretch, dim.saturating_sub(2));
+            let freq = unscaled(spec.rope_theta, dim).into_iter().enumerate().map(|(i, freq)| freq * step.powi(i));
+            (freq.collect(), 1.0)
         }
         RopeScaling::LongRope { short_factor, long_factor, attention_factor, original_max_position_embeddings } => {
             let divisors = if length as f64 > *original_max_position_embeddings { long_factor } else { short_factor };
-            let freq = divisors.iter().zip(powers(spec.rope_theta)).map(|(divisor, power)| 1.0 / (divisor * power));
-            (freq.collect(), *attention_factor)
+            let freq = unscaled(spec.rope_theta, dim).into_iter().zip(divisors);
+            (freq.map(|(freq, &divisor)| freq / DoubleDouble::from(divisor)).collect(), *attention_factor)
         }
     }
 }
 
+/// `theta^(-2i/dim)`. An odd width still makes whole pairs (GPT-NeoX with 3 of 12 components rotates 4, exponents
+/// over 3).
+fn unscaled(theta: f64, dim: usize) -> Vec<DoubleDouble> {
+    let step = DoubleDouble::pow_minus_two_over(theta, dim);
+    (0..dim.div_ceil(2)).map(|i| step.powi(i)).collect()
+}
+
 /// YaRN's share of each frequency that is kept: 1 below the correction range, 0 above it, a ramp between.
-fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool) -> Array1<f64> {
+fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool) -> Vec<DoubleDouble> {
     let dim = spec.rotary_dim as f64;
     // The dimension whose wavelength makes `rotations` turns over the original context.
     let correction = |rotations: f64| {
@@ -174,7 +186,28 @@ fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, tru
     if low == high {
         high += 0.001;
     }
-    (0..spec.rotary_dim.div_ceil(2)).map(|i| 1.0 - ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)).collect()
+    let ramp = |i: usize| match i as f64 {
+        i if i <= low => DoubleDouble::from(0.0),
+        i if i >= high => DoubleDouble::ONE,
+        i => DoubleDouble::from(i - low) / DoubleDouble::from(high - low),
+    };
+    (0..spec.rotary_dim.div_ceil(2)).map(|i| DoubleDouble::ONE - ramp(i)).collect()
+}
+
+/// The tables for `position_ids` `[batch, len]`, rounded once to their format.
+pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut Evaluator) -> RopeTables<T> {
+    let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
+    let (inv_freq, attention_factor) = inv_freq(spec, length);
+    let (batch, len) = position_ids.dim();
+    let shape = (batch, len, inv_freq.len());
+    // angle = position · inv_freq
+    let angles =
+        Array3::from_shape_fn(shape, |(b, t, i)| DoubleDouble::from(position_ids[[b, t]] as f64) * inv_freq[i]);
+    let stored = eval.numerics().rope_tables;
+    let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
+    let cos = angles.mapv(|angle| rounded(angle.cos_sin().0));
+    let sin = angles.mapv(|angle| rounded(angle.cos_sin().1));
+    RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
 }
 
 /// YaRN's factor on cos and sin, where a config gives none: `m(mscale) / m(mscale_all_dim)` if both are given and not
@@ -185,22 +218,6 @@ pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: O
     match (mscale.filter(|m| *m != 0.0), mscale_all_dim.filter(|m| *m != 0.0)) {
         (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
         _ => of(1.0),
-    }
-}
-
-/// The tables for `position_ids` `[batch, len]`, computed in f64 and rounded once.
-pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut Evaluator) -> RopeTables<T> {
-    let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-    let (inv_freq, attention_factor) = inv_freq(spec, length);
-    // angle = position · inv_freq
-    let (batch, len) = position_ids.dim();
-    let angles =
-        Array3::from_shape_fn((batch, len, inv_freq.len()), |(b, t, i)| position_ids[[b, t]] as f64 * inv_freq[i]);
-    let stored = eval.numerics().rope_tables;
-    let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
-    RopeTables {
-        cos: eval.at("rope.cos", Role::RopeTable, angles.mapv(|a: f64| rounded(core_math::cos(a)))),
-        sin: eval.at("rope.sin", Role::RopeTable, angles.mapv(|a: f64| rounded(core_math::sin(a)))),
     }
 }
 
@@ -272,7 +289,7 @@ mod tests {
     fn scalings_stretch_slow_frequencies_and_keep_fast_ones() {
         let plain = inv_freq(&spec(RopeLayout::HalfSplit, 16, RopeScaling::None), 1).0;
         let linear = inv_freq(&spec(RopeLayout::HalfSplit, 16, RopeScaling::Linear { factor: 4.0 }), 1).0;
-        assert_eq!(linear, &plain / 4.0);
+        assert_eq!(linear, plain.iter().map(|&f| f / DoubleDouble::from(4.0)).collect::<Vec<_>>());
         let llama3 = RopeScaling::Llama3 {
             factor: 8.0,
             low_freq_factor: 1.0,
@@ -281,11 +298,11 @@ mod tests {
         };
         let llama3 = inv_freq(&spec(RopeLayout::HalfSplit, 16, llama3), 1).0;
         assert_eq!(llama3[0], plain[0]);
-        assert_eq!(llama3[7], plain[7] / 8.0);
+        assert_eq!(llama3[7], plain[7] / DoubleDouble::from(8.0));
         let dynamic = RopeScaling::Dynamic { factor: 2.0, max_position_embeddings: 32.0 };
         let dynamic = spec(RopeLayout::HalfSplit, 16, dynamic);
         assert_eq!(inv_freq(&dynamic, 32).0, plain);
-        assert!(inv_freq(&dynamic, 33).0[7] < plain[7]);
+        assert!(inv_freq(&dynamic, 33).0[7].hi < plain[7].hi);
         assert_relative_eq!(yarn_attention_factor(4.0, None, None), 1.138629436111989, max_relative = 1e-15);
     }
 

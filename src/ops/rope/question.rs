@@ -6,7 +6,7 @@ use crate::eval::{Evaluator, Role};
 use crate::num::Real;
 use crate::ops::attention::{join_heads, split_heads};
 use crate::ops::question::{Answer, Question, with_axes};
-use ndarray::{Array2, Array3, Ix1, Ix2, Ix3};
+use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -150,7 +150,10 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
         let spec = params.spec(head_dim)?;
         let positions = positions(question, batch, len)?;
         let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-        answer.insert("inv_freq".to_string(), inv_freq(&spec, longest).0.into_dyn());
+        answer.insert(
+            "inv_freq".to_string(),
+            Array1::from_iter(inv_freq(&spec, longest).0.iter().map(|freq| freq.hi)).into_dyn(),
+        );
         (tables::<T>(&spec, &positions, eval), spec.layout)
     };
     if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
