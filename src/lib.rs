@@ -32,9 +32,9 @@ pub mod ops;
 
 pub mod model;
 
-pub mod variant;
-
 pub mod check;
+
+pub mod variant;
 
 pub mod suite;
 

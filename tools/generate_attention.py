@@ -12,12 +12,11 @@ import sys
 import mpmath
 import numpy as np
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import oracle_attention
+import torch_ops
 from faulty_attention import faulty, shown
 from npz_write import Suite, distance
-from oracle_ops import alibi_exponents
 
 NUMPY = f"NumPy {np.__version__} f64, tools/oracle_attention.py"
 MPMATH = f"mpmath {mpmath.__version__} at 50 digits, tools/oracle_attention.py"
@@ -25,99 +24,6 @@ TORCH = f"PyTorch {torch.__version__.split('+')[0]} f64"
 INF = float("inf")
 # How far a fault must move an output, relative to 1 + |expected|, to count as shown.
 SHOWN = 1e-3
-
-
-# ---- PyTorch ------------------------------------------------------------------------------------------------------
-
-def torch_mask(params, inputs, shape, past_len):
-    """Additive mask in f64, built from torch.tril and torch.triu instead of comparisons of indices."""
-    batch, heads, q_len, kv_len = shape
-    causal = params.get("causal", "none")
-    align = causal if causal != "none" else params.get("window_align", "bottom_right")
-    allowed = []
-    for b in range(batch):
-        end = int(inputs["kv_lens"][b]) if "kv_lens" in inputs else kv_len
-        shift = {"top_left": 0, "past": past_len, "bottom_right": end - q_len}[align]
-        ones = torch.ones(q_len, kv_len, dtype=torch.bool)
-        row = ones.clone()
-        if causal != "none":
-            row &= ones.tril(shift)
-        if params.get("window") is not None:
-            row &= ones.triu(shift - params["window"] + 1)
-        if params.get("right_window") is not None:
-            row &= ones.tril(shift + params["right_window"])
-        row[:, end:] = False
-        if "attention_mask" in inputs:
-            row &= torch.from_numpy(np.asarray(inputs["attention_mask"][b])).bool()[None]
-        allowed.append(row)
-    mask = torch.zeros(shape, dtype=torch.float64).masked_fill(~torch.stack(allowed)[:, None], -INF)
-    given = inputs.get("attn_mask")
-    if given is not None:
-        given = torch.from_numpy(np.asarray(given))
-        if given.dtype == torch.bool:
-            given = torch.zeros(given.shape, dtype=torch.float64).masked_fill(~given, -INF)
-        if given.shape[-1] > 1:
-            given = torch.nn.functional.pad(given.double(), (0, kv_len - given.shape[-1]), value=-INF)
-        mask = mask + given
-    if params.get("alibi"):
-        slopes = torch.tensor([2.0 ** (-n / d) for n, d in alibi_exponents(heads)], dtype=torch.float64)
-        # Softmax does not see a constant per row, so key positions alone are enough for the output.
-        mask = mask + slopes[:, None, None] * torch.arange(kv_len, dtype=torch.float64)
-    return mask
-
-
-def torch_attention(params, inputs, dtype, how="math", reverse=False):
-    """(out, probs) of PyTorch. `how`: scaled_dot_product_attention of the "math" or the "default" backend, or the plain
-    "formula", which every way falls back to for softcap and sinks. `reverse` turns the order of the keys."""
-    q, k, v, past_len = oracle_attention.gather(params, inputs)
-    q, k, v = (torch.from_numpy(np.ascontiguousarray(x)).to(dtype) for x in (q, k, v))
-    shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
-    mask = torch_mask(params, inputs, shape, past_len).to(dtype)
-    if reverse:
-        k, v, mask = k.flip(2), v.flip(2), mask.flip(3)
-    scale = params.get("scale") or q.shape[-1] ** -0.5
-    repeats = q.shape[1] // k.shape[1]
-    # Kernels keep the scores of 16-bit inputs in f32.
-    inner = torch.float64 if dtype == torch.float64 else torch.float32
-    scores = (q.to(inner) @ k.to(inner).repeat_interleave(repeats, 1).transpose(-1, -2)) * scale
-    if params.get("softcap"):
-        scores = torch.tanh(scores / params["softcap"]) * params["softcap"]
-    scores = scores + mask.to(inner)
-    if "sinks" in inputs:
-        sink = torch.from_numpy(inputs["sinks"]).to(dtype).to(inner)[None, :, None, None].expand(*shape[:3], 1)
-        probs = torch.softmax(torch.cat([scores, sink], -1), -1)[..., :-1]
-    else:
-        probs = torch.softmax(scores, -1)
-    probs = probs.masked_fill(torch.isneginf(mask).all(-1, keepdim=True), 0).to(dtype)
-    if how == "formula" or formula_only(params, inputs):
-        out = probs @ v.repeat_interleave(repeats, 1)
-    else:
-        with sdpa_kernel([SDPBackend.MATH] if how == "math" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
-            out = torch.nn.functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, scale=scale, enable_gqa=repeats > 1)
-    if np.asarray(inputs["q"]).ndim == 3:
-        out = out.transpose(1, 2).flatten(2)
-    return out.double().numpy(), probs.double().numpy()
-
-
-def formula_only(params, inputs):
-    return bool(params.get("softcap")) or "sinks" in inputs
-
-
-def torch_baseline(params, inputs, expected):
-    """Largest error of PyTorch by format, the worst of its equal evaluations: one alone is one draw of the rounding."""
-    baseline = {}
-    for label, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16), ("f16", torch.float16)):
-        errors = []
-        for how in ("formula",) if formula_only(params, inputs) else ("formula", "math", "default"):
-            for reverse in (False, True):
-                out = torch_attention(params, inputs, dtype, how, reverse)[0]
-                errors.append(float(np.max(np.abs(out - expected))))
-        # A backend that overflows or returns NaN says nothing about rounding.
-        errors = [error for error in errors if np.isfinite(error)]
-        if errors:
-            baseline[label] = max(errors)
-    return baseline
 
 
 # ---- cases --------------------------------------------------------------------------------------------------------
@@ -136,13 +42,13 @@ class Writer:
     def add(self, case_id, params, inputs, catches=(), stages=(), tiny=False, poison=None, flags=()):
         """`poison` maps an input name to the array that is stored instead: masked rows nobody may read."""
         full = oracle_attention.attention_f64(params, inputs)
-        witness_out, witness_probs = torch_attention(params, inputs, torch.float64)
+        witness_out, witness_probs = (x.numpy() for x in torch_ops.torch_attention(params, inputs, torch.float64))
         keep = ["out", *stages] + (["present_key", "present_value"] if "past_key" in inputs else [])
         expected = {name: full[name] for name in keep}
         witness = {"out": witness_out, "probs": witness_probs}
         gap = distance({"out": full["out"], "probs": full["probs"]}, witness)
         computed, attested = NUMPY, TORCH
-        attested += ", plain formula" if formula_only(params, inputs) else ", scaled_dot_product_attention"
+        attested += ", plain formula" if torch_ops.formula_only(params, inputs) else ", scaled_dot_product_attention"
         if tiny:
             exact = oracle_attention.attention_mp(params, inputs)
             gap = max(gap, distance(expected, {name: exact[name] for name in keep}))
@@ -166,7 +72,7 @@ class Writer:
             flags.append("poisoned_masked_keys")
         self.suite.add(case_id, "attention", params, stored, expected, computed_by=computed, attested_by=attested,
                        distance=gap, seed=self.seed, catches=catches, flags=flags,
-                       baseline=torch_baseline(params, inputs, expected["out"]))
+                       baseline=torch_ops.baselines("attention", params, inputs, expected))
 
 
 def qkv(rng, batch, heads, kv_heads, q_len, kv_len, head_dim, v_dim=None, sharp=2.0):
@@ -413,7 +319,6 @@ def stages(w):
 
 def main():
     here = pathlib.Path(__file__).resolve().parent
-    torch.set_num_threads(1)
     writer = Writer(sys.argv[1] if len(sys.argv) > 1 else here.parent / "fixtures" / "attention")
     for group in (heads, lengths, sharp, caps_and_sinks, masks, poisoned, alibi, stages):
         group(writer)

@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 
 import oracle_ops
-from baseline_ops import FORMATS, baseline
+import torch_ops
 from npz_write import Suite, distance
 
 COMPUTED = f"mpmath {mpmath.__version__} at 50 digits, tools/oracle_ops.py"
@@ -54,7 +54,7 @@ class Writer:
         self.table.append((ulps, gap, case_id))
         self.suite.add(case_id, op, params, inputs, expected, computed_by=COMPUTED, attested_by=ATTESTED, distance=gap,
                        seed=self.seed if seeded else None, catches=catches, flags=flags,
-                       baseline=baseline(op, params, inputs, expected))
+                       baseline=torch_ops.baselines(op, params, inputs, expected))
 
 
 # ---- linear and matmul --------------------------------------------------------------------------------------------
@@ -413,7 +413,8 @@ def masks(w):
             raise SystemExit(f"mask_{case_id}: the two definitions differ")
         w.suite.add(f"mask_{case_id}", "mask", params, inputs, {"out": out},
                     computed_by="plain loops over the definition, tools/generate_ops.py",
-                    attested_by=ATTESTED.replace(" f64", " arrays"), distance=0.0, seed=None, catches=catches)
+                    attested_by=ATTESTED.replace(" f64", " arrays"), distance=0.0, seed=None, catches=catches,
+                    baseline=torch_ops.baselines("mask", params, inputs, {"out": out}))
 
 
 def main():
@@ -422,7 +423,7 @@ def main():
     for group in (linear, softmax, norms, activations, embedding, rope, alibi, masks):
         group(writer)
     cases = writer.suite.close()
-    for label in FORMATS:
+    for label in torch_ops.DTYPES:
         errors = sorted((c["baseline"][label], c["id"]) for c in cases if label in c.get("baseline", {}))
         print(f"PyTorch {label:<4} {len(errors)} cases, largest error: median {errors[len(errors) // 2][0]:.1e}, "
               f"largest {errors[-1][0]:.1e} in {errors[-1][1]}")

@@ -4,9 +4,10 @@
 
 SRC holds index.jsonl (one object per test: test, op_type, attributes, node_inputs, node_outputs, inputs, outputs with
 onnx_dtype, opset, rtol, atol, file) and the npz files it names, with arrays in_<name> and out_<name>; bfloat16 is
-stored as uint16 words. Expected values stay as ONNX's reference implementation gave them; an own NumPy f64 evaluation of
-the same exact inputs attests each. What ONNX's text leaves open (which stage qk_matmul_output holds, where the causal
-diagonal starts) is settled by that evaluation: the reading of the standard is kept if it fits, else the one that does.
+stored as uint16 words. Expected values stay as ONNX's reference implementation gave them; an own NumPy f64 evaluation
+of the same exact inputs attests each, and PyTorch in f32, bf16 and f16 gives the baseline. What ONNX's text leaves open
+(which stage qk_matmul_output holds, where the causal diagonal starts) is settled by the own evaluation: the reading of
+the standard is kept if it fits, else the one that does.
 """
 
 import json
@@ -18,6 +19,7 @@ import numpy as np
 
 import oracle_attention
 import oracle_ops
+import torch_ops
 from faulty_attention import faulty, shown
 from npz_write import Suite, bf16_values, distance
 
@@ -313,6 +315,7 @@ def main():
                                                                         else "oracle_ops.py"),
                   distance=finite(distance(own, exact_out)), tolerance=tolerance, dtypes=dtypes,
                   catches=catches_of(op, params, exact_in, exact_out, kinds),
+                  baseline=torch_ops.baselines(op, params, exact_in, exact_out),
                   flags=["fully_masked_rows"] if full else [])
     target.mkdir(parents=True, exist_ok=True)
     (target / "NOTICE.txt").write_text(NOTICE, encoding="utf-8")

@@ -19,6 +19,7 @@ import numpy as np
 
 import oracle_attention
 import oracle_ops
+import torch_ops
 from faulty_attention import faulty, shown
 from npz_write import Suite, bf16_values, distance
 
@@ -324,6 +325,8 @@ def main():
             if gap > SAME:
                 remarks.append(f"{case_id}: {gap:.1e} from the own evaluation, stored inputs were rounded after use")
                 tolerance = {"atol": ROUNDED_INPUTS, "rtol": 0.0}
+            for label, error in torch_ops.baselines(op, params, inputs, expected).items():
+                baseline[label] = max(error, torch_ops.upward(baseline.get(label, 0.0)))
             full = op == "attention" and not evaluate(op, params, inputs)["probs"].any(axis=-1).all()
             suite.add(case_id, op, params, inputs, expected, computed_by="PyTorch 2.15 f64, stored result",
                       attested_by=f"NumPy {np.__version__} f64, tools/suite_from_torch.py", distance=gap, seed=seed,

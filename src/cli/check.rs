@@ -61,8 +61,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
-    let report = run(&store, &selected, &ladder, &|| bar.inc(1))?;
+    let mut report = run(&store, &selected, &ladder, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    report.fixtures = args.fixtures.as_ref().map(|folder| folder.display().to_string());
 
     let printed = match args.format {
         Format::Text => painted(&report::text(&report)),

@@ -113,7 +113,9 @@ fn failures(report: &RunReport, out: &mut String) {
         for line in explain(&result.outcome) {
             let _ = writeln!(out, "   {line}");
         }
-        let _ = writeln!(out, "   rerun  goldref check --variant {} --case {}\n", result.variant, result.case);
+        let fixtures = report.fixtures.as_ref().map_or_else(String::new, |folder| format!("--fixtures '{folder}' "));
+        let _ =
+            writeln!(out, "   rerun  goldref check {fixtures}--variant {} --case {}\n", result.variant, result.case);
     }
     if failed.len() > SHOWN {
         let _ = writeln!(out, "and {} more; --format json has them all\n", failed.len() - SHOWN);

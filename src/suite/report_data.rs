@@ -10,6 +10,8 @@ pub struct RunReport {
     pub goldref: String,
     /// Processor family, because speed depends on it; the numbers do not.
     pub arch: String,
+    /// The folder of the fixtures as the user named it; `None` for the bundled ones.
+    pub fixtures: Option<String>,
     /// The tolerances, in the order of every `passes`.
     pub ladder: Ladder,
     /// Suites that took part.

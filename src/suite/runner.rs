@@ -4,7 +4,7 @@ use super::answer::{Asked, Prepared, answer};
 use super::case::{Case, Suite};
 use super::report_data::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, SuiteCount, VariantAbout};
 use super::store::Store;
-use crate::check::budget::{Evidence, allowed};
+use crate::check::budget::{Evidence, Likeness, allowed};
 use crate::check::{Comparison, Ladder, Rung, Selection, compare};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
@@ -52,6 +52,7 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     Ok(RunReport {
         goldref: env!("CARGO_PKG_VERSION").to_string(),
         arch: std::env::consts::ARCH.to_string(),
+        fixtures: None,
         ladder: ladder.clone(),
         suites: suites
             .iter()
@@ -286,8 +287,8 @@ fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &
     }
     let declared =
         |within: bool, allowed: Option<f64>| if within { Judgement::AsDeclared } else { Judgement::Beyond { allowed } };
-    let like_pytorch = variant.is_like_pytorch(&case.op);
-    if let Some(allowed) = allowed(variant.coarsest, like_pytorch, &expectation.evidence) {
+    let likeness = variant.likeness(&case.op);
+    if let Some(allowed) = allowed(variant.coarsest, likeness, &expectation.evidence) {
         // The budget is about the main output; stages with larger numbers have errors as much larger.
         let share = |facts: &Comparison| (facts.scale / expectation.evidence.scale).max(1.0);
         let within = measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts));
@@ -295,7 +296,7 @@ fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &
     }
     let formats = expectation.arrays.iter().map(|(_, dtype, _)| dtype.unit_roundoff());
     let format = formats.fold(Dtype::F32.unit_roundoff(), |m, u| if u > m { u } else { m });
-    let fine_enough = like_pytorch && variant.coarsest.unit_roundoff() <= format;
+    let fine_enough = likeness == Likeness::Same && variant.coarsest.unit_roundoff() <= format;
     match measured.within_author {
         Some(within) if fine_enough => declared(within, None),
         None if fine_enough => declared(measured.within_ladder, None),

@@ -327,7 +327,8 @@ fn somebody_elses_suite_is_judged() {
     assert_eq!(code, Some(1));
     assert!(
         text.contains("out[1]  actual 0.5  expected 0.6")
-            && text.contains("goldref check --variant f64 --case mine/two"),
+            && text.contains("--variant f64 --case mine/two")
+            && text.contains("goldref check --fixtures '"),
         "{text}"
     );
 

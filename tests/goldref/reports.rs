@@ -59,3 +59,16 @@ fn disagreements_are_explained_with_a_command_to_run_them_again() {
     assert!(report.results.iter().any(|result| result.outcome.disagrees()));
     settings().bind(|| insta::assert_snapshot!("disagreements", report::text(&report)));
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(super::root().join("README.md")).unwrap();
+    let shown = |command: &str| {
+        let start = readme.find(&format!("$ {command}\n")).unwrap() + command.len() + 3;
+        readme[start..].split("```").next().unwrap().trim_end().to_string()
+    };
+    let mut printed = report(&Selected::default());
+    printed.arch = "x86_64".to_string();
+    printed.goldref = env!("CARGO_PKG_VERSION").to_string();
+    assert_eq!(shown("cargo run --release -- check"), report::text(&printed).trim_end());
+}
