@@ -37,17 +37,17 @@ pub enum Error {
 impl Error {
     /// A read error of `path`.
     pub fn read(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Read { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
+        Self::Read { path: path.as_ref().to_path_buf(), reason: printable(reason) }
     }
 
     /// A write error of `path`.
     pub fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Write { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
+        Self::Write { path: path.as_ref().to_path_buf(), reason: printable(reason) }
     }
 
     /// A question that cannot be asked.
     pub fn ask(reason: impl std::fmt::Display) -> Self {
-        Self::Ask(reason.to_string())
+        Self::Ask(printable(reason))
     }
 
     /// The same error said of `path`: an [`Error::Ask`] that arose while reading a file becomes a read error of it.
@@ -57,5 +57,23 @@ impl Error {
             Self::Ask(reason) => Self::read(path, reason),
             other => other,
         }
+    }
+}
+
+/// The message with control characters spelled out: names and values in it may come from a hostile file, and must
+/// not steer the terminal nor break the line.
+fn printable(message: impl std::fmt::Display) -> String {
+    let spelled = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    message.to_string().chars().map(spelled).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_a_file_cannot_steer_the_terminal() {
+        let error = Error::ask("no op is called \u{1b}[2J\nfake").to_string();
+        assert_eq!(error, "no op is called \\u{1b}[2J\\nfake");
     }
 }

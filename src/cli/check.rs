@@ -72,6 +72,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     };
     // A closed pipe (`goldref check | head`) is not a failure of the check.
     let _ = anstream::stdout().write_all(printed.as_bytes());
+    if !report.results.iter().any(|result| result.outcome.was_asked()) {
+        return Err(Error::ask("no selected case fits a selected variant, and nothing asked is not a success"));
+    }
     let disagreed = report.results.iter().any(|result| result.outcome.disagrees());
     Ok(if disagreed { exit_code::DISAGREED } else { exit_code::AGREED })
 }

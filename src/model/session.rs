@@ -5,6 +5,7 @@ use super::spec::ModelSpec;
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;
 use crate::num::Real;
+use crate::ops::refuse_positions;
 use ndarray::{Array2, Axis, concatenate};
 
 /// The state that a model carries from one call to the next.
@@ -74,9 +75,7 @@ impl<T: Real> Session<T> {
                 positions.dim()
             )));
         }
-        if let Some(negative) = positions.iter().find(|&&p| p < 0) {
-            return Err(Error::ask(format!("position_ids holds {negative}; positions start at 0")));
-        }
+        refuse_positions("position_ids", positions)?;
         self.real = concatenate(Axis(1), &[self.real.view(), real.view()]).map_err(Error::ask)?;
         self.positions = concatenate(Axis(1), &[self.positions.view(), positions.view()]).map_err(Error::ask)?;
         Ok(())

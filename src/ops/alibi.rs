@@ -7,7 +7,7 @@
 //! For other n: the slopes of the largest power of two m < n, then the 1st, 3rd, 5th … of those of 2m,
 //! as in the authors' code and in BLOOM.
 
-use super::question::{Answer, Question, with_axes};
+use super::question::{Answer, Question, refuse_oversize, refuse_positions, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::num::Real;
@@ -42,6 +42,9 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     }
     let q = with_axes::<i64, Ix1>("q_positions", "[q_len]", question.integers("q_positions")?)?;
     let kv = with_axes::<i64, Ix1>("kv_positions", "[kv_len]", question.integers("kv_positions")?)?;
+    refuse_positions("q_positions", &q)?;
+    refuse_positions("kv_positions", &kv)?;
+    refuse_oversize("the bias", &[params.num_heads, q.len(), kv.len()])?;
     let slopes = slopes::<T>(params.num_heads);
     let biases =
         Array3::from_shape_fn((params.num_heads, q.len(), kv.len()), |(h, i, j)| bias(slopes[h], q[i], kv[j]).to_f64());

@@ -5,7 +5,7 @@
 //! ```
 //! Gemma's scale is √hidden_size, itself stored as an activation before the product.
 
-use super::question::{Answer, Question, answer_out, with_axes};
+use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
@@ -23,6 +23,7 @@ pub fn embedding<T: Real>(
     eval: &Evaluator,
 ) -> Result<ArrayD<T>> {
     let (vocab_size, width) = table.dim();
+    refuse_oversize("the embedding", &[ids.len(), width])?;
     let mut values = Vec::with_capacity(ids.len() * width);
     // The scale is stored like any activation: in bf16, √3072 is 55.5 (huggingface/transformers#29402).
     let scale = scale.map(|scale| T::from_f64(crate::num::round_f64(scale, eval.numerics().activations)));

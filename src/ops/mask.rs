@@ -10,7 +10,7 @@
 //! the queries are the last tokens; top left is what `is_causal` means in PyTorch when the lengths differ.
 //! A row without any allowed key is legal: its probabilities are 0.
 
-use super::question::{Answer, Question, with_axes};
+use super::question::{Answer, Question, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::num::Real;
@@ -50,8 +50,8 @@ impl MaskRule {
     pub fn allows(&self, i: i64, j: i64) -> bool {
         let aligned = i + self.offset;
         (!self.causal || j <= aligned)
-            && self.window.is_none_or(|window| j > aligned - window)
-            && self.right_window.is_none_or(|right| j <= aligned + right)
+            && self.window.is_none_or(|window| j > aligned.saturating_sub(window))
+            && self.right_window.is_none_or(|right| j <= aligned.saturating_add(right))
     }
 }
 
@@ -107,6 +107,7 @@ struct Params {
 #[expect(clippy::extra_unused_type_parameters, reason = "the table of operations holds one function a scalar")]
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
     let params: Params = question.params()?;
+    refuse_oversize("the mask", &[params.q_len, params.kv_len])?;
     let padding = if question.has("attention_mask") {
         with_axes::<bool, Ix2>("attention_mask", "[batch, kv_len]", question.booleans("attention_mask")?)?
     } else {
@@ -115,6 +116,7 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     if padding.ncols() != params.kv_len {
         return Err(Error::ask(format!("attention_mask has {} columns; kv_len is {}", padding.ncols(), params.kv_len)));
     }
+    refuse_oversize("the mask", &[padding.nrows(), params.q_len, params.kv_len])?;
     let rule = MaskRule {
         causal: params.causal != Causal::None,
         offset: params.window_align.of(params.causal).offset(params.q_len, params.kv_len, params.past_len),

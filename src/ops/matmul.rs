@@ -5,7 +5,7 @@
 //! gemm:    out = alpha · (a b) + beta · c
 //! ```
 
-use super::question::{Answer, Question, answer_out, with_axes};
+use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg;
@@ -33,6 +33,7 @@ pub fn matmul<T: Real>(a: &ArrayD<T>, b: &ArrayD<T>, eval: &Evaluator) -> Result
     let batch = broadcast_shape(&a.shape()[..a.ndim() - 2], &b.shape()[..b.ndim() - 2]).ok_or_else(|| {
         Error::ask(format!("matmul: batches of {:?} and {:?} do not broadcast", a.shape(), b.shape()))
     })?;
+    refuse_oversize("the product", &[batch.as_slice(), &[m, n]].concat())?;
     let with_batch = |tail: [usize; 2]| IxDyn(&[batch.as_slice(), &tail].concat());
     let cannot = || Error::ask("matmul: batches do not broadcast");
     let (a, b) =

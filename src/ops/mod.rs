@@ -23,6 +23,7 @@ pub mod rope;
 pub mod softmax;
 pub mod tensor_scatter;
 
+pub(crate) use question::refuse_positions;
 pub use question::{Answer, Question};
 
 use crate::error::{Error, Result};

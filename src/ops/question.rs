@@ -118,6 +118,26 @@ pub(crate) fn axis_index(axis: i64, ndim: usize) -> Result<usize> {
         .ok_or_else(|| Error::ask(format!("axis {axis} is out of range for an array of {ndim} axes")))
 }
 
+/// The largest array an operation makes: 2²⁸ elements, 2 GiB in f64. Sizes come from files that may be hostile.
+const MAX_ELEMENTS: usize = 1 << 28;
+
+/// Refuses an array that would not fit, before it is allocated.
+pub(crate) fn refuse_oversize(what: &str, shape: &[usize]) -> Result<()> {
+    let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    if elements.is_some_and(|elements| elements <= MAX_ELEMENTS) {
+        return Ok(());
+    }
+    Err(Error::ask(format!("{what} would have shape {shape:?}; at most {MAX_ELEMENTS} elements are computed at once")))
+}
+
+/// Refuses positions that are negative or beyond 2⁵³, up to which every whole number is an f64.
+pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item = &'p i64>) -> Result<()> {
+    match positions.into_iter().find(|position| !(0..=1 << 53).contains(*position)) {
+        None => Ok(()),
+        Some(position) => Err(Error::ask(format!("{name} holds {position}; positions are between 0 and 2^53"))),
+    }
+}
+
 /// An answer of one array called `out`.
 pub(crate) fn answer_out<T: Real, D: Dimension>(out: ndarray::Array<T, D>) -> Answer {
     Answer::from([("out".to_string(), out.mapv(Real::to_f64).into_dyn())])

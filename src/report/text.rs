@@ -1,5 +1,6 @@
 //! The report for people: a table of pass rates, then every disagreement with how to run it again.
 
+use crate::check::Disagreement;
 use crate::suite::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, VariantAbout};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write;
@@ -61,22 +62,23 @@ fn row(report: &RunReport, variant: &VariantAbout) -> Vec<String> {
         });
     }
     let worst = worst_case(&asked);
-    cells.push(
-        worst.map_or_else(|| if asked.is_empty() { "—".into() } else { "0".into() }, |(_, err)| format!("{err:.1e}")),
-    );
-    cells.push(worst.map_or_else(|| "—".to_string(), |(result, _)| result.case.clone()));
+    cells.push(worst.map_or_else(
+        || if asked.is_empty() { "—".into() } else { "0".into() },
+        |(_, worst)| format!("{:.1e}", worst.err),
+    ));
+    cells.push(worst.map_or_else(|| "—".to_string(), |(result, worst)| format!("{} {:?}", result.case, worst.index)));
     cells.push(verdict(variant, &asked));
     cells
 }
 
-/// The case with the largest error of a variant.
-fn worst_case<'r>(asked: &[&'r CaseResult]) -> Option<(&'r CaseResult, f64)> {
-    let mut worst: Option<(&CaseResult, f64)> = None;
+/// The case and the element with the largest error of a variant.
+fn worst_case<'r>(asked: &[&'r CaseResult]) -> Option<(&'r CaseResult, &'r Disagreement)> {
+    let mut worst: Option<(&CaseResult, &Disagreement)> = None;
     for result in asked {
-        let err =
-            result.outcome.worst().and_then(|array| array.facts.worst_abs.as_ref()).map_or(0.0, |worst| worst.err);
-        if err > worst.map_or(0.0, |(_, err)| err) {
-            worst = Some((result, err));
+        if let Some(here) = result.outcome.worst().and_then(|array| array.facts.worst_abs.as_ref())
+            && worst.is_none_or(|(_, worst)| here.err > worst.err)
+        {
+            worst = Some((result, here));
         }
     }
     worst

@@ -343,6 +343,28 @@ fn somebody_elses_suite_is_judged() {
 }
 
 #[test]
+fn an_expected_array_that_is_not_answered_is_a_failure() {
+    // Real checkers skip outputs that match nothing, with a warning at best.
+    let suite = foreign_suite(r#"{"id": "two", "op": "softmax"}"#, Array::F64(array![0.5, 0.5].into_dyn()));
+    let expected = ["out", "logits"].map(|name| (name.to_string(), Array::F64(array![0.5, 0.5].into_dyn())));
+    npz::write(suite.path().join("two/expected.npz"), &expected.into()).unwrap();
+    let (code, text) = check_suite(&suite);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the answer has no array logits"), "{text}");
+}
+
+#[test]
+fn a_variant_that_was_not_asked_has_no_rate() {
+    let suite = foreign_suite(r#"{"id": "two", "op": "softmax"}"#, Array::F64(array![0.5, 0.5].into_dyn()));
+    let result =
+        goldref().arg("check").arg("--fixtures").arg(suite.path()).args(["--variant", "f64-cached"]).output().unwrap();
+    let text = String::from_utf8(result.stdout).unwrap();
+    let row = text.lines().find(|line| line.contains("f64-cached")).unwrap();
+    assert!(row.contains('—') && row.ends_with("not asked") && !row.contains('%'), "{row}");
+    assert_eq!(result.status.code(), Some(2), "nothing asked is not a success");
+}
+
+#[test]
 fn bad_suites_are_refused() {
     let right = || Array::F64(array![0.5, 0.5].into_dyn());
     let refuse = |suite: &TempDir, reason: &str| {
@@ -360,6 +382,23 @@ fn bad_suites_are_refused() {
     let ids = BTreeMap::from([("input_ids".to_string(), Array::I64(array![[1, 2]].into_dyn()))]);
     npz::write(escaping.path().join("two/inputs.npz"), &ids).unwrap();
     assert!(check_suite(&escaping).1.contains("not a path inside the suite"));
+}
+
+#[test]
+fn sizes_that_would_not_fit_are_said_and_not_tried() {
+    let huge = r#"{"id": "two", "op": "mask", "params": {"q_len": 4000000000, "kv_len": 4000000000}}"#;
+    let suite = foreign_suite(huge, Array::F64(array![0.5, 0.5].into_dyn()));
+    fs::remove_file(suite.path().join("two/inputs.npz")).unwrap();
+    let (code, text) = check_suite(&suite);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("[4000000000, 4000000000]"), "{text}");
+
+    let folder = TempDir::new().unwrap();
+    let ids = tokens(folder.path(), array![[1, 2, 3]]);
+    let far = folder.path().join("far.npy");
+    npy::write(&far, &Array::I64(array![[0, 1, i64::MAX]].into_dyn())).unwrap();
+    let message = refusal(&model("llama_mha"), &ids, &["--position-ids", far.to_str().unwrap()]);
+    assert!(message.contains("positions are between 0 and 2^53"), "{message}");
 }
 
 #[test]

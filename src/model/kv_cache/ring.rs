@@ -18,7 +18,7 @@ pub(super) struct Ring<T> {
 
 impl<T: Real> Ring<T> {
     pub(super) fn new((batch, heads, dim): (usize, usize, usize), window: usize) -> Self {
-        let slots = || Array4::from_elem((batch, heads, window, dim), T::from_f64(f64::NAN));
+        let slots = || Array4::default((batch, heads, 0, dim));
         Self { k: slots(), v: slots(), window, len: 0 }
     }
 
@@ -30,7 +30,19 @@ impl<T: Real> Ring<T> {
         concatenate(Axis(2), &[past.view(), new.view()]).expect("ring and new rows differ in length only")
     }
 
+    /// Makes room for `rows` rows, at most the window. New slots hold NaN, so that reading one early shows.
+    fn grow(ring: &mut Array4<T>, rows: usize, window: usize) {
+        let (batch, heads, there, dim) = ring.dim();
+        let wanted = rows.min(window);
+        if wanted > there {
+            let slots = wanted.max(2 * there).min(window);
+            let empty = Array4::from_elem((batch, heads, slots - there, dim), T::from_f64(f64::NAN));
+            *ring = concatenate(Axis(2), &[ring.view(), empty.view()]).expect("slots differ in number only");
+        }
+    }
+
     fn write(ring: &mut Array4<T>, new: &Array4<T>, start: usize, window: usize) {
+        Self::grow(ring, start + new.dim().2, window);
         for t in 0..new.dim().2 {
             ring.slice_mut(s![.., .., (start + t) % window, ..]).assign(&new.slice(s![.., .., t, ..]));
         }

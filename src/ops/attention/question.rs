@@ -7,7 +7,7 @@ use crate::io::Array as Stored;
 use crate::num::Real;
 use crate::ops::alibi;
 use crate::ops::mask::{Causal, MaskRule, WindowAlign};
-use crate::ops::question::{Answer, Question, with_axes};
+use crate::ops::question::{Answer, Question, refuse_oversize, with_axes};
 use ndarray::{Array4, ArrayD, Axis, Ix1, Ix2, Ix4, Slice};
 use serde::Deserialize;
 
@@ -47,6 +47,7 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
     let k_len = k.dim().2;
     let (k, v) = (past("past_key", &k, eval)?, past("past_value", &v, eval)?);
     fitting_shapes(&q, &k, &v)?;
+    refuse_oversize("the scores", &[q.dim().0, q.dim().1, q.dim().2, k.dim().2])?;
     let geometry = Geometry { past_len: k.dim().2 - k_len, ..Geometry::of(&q, &k) };
     let mask = question_mask(question, &params, &geometry, eval)?;
     let sinks = question

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
 use crate::ops::attention::{join_heads, split_heads};
-use crate::ops::question::{Answer, Question, with_axes};
+use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
 use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
 use serde::Deserialize;
 
@@ -175,9 +175,7 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
 fn positions(question: &Question, batch: usize, len: usize) -> Result<Array2<i64>> {
     let ids = question.integers("position_ids")?;
     let shape = ids.shape().to_vec();
-    if let Some(negative) = ids.iter().find(|&&p| p < 0) {
-        return Err(Error::ask(format!("position_ids holds {negative}; positions start at 0")));
-    }
+    refuse_positions("position_ids", &ids)?;
     if let Ok(row) = ids.clone().into_dimensionality::<Ix1>()
         && row.len() == len
     {
