@@ -4,6 +4,7 @@
 
 mod bits;
 mod command_line;
+mod elementary;
 mod fixtures;
 mod layers;
 mod registry;
