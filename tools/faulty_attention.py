@@ -46,7 +46,8 @@ def faulty(name, params, inputs):
     cap, cap_late, sinks = p.get("softcap"), False, a.get("sinks")
     causal = p.get("causal", "none")
     new = kv_len - past_len
-    if name in ("cache-not-updated", "v-cache-stale", "cache-slot-overwritten", "new-k-prepended") and "past_key" not in a:
+    cache_faults = ("cache-not-updated", "v-cache-stale", "cache-slot-overwritten", "new-k-prepended")
+    if name in cache_faults and "past_key" not in a:
         return None
     if name == "mask-top-left" and causal in ("none", "top_left"):
         return None
@@ -113,6 +114,12 @@ def faulty(name, params, inputs):
                 a[key] = np.broadcast_to(a[key][:1], a[key].shape)
     elif name == "cache-not-updated":
         k, v = k[:, :, kv_len - new:], v[:, :, kv_len - new:]
+    elif name == "cache-concatenated-on-wrong-axis":
+        if "past_key" not in a or past_len != new or heads % (2 * kv_heads):
+            return None
+        # The new keys become more heads; nothing clashes where both are as long.
+        k, v = (np.concatenate([x[:, :, :past_len], x[:, :, past_len:]], axis=1) for x in (k, v))
+        group = np.arange(heads) // (heads // (2 * kv_heads))
     elif name == "v-cache-stale":
         v = v.copy()
         v[:, :, kv_len - new:] = 0
@@ -133,7 +140,7 @@ def faulty(name, params, inputs):
                       "softmax-eps-in-denominator", "window-+1", "merge-without-transpose", "tile-tail-not-masked",
                       "pad-mask-dropped-in-decode-only", "double-min-mask", "qkt-overflow-f16", "probs-cast-low",
                       "scores-softmax-in-bf16", "mask-1e4-fill", "split-kv-merge-wrong",
-                      "online-softmax-no-inverse-rescale"):
+                      "online-softmax-no-inverse-rescale", "attention-dropout-active-in-eval"):
         return None
     allowed, added = oracle_attention.allowed_keys(p, a, shape, past_len)
     if name == "mask-top-left":
@@ -220,6 +227,8 @@ def faulty(name, params, inputs):
             probs = probs * allowed
         if name == "scores-softmax-in-bf16" or name == "probs-cast-low":
             probs = in_bf16(probs)
+        if name == "attention-dropout-active-in-eval":
+            probs = probs * (np.random.default_rng(0).random(shape) >= 0.1) / 0.9
         out = np.einsum("bhij,bhjc->bhic", probs, v[:, group])
         if name in ("split-kv-merge-wrong", "online-softmax-no-inverse-rescale"):
             out = by_tiles(name, masked, v[:, group])

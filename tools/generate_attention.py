@@ -100,7 +100,8 @@ WINDOW = ["window-+1", "window-ignored"]
 
 def heads(w):
     w.add("mha_plain", {}, qkv(w.new(), 2, 3, 3, 6, 6, 10),
-          SCALE + SOFTMAX + ["softmax-wrong-axis-heads", "k-v-swapped-v-used-as-k", "batch-leak"])
+          SCALE + SOFTMAX + ["softmax-wrong-axis-heads", "k-v-swapped-v-used-as-k", "batch-leak",
+                             "attention-dropout-active-in-eval"])
     w.add("mha_causal_square", {"causal": "bottom_right"}, qkv(w.new(), 1, 3, 3, 9, 9, 12),
           CAUSAL + ["mask-multiplied", "mask-after-softmax-no-renorm"])
     w.add("gqa_six_heads_two_groups", {"causal": "bottom_right"}, qkv(w.new(), 2, 6, 2, 6, 6, 10), GQA + CAUSAL)
@@ -317,10 +318,17 @@ def stages(w):
           stages=every, tiny=True)
 
 
+def later(w):
+    """Added at the end: seeds are counted, so the others keep theirs."""
+    # Past and chunk of one length: keys joined along the heads instead of the tokens still fit.
+    w.add("past_as_long_as_the_chunk", {"causal": "past"}, with_past(qkv(w.new(), 1, 8, 2, 3, 6, 8), 3),
+          ["cache-concatenated-on-wrong-axis"] + CHUNK + CACHE + GQA)
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent
     writer = Writer(sys.argv[1] if len(sys.argv) > 1 else here.parent / "fixtures" / "attention")
-    for group in (heads, lengths, sharp, caps_and_sinks, masks, poisoned, alibi, stages):
+    for group in (heads, lengths, sharp, caps_and_sinks, masks, poisoned, alibi, stages, later):
         group(writer)
     if writer.hidden:
         raise SystemExit("\n".join(writer.hidden))

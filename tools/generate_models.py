@@ -6,7 +6,8 @@ Weights come from NumPy's generator by fixed seeds, expected values from oracle_
 transformers in true f64), and oracle_models_numpy.py attests them. Two runs write the same bytes.
 
 The weights are sharp on purpose: norm weights and biases are random, q and k are large, heads outnumber kv heads and
-both outnumber one, sizes are no powers of two. With gentle weights most faults do not show.
+both outnumber one, sizes are no powers of two. With gentle weights most faults do not show. A case that says it catches
+a fault must show it: faulty_models.py evaluates the fault on the case, and the run stops if it hides.
 """
 
 import os
@@ -24,6 +25,7 @@ import sys
 
 import numpy as np
 
+import faulty_models
 import oracle_models_numpy
 import oracle_models_torch as oracle
 import torch
@@ -37,6 +39,8 @@ ATTESTED_BY = f"NumPy {np.__version__} f64, tools/oracle_models_numpy.py"
 # Positions beyond 4096 cost two digits: an angle of 5000 rad carries the rounding of its frequency 5000 times.
 FARTHEST = 1e-12
 FARTHEST_LONG = 1e-10
+# A fault is seen if it moves a logit further than f32 rounding explains: twice the budget of goldref's f32 variant.
+SEEN = 4
 
 
 # ------------------------------------------------------------------------------------------------------ checkpoints
@@ -145,8 +149,10 @@ MODELS = [
      {}, ["scale-missing", "scale-d_model", "gelu-tanh-vs-erf"]),
     ("llama_mha", lambda: config("Llama", **small(
         hidden_size=30, num_attention_heads=5, num_key_value_heads=5, intermediate_size=44)),
-     {}, ["rope-pairing", "rope-exponent", "rope-on-v", "view-without-transpose", "swiglu-gate-up-swapped",
-          "residual-wrong-source-missing", "residual-from-normalised-x", "final-norm-missing-extra"]),
+     {}, ["rope-pairing", "rope-exponent", "rope-on-v", "rope-not-applied-to-k", "rope-position-k-off-by-one",
+          "fused-rope-q-k-halves-crossed", "same-projection-for-all-heads", "view-without-transpose",
+          "swiglu-gate-up-swapped", "residual-wrong-source-missing", "residual-from-normalised-x",
+          "final-norm-missing-extra"]),
     ("llama_gqa_biased", lambda: config("Llama", **small(
         hidden_size=30, num_attention_heads=6, head_dim=10, intermediate_size=42, attention_bias=True, mlp_bias=True,
         rms_norm_eps=1e-5, rope_parameters=rope(500000.0))),
@@ -175,7 +181,7 @@ MODELS = [
         max_position_embeddings=7, rope_parameters=rope(kind="dynamic", factor=2.5))),
      {}, ["rope-scaling-ignored"]),
     ("llama_sharded", lambda: config("Llama", **small(num_attention_heads=6, num_key_value_heads=3)),
-     {"shard": "20KB"}, []),
+     {"shard": "20KB"}, ["gqa-tile-vs-repeat", "same-projection-for-all-heads"]),
     ("mistral_window", lambda: config("Mistral", **small(
         hidden_size=30, num_attention_heads=6, head_dim=8, intermediate_size=44, sliding_window=5)),
      {"old_style": old_rope}, ["window-+1", "window-ignored"]),
@@ -252,8 +258,15 @@ MODELS = [
 WITH_PROBS = {"llama_gqa_biased", "gemma2"}
 
 
-def judge(suite, case_id, params, inputs, expected, checksums, **about):
+def judge(suite, case_id, params, inputs, expected, checksums, requests, **about):
     """Adds a case and names the files of its model."""
+    folder = suite.folder / params["model"]
+    logits = [expected[name] for name in sorted(expected) if name.split(".")[0] == "logits"]
+    through_cache = faulty_models.moved(folder, None, requests, logits)
+    assert through_cache < FARTHEST_LONG, (case_id, through_cache)
+    for fault in about["catches"]:
+        moved = faulty_models.moved(folder, fault, requests, logits)
+        assert moved is not None and moved > SEEN * about["baseline"]["f32"], (case_id, fault, moved)
     suite.add(case_id, "model", params, inputs, expected,
               computed_by=COMPUTED_BY, attested_by=ATTESTED_BY, **about)
     suite.cases[-1]["sha256"].update(checksums)
@@ -273,7 +286,7 @@ def generate_model():
         distance = max(float(np.abs(ours[k] - other[k]).max()) for k in keep)
         assert distance < FARTHEST, (name, distance)
         judge(suite, name, {"model": f"models/{name}"}, {"input_ids": ids}, {k: ours[k] for k in keep}, checksums,
-              distance=distance, seed=seed, catches=catches, baseline=oracle.baselines(folder, ids, ours["logits"]))
+              [faulty_models.Request(ids)], distance=distance, seed=seed, catches=catches, baseline=oracle.baselines(folder, ids, ours["logits"]))
         print(f"{name:26s} distance {distance:.1e}  |logits| {np.abs(ours['logits']).max():6.1f}  "
               f"{suite.cases[-1]['baseline']}", flush=True)
     drop_old_models(suite, {m[0] for m in MODELS})
@@ -338,10 +351,11 @@ PAD = ["pad-mask-dropped", "pad-mask-dropped-in-decode-only", "mask-of-batch-row
 DECODE = [
     ("single_tokens", "llama", 1, [10] + [1] * 6, None, [],
      ["mask-top-left", "positions-restart-at-0-in-decode", "decode-offset-by-one", "cache-not-updated",
-      "cache-slot-overwritten", "v-cache-stale", "layer-index-ignored", "cache-pre-rope-keys"]),
+      "cache-slot-overwritten", "v-cache-stale", "layer-index-ignored", "cache-pre-rope-keys", "cache-dtype-truncated",
+      "rope-not-applied-to-k"]),
     ("token_by_token", "llama", 2, [1] * 9, None, [],
      ["positions-restart-at-0-in-decode", "rope-applied-twice-to-cached-k", "batch-leak", "gqa-tile-vs-repeat",
-      "rope-only-rotates-first-head-at-t-1"]),
+      "rope-only-rotates-first-head-at-t-1", "paged-block-table"]),
     ("one_token", "llama", 3, [1], None, [],
      ["gqa-tile-vs-repeat", "gqa-all-use-head-0"]),
     ("two_requests", "llama", 2, [[8, 1, 1, 1], [3, 1, 1]], None, ["two_requests"],
@@ -351,7 +365,7 @@ DECODE = [
      ["mask-skipped-when-cache-present", "mask-skipped-on-later-chunks", "window-+1", "window-ignored",
       "window-on-wrong-layers", "new-k-prepended", "stale-cache-across-requests", "qk-norm-order"]),
     ("window_wraps", "mistral", 2, [4] + [1] * 9, None, ["window"],
-     ["window-+1", "window-ignored"]),
+     ["window-+1", "window-ignored", "eviction-desync"]),
     ("prefill_longer_than_window", "mistral", 1, [3, 9, 1, 2, 1], None, ["window"],
      ["ring-long-prefill-breaks-causality", "ring-buffer-order", "mask-skipped-on-later-chunks"]),
     ("softcaps_alternate_windows", "gemma2", 2, [6, 4, 1, 1, 1], None, ["window"],
@@ -378,6 +392,8 @@ DECODE = [
      ["softmax-no-max-shift", "mask-finite-small", "scores-softmax-in-bf16"]),
     ("tiny_activations", "llama_tiny", 2, [8, 2, 1, 1], None, ["tiny_activations"],
      ["eps-outside-sqrt", "eps-wrong-value", "norm-in-place-corrupts-residual"]),
+    ("whole_passes_one_after_the_other", "gpt2", 2, [[6], [5]], None, ["two_requests"],
+     ["no-cache-path-wrong", "stale-cache-across-requests", "attention-dropout-active-in-eval"]),
 ]
 
 
@@ -402,7 +418,7 @@ def generate_decode():
         several = isinstance(steps[0], list)
         mask, positions = layout or (None, None)
         where = mask
-        inputs, expected, distance, through_cache, baseline = {}, {}, 0.0, 0.0, {}
+        inputs, expected, requests, distance, through_cache, baseline = {}, {}, [], 0.0, 0.0, {}
         for request, lengths in enumerate(steps if several else [steps]):
             suffix = f".{request}" if several else ""
             ids = rng.integers(0, vocab[name], (batch, sum(lengths)))
@@ -419,13 +435,14 @@ def generate_decode():
             if positions is not None:
                 inputs["position_ids" + suffix] = positions
             expected["logits" + suffix] = whole
+            requests.append(faulty_models.Request(ids, mask, positions, lengths))
             for key, value in oracle.baselines(folder, ids, whole, mask, positions, where).items():
                 baseline[key] = max(baseline.get(key, 0.0), value)
         limit = FARTHEST_LONG if "long_positions" in flags or "large_scores" in flags else FARTHEST
         assert max(distance, through_cache) < limit, (case_id, distance, through_cache)
         if "large_scores" in flags:
             assert largest_score(folder, inputs["input_ids"]) > 88
-        judge(suite, case_id, {"model": f"models/{name}", "steps": steps}, inputs, expected, checksums[name],
+        judge(suite, case_id, {"model": f"models/{name}", "steps": steps}, inputs, expected, checksums[name], requests,
               distance=distance, seed=seed, catches=catches, flags=flags, baseline=baseline,
               compare_where="attention_mask" if mask is not None else None)
         print(f"{case_id:40s} distance {distance:.1e}  through a cache {through_cache:.1e}  "

@@ -278,28 +278,30 @@ struct Measured<'a> {
     within_ladder: bool,
 }
 
-/// Within what the variant declares? By PyTorch's error on the case if it is known; else by the author's tolerance,
-/// as far as the variant's format can meet it; else, for f64 and f32, by the loosest rung.
+/// Within what the variant declares? Within PyTorch's error on the case, if it is known, and within the author's
+/// tolerance, if there is one that the variant's format can meet; with neither, for f64 and f32, within the loosest rung.
 fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &Expectation) -> Judgement {
     let error = |facts: &Comparison| facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
     if measured.arrays.iter().all(|array| error(&array.facts) == 0.0) {
         return Judgement::Exact;
     }
-    let declared =
-        |within: bool, allowed: Option<f64>| if within { Judgement::AsDeclared } else { Judgement::Beyond { allowed } };
     let likeness = variant.likeness(&case.op);
-    if let Some(allowed) = allowed(variant.coarsest, likeness, &expectation.evidence) {
-        // The budget is about the main output; stages with larger numbers have errors as much larger.
-        let share = |facts: &Comparison| (facts.scale / expectation.evidence.scale).max(1.0);
-        let within = measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts));
-        return declared(within, Some(allowed));
-    }
+    let budget = allowed(variant.coarsest, likeness, &expectation.evidence);
     let formats = expectation.arrays.iter().map(|(_, dtype, _)| dtype.unit_roundoff());
     let format = formats.fold(Dtype::F32.unit_roundoff(), |m, u| if u > m { u } else { m });
     let fine_enough = likeness == Likeness::Same && variant.coarsest.unit_roundoff() <= format;
-    match measured.within_author {
-        Some(within) if fine_enough => declared(within, None),
-        None if fine_enough => declared(measured.within_ladder, None),
-        _ => Judgement::NotJudged,
+    let author = measured.within_author.filter(|_| fine_enough);
+
+    // The budget is about the main output; stages with larger numbers have errors as much larger.
+    let share = |facts: &Comparison| (facts.scale / expectation.evidence.scale).max(1.0);
+    let within_budget =
+        budget.map(|allowed| measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts)));
+    match (within_budget, author) {
+        (Some(false), _) => Judgement::Beyond { allowed: budget },
+        (_, Some(false)) => Judgement::Beyond { allowed: None },
+        (Some(true), _) | (None, Some(true)) => Judgement::AsDeclared,
+        (None, None) if fine_enough && measured.within_ladder => Judgement::AsDeclared,
+        (None, None) if fine_enough => Judgement::Beyond { allowed: None },
+        (None, None) => Judgement::NotJudged,
     }
 }

@@ -27,6 +27,9 @@ impl Store {
         if folder.join("suite.json").is_file() {
             return Ok(Self { suites: vec![read_suite(folder)?] });
         }
+        if folder.is_file() {
+            return Err(Error::read(folder, "it is a file; name the folder that holds suite.json"));
+        }
         let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in entries {
