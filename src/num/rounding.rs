@@ -4,6 +4,12 @@ use super::dtype::{Dtype, power_of_two};
 
 /// `x` rounded to nearest even in `dtype`.
 ///
+/// ```
+/// use goldref::num::{Dtype, round_f64};
+/// // bf16 has 8 bits: 257 lies between 256 and 258, a tie, and goes to the even 256.
+/// assert_eq!(round_f64(257.0, Dtype::Bf16), 256.0);
+/// assert_eq!(round_f64(1e9, Dtype::F16), f64::INFINITY);
+/// ```
 /// NaN stays NaN, a zero keeps its sign, results below the normal range are rounded to subnormals.
 /// Overflow gives ±∞, and NaN in [`Dtype::F8E4M3`], which has no infinity (as PyTorch's `float8_e4m3fn` cast).
 pub fn round_f64(x: f64, dtype: Dtype) -> f64 {

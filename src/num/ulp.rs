@@ -7,6 +7,11 @@ use super::rounding::ilogb;
 /// subnormal at 0 and below the normal range.
 ///
 /// (Goldberg 1991; Muller, *On the definition of ulp(x)*, 2005, definition 7 away from powers of two.)
+/// ```
+/// use goldref::num::{Dtype, ulp};
+/// assert_eq!(ulp(1.0, Dtype::Bf16), 0.0078125);
+/// assert_eq!(ulp(0.0, Dtype::F16), 2f64.powi(-24));
+/// ```
 /// NaN for NaN and infinities, so that nothing compares as within so many ulps of them.
 pub fn ulp(x: f64, dtype: Dtype) -> f64 {
     if !x.is_finite() {

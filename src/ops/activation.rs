@@ -46,6 +46,14 @@ impl Activation {
     pub const SILU: Self = Self::Silu { alpha: 1.0 };
 
     /// The function of one value. NaN stays NaN; ReLU of −0 is +0.
+    ///
+    /// ```
+    /// use goldref::ops::activation::Activation;
+    /// // σ(0) = 1/2 and erfc(0) = 1; far out each is the identity.
+    /// assert_eq!(Activation::SILU.apply(0.0f64), 0.0);
+    /// assert_eq!(Activation::GeluErf.apply(40.0f64), 40.0);
+    /// assert_eq!(Activation::Relu.apply(-3.0f32), 0.0);
+    /// ```
     pub fn apply<T: Real>(self, x: T) -> T {
         match self {
             Self::GeluErf => gelu_erf(x),

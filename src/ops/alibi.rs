@@ -15,6 +15,12 @@ use ndarray::{Array1, Array3, Ix1};
 use serde::Deserialize;
 
 /// One slope a head.
+///
+/// ```
+/// // Four heads: 2^-2, 2^-4, 2^-6, 2^-8. Six: those, then the first and third of eight heads, 1/2 and 1/8.
+/// let slopes = goldref::ops::alibi::slopes::<f64>(6);
+/// assert_eq!(slopes.to_vec(), [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]);
+/// ```
 pub fn slopes<T: Real>(num_heads: usize) -> Array1<T> {
     let power = if num_heads.is_power_of_two() { num_heads } else { num_heads.next_power_of_two() / 2 };
     let of_power = |n: usize, k: usize| T::from_f64(2.0).pow(T::from_f64(-8.0 * k as f64 / n as f64));

@@ -24,6 +24,15 @@ pub struct Linear<T> {
 
 /// `x Wᵀ + b` over the last axis: x `[.., in]`, result `[.., out]`.
 ///
+/// ```
+/// use goldref::{eval::{Evaluator, Numerics}, num::Dtype, ops::linear::{Linear, linear}};
+/// use ndarray::array;
+/// // [1 2] · [[3], [4]] + 5 = 16.
+/// let layer = Linear { weight: array![[3.0], [4.0]], bias: Some(array![5.0]) };
+/// let y = linear(&array![[1.0, 2.0]], &layer, &Evaluator::new(Numerics::plain(Dtype::F64)));
+/// assert_eq!(y, array![[16.0]]);
+/// ```
+///
 /// # Panics
 /// If the last axis of `x` is not `in`.
 pub fn linear<T: Real, D: Dimension>(x: &Array<T, D>, layer: &Linear<T>, eval: &Evaluator) -> Array<T, D> {

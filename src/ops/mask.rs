@@ -47,6 +47,14 @@ pub struct MaskRule {
 
 impl MaskRule {
     /// Whether query `i` may attend to key `j`.
+    ///
+    /// ```
+    /// use goldref::ops::mask::{Causal, MaskRule};
+    /// // One new query after three cached keys: aligned at the bottom right it sees all four.
+    /// let rule = |causal: Causal| MaskRule { causal: true, offset: causal.offset(1, 4, 3), ..MaskRule::default() };
+    /// assert!(rule(Causal::BottomRight).allows(0, 3));
+    /// assert!(!rule(Causal::TopLeft).allows(0, 1));
+    /// ```
     pub fn allows(&self, i: i64, j: i64) -> bool {
         let aligned = i + self.offset;
         (!self.causal || j <= aligned)

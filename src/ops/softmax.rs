@@ -18,6 +18,13 @@ use ndarray::{ArrayD, Axis};
 use serde::Deserialize;
 
 /// Softmax of one row in place. Each intermediate is rounded to `inner`; the scalar's own format rounds nothing more.
+///
+/// ```
+/// // exp(ln 3) = 3: the probabilities are 1/4 and 3/4, and a masked score has none.
+/// let mut row = [0.0, 3f64.ln(), f64::NEG_INFINITY];
+/// goldref::ops::softmax::softmax(&mut row, goldref::num::Dtype::F64);
+/// assert!((row[0] - 0.25).abs() < 1e-15 && row[2] == 0.0);
+/// ```
 pub fn softmax<T: Real>(row: &mut [T], inner: Dtype) {
     softmax_with_sink(row, None, inner);
 }

@@ -109,6 +109,14 @@ pub struct RopeTables<T> {
 }
 
 /// `inv_freq` `[rotary_dim/2]` for a call whose largest position is `length - 1`, and the factor on cos and sin.
+///
+/// ```
+/// use goldref::ops::rope::{RopeLayout, RopeScaling, RopeSpec, inv_freq};
+/// // 10000^0 = 1 and 10000^(-2/4) = 1/100.
+/// let spec = RopeSpec { layout: RopeLayout::HalfSplit, rotary_dim: 4, rope_theta: 10000.0, scaling: RopeScaling::None };
+/// let (freq, _) = inv_freq(&spec, 1);
+/// assert_eq!((freq[0].hi, freq[1].hi), (1.0, 0.01));
+/// ```
 pub fn inv_freq(spec: &RopeSpec, length: usize) -> (Vec<DoubleDouble>, f64) {
     let dim = spec.rotary_dim;
     match &spec.scaling {
