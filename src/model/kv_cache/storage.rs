@@ -40,12 +40,13 @@ mod tests {
     #[test]
     fn int8_has_a_scale_for_each_block() {
         // Block one: s = 1.27/127 = 0.01, block two: s = 127/127 = 1.
-        let x = array![[[[1.27, 0.004, 127.0, 0.4]]]];
+        let x = array![[[[1.27, 0.004, 127.0, 0.6]]]];
         let stored = store(x, CacheStorage::Int8 { block: 2 });
         approx::assert_relative_eq!(stored[[0, 0, 0, 0]], 1.27, max_relative = 1e-15);
         assert_eq!(stored[[0, 0, 0, 1]], 0.0);
         assert_eq!(stored[[0, 0, 0, 2]], 127.0);
-        assert_eq!(stored[[0, 0, 0, 3]], 0.0);
+        // One step of 1, not of 127/128.
+        assert_eq!(stored[[0, 0, 0, 3]], 1.0);
         let nan = store(array![[[[f64::NAN, 1.0]]]], CacheStorage::Int8 { block: 2 });
         assert!(nan[[0, 0, 0, 0]].is_nan());
     }
