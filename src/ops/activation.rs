@@ -11,7 +11,7 @@
 //! `1 + erf(x/√2)` and `1 + tanh u` cancel for negative x; the forms on the right are the same functions
 //! without the cancellation (Hendrycks & Gimpel, arXiv:1606.08415, give the left ones).
 
-use super::question::{Answer, Question, answer_out};
+use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
@@ -118,17 +118,9 @@ struct GeluParams {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SiluParams {
-    #[serde(default = "one")]
+    #[serde(default = "question::one")]
     alpha: f64,
 }
-
-fn one() -> f64 {
-    1.0
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoParams {}
 
 /// GELU as a question: `x` → `out`.
 pub(super) fn ask_gelu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {

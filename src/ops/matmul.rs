@@ -5,7 +5,7 @@
 //! gemm:    out = alpha · (a b) + beta · c
 //! ```
 
-use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
+use super::question::{self, Answer, NoParams, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg;
@@ -76,10 +76,6 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoParams {}
-
 /// The operation as a question: `a`, `b` → `out`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
     let NoParams {} = question.params()?;
@@ -91,18 +87,14 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmParams {
-    #[serde(default = "one")]
+    #[serde(default = "question::one")]
     alpha: f64,
-    #[serde(default = "one")]
+    #[serde(default = "question::one")]
     beta: f64,
     #[serde(default)]
     trans_a: bool,
     #[serde(default)]
     trans_b: bool,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 /// The general product as a question: `a`, `b`, `[c]` → `out`.

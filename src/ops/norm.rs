@@ -7,7 +7,7 @@
 //! `eps` stands inside the root; the variance is divided by n. Statistics are the defined sums of
 //! [`crate::num`]; the quotient is a product with the correctly rounded `1/√`.
 
-use super::question::{Answer, Question, axis_index};
+use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::{Dtype, Real, mean, mean_square};
@@ -175,7 +175,7 @@ pub enum Downcast {
 #[serde(deny_unknown_fields)]
 struct RmsParams {
     norm_eps: f64,
-    #[serde(default = "last_axis")]
+    #[serde(default = "question::last_axis")]
     axis: i64,
     #[serde(default)]
     weight_form: WeightForm,
@@ -187,12 +187,8 @@ struct RmsParams {
 #[serde(deny_unknown_fields)]
 struct LayerParams {
     norm_eps: f64,
-    #[serde(default = "last_axis")]
+    #[serde(default = "question::last_axis")]
     axis: i64,
-}
-
-fn last_axis() -> i64 {
-    -1
 }
 
 /// RMSNorm as a question: `x`, `[weight]` → `out`. Statistics run over the axes from `axis` on, together.
@@ -208,7 +204,7 @@ pub(super) fn ask_rms<T: Real>(question: &Question, eval: &mut Evaluator) -> Res
     };
     let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
     let out = norm(&rows, &weights, &spec, eval);
-    Ok(super::question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape)))
+    Ok(question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape)))
 }
 
 /// LayerNorm as a question: `x`, `[weight]`, `[bias]` → `out`, and its statistics `mean`, `inv_std_dev` with
@@ -225,7 +221,7 @@ pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> R
     };
     let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
     let out = norm(&rows, &weights, &spec, eval);
-    let mut answer = super::question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
+    let mut answer = question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
 
     let statistics: Vec<LayerStatistics<T>> =
         rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval)).collect();

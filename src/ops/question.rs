@@ -5,6 +5,7 @@ use crate::eval::Evaluator;
 use crate::io::Array;
 use crate::num::{Dtype, Real};
 use ndarray::{ArrayD, Dimension};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -99,6 +100,21 @@ impl<'a> Question<'a> {
     pub fn booleans(&self, name: &str) -> Result<ArrayD<bool>> {
         self.raw(name)?.to_bool().map_err(|e| Error::ask(format!("input array \"{name}\": {e}")))
     }
+}
+
+/// The parameters of an operation that has none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParams {}
+
+/// A factor that is not given.
+pub(crate) fn one() -> f64 {
+    1.0
+}
+
+/// An axis that is not given.
+pub(crate) fn last_axis() -> i64 {
+    -1
 }
 
 /// The array with `D` axes, or a sentence about its shape.

@@ -10,7 +10,7 @@
 //! Special values: a score of −∞ has probability +0, exactly. A row of nothing but −∞ has no key to attend
 //! to: all its probabilities are 0 (PyTorch and ONNX agree). NaN or +∞ anywhere makes the row NaN.
 
-use super::question::{Answer, Question, answer_out, axis_index};
+use super::question::{self, Answer, Question, answer_out, axis_index};
 use crate::error::Result;
 use crate::eval::{Evaluator, Role};
 use crate::num::{Dtype, Real, maximum};
@@ -81,12 +81,8 @@ pub fn log_softmax<T: Real>(row: &mut [T], inner: Dtype) {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    #[serde(default = "last_axis")]
+    #[serde(default = "question::last_axis")]
     axis: i64,
-}
-
-fn last_axis() -> i64 {
-    -1
 }
 
 /// The operation as a question: `x` → `out`.

@@ -292,8 +292,10 @@ fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &
     let fine_enough = likeness == Likeness::Same && variant.coarsest.unit_roundoff() <= format;
     let author = measured.within_author.filter(|_| fine_enough);
 
-    // The budget is about the main output; stages with larger numbers have errors as much larger.
-    let share = |facts: &Comparison| (facts.scale / expectation.evidence.scale).max(1.0);
+    // The budget is about the main output; stages with larger numbers have errors as much larger. Nothing is larger
+    // than a main output of zeros by any factor, so there the budget stands as it is.
+    let main = expectation.evidence.scale;
+    let share = |facts: &Comparison| if main > 0.0 && facts.scale > main { facts.scale / main } else { 1.0 };
     let within_budget =
         budget.map(|allowed| measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts)));
     match (within_budget, author) {

@@ -343,6 +343,19 @@ fn somebody_elses_suite_is_judged() {
 }
 
 #[test]
+fn a_main_output_of_zeros_excuses_nothing_beside_it() {
+    // LayerNorm of (0, 0) is (0, 0) with mean 0; a mean of 3 is expected.
+    let case = r#"{"id": "two", "op": "layer_norm", "params": {"norm_eps": 1e-5}, "baseline": {"f32": 1e-7}}"#;
+    let suite = foreign_suite(case, Array::F64(array![0.0, 0.0].into_dyn()));
+    let expected = [("out", array![0.0, 0.0]), ("mean", array![3.0])];
+    let expected = expected.map(|(name, array)| (name.to_string(), Array::F64(array.into_dyn())));
+    npz::write(suite.path().join("two/expected.npz"), &expected.into()).unwrap();
+    let (code, text) = check_suite(&suite);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("mean[0]  actual 0.0  expected 3.0"), "{text}");
+}
+
+#[test]
 fn an_expected_array_that_is_not_answered_is_a_failure() {
     // Real checkers skip outputs that match nothing, with a warning at best.
     let suite = foreign_suite(r#"{"id": "two", "op": "softmax"}"#, Array::F64(array![0.5, 0.5].into_dyn()));

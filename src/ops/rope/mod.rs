@@ -213,8 +213,8 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
         Array3::from_shape_fn(shape, |(b, t, i)| DoubleDouble::from(position_ids[[b, t]] as f64) * inv_freq[i]);
     let stored = eval.numerics().rope_tables;
     let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
-    let cos = angles.mapv(|angle| rounded(angle.cos_sin().0));
-    let sin = angles.mapv(|angle| rounded(angle.cos_sin().1));
+    let pairs = angles.mapv(DoubleDouble::cos_sin);
+    let (cos, sin) = (pairs.mapv(|(cos, _)| rounded(cos)), pairs.mapv(|(_, sin)| rounded(sin)));
     RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
 }
 
