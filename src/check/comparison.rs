@@ -3,7 +3,7 @@
 use super::ladder::Ladder;
 use crate::num::{Dtype, ulp_distance};
 use ndarray::{ArrayD, Dimension};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which elements are compared.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,7 +16,7 @@ pub enum Selection<'a> {
 }
 
 /// The facts about `actual` against `expected`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Elements compared.
     pub compared: usize,
@@ -35,7 +35,7 @@ pub struct Comparison {
 }
 
 /// One element of two arrays.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Disagreement {
     /// Where.
     pub index: Vec<usize>,
@@ -48,7 +48,7 @@ pub struct Disagreement {
 }
 
 /// Why two arrays could not be compared element by element: that is itself a disagreement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongShape {
     /// Shape of the answer.
     pub actual: Vec<usize>,

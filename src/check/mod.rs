@@ -7,6 +7,8 @@
 pub mod budget;
 mod comparison;
 mod ladder;
+mod verdict;
 
 pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
 pub use ladder::{Ladder, Rung};
+pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};

@@ -1,7 +1,7 @@
 //! The report for people: a table of pass rates, then every disagreement with how to run it again.
 
 use crate::check::Disagreement;
-use crate::suite::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, VariantAbout};
+use crate::suite::{ArrayResult, CaseResult, Outcome, RunReport, VariantAbout};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write;
 
@@ -92,20 +92,10 @@ fn verdict(variant: &VariantAbout, asked: &[&CaseResult]) -> String {
     if asked.is_empty() {
         return "not asked".to_string();
     }
-    let compared = |judge: fn(&Judgement) -> bool| {
-        asked.iter().filter(|r| matches!(&r.outcome, Outcome::Compared { judgement, .. } if judge(judgement))).count()
-    };
-    let unjudged = compared(|judgement| *judgement == Judgement::NotJudged);
     if let Some(original) = &variant.twin_of {
         return format!("= {original} to the bit");
     }
-    if unjudged == asked.len() {
-        return "not judged".to_string();
-    }
-    if compared(|judgement| *judgement == Judgement::Exact) == asked.len() {
-        return "exact".to_string();
-    }
-    if unjudged > 0 { format!("as declared ({unjudged} not judged)") } else { "as declared".to_string() }
+    asked.iter().filter_map(|r| r.outcome.verdict()).max().map_or_else(|| "—".to_string(), |v| v.words().to_string())
 }
 
 fn failures(report: &RunReport, out: &mut String) {
@@ -126,16 +116,12 @@ fn failures(report: &RunReport, out: &mut String) {
 
 fn explain(outcome: &Outcome) -> Vec<String> {
     match outcome {
-        Outcome::Compared { judgement, same_bits, .. } => {
+        Outcome::Compared { verdict, same_bits, .. } => {
             let mut lines = Vec::new();
             if let Some(array) = outcome.worst() {
                 lines.push(worst_element(array));
             }
-            if let Judgement::Beyond { allowed: Some(allowed) } = judgement {
-                lines.push(format!("allowed |err| {allowed:.2e}: what rounding explains in this format"));
-            } else if let Judgement::Beyond { allowed: None } = judgement {
-                lines.push("allowed: the tolerance of the case, or the loosest of the ladder".to_string());
-            }
+            lines.push(format!("verdict: {verdict}"));
             if *same_bits == Some(false) {
                 lines.push("its bits differ from those of the variant it must equal".to_string());
             }

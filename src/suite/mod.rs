@@ -11,6 +11,8 @@ mod store;
 
 pub use answer::{Asked, Prepared, answer};
 pub use case::{Case, Oracle, Suite, Tolerance};
-pub use report_data::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, SuiteCount, VariantAbout};
+pub use report_data::{
+    ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
+};
 pub use runner::{Selected, count_cases, run};
 pub use store::Store;

@@ -1,11 +1,18 @@
 //! What a run found, as plain data. Every output format is a function of it.
 
-use crate::check::{Comparison, Ladder, WrongShape};
-use serde::Serialize;
+use crate::check::{Comparison, Judged, Ladder, Verdict, WrongShape};
+use crate::num::json_number;
+use serde::{Deserialize, Serialize};
+
+/// The value of `format` that this version writes and reads.
+pub const FORMAT: &str = "goldref-run/1";
 
 /// A whole run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunReport {
+    /// `goldref-run/1`.
+    pub format: String,
     /// Version of goldref.
     pub goldref: String,
     /// Processor family, because speed depends on it; the numbers do not.
@@ -23,7 +30,8 @@ pub struct RunReport {
 }
 
 /// A suite and how many of its cases were selected.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SuiteCount {
     /// Name.
     pub name: String,
@@ -32,7 +40,8 @@ pub struct SuiteCount {
 }
 
 /// A variant as a report names it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VariantAbout {
     /// Name.
     pub name: String,
@@ -43,38 +52,42 @@ pub struct VariantAbout {
 }
 
 /// One variant's answer to one case.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CaseResult {
     /// Name of the variant.
     pub variant: String,
     /// `suite/id`.
     pub case: String,
     /// What came of it.
-    #[serde(flatten)]
     pub outcome: Outcome,
 }
 
 /// What came of a question.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// Every expected array was there in its shape.
     Compared {
         /// For each rung, whether every element of every array agrees.
         passes: Vec<bool>,
-        /// The facts, array by array.
+        /// Whether the answer is within the tolerance of the case's author; `None` where there is none, or where
+        /// the variant's format cannot meet it.
+        meets_tolerance: Option<bool>,
+        /// The worst verdict of the arrays.
+        verdict: Verdict,
+        /// The facts and the opinion, array by array.
         arrays: Vec<ArrayResult>,
-        /// Whether the error is what the variant declares.
-        judgement: Judgement,
         /// For a twin: whether its answers have the bits of the variant it must equal.
         same_bits: Option<bool>,
+        /// The error of the main output against that of other evaluations in the same format.
+        error_ratios: ErrorRatios,
     },
     /// An array of the answer has another shape.
     WrongShape {
         /// Its name.
         array: String,
         /// Both shapes.
-        #[serde(flatten)]
         shapes: WrongShape,
     },
     /// The answer lacks an array.
@@ -95,30 +108,30 @@ pub enum Outcome {
 }
 
 /// The facts about one array.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArrayResult {
     /// Its name.
     pub name: String,
+    /// Format of the expected values: `f64`, `bf16`, `i64` …
+    pub dtype: String,
     /// The facts.
-    #[serde(flatten)]
     pub facts: Comparison,
+    /// The opinion.
+    pub judged: Judged,
 }
 
-/// Whether the largest error is within what the variant's rounding explains.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(tag = "judgement", rename_all = "snake_case")]
-pub enum Judgement {
-    /// No difference at all.
-    Exact,
-    /// Within the budget or the author's tolerance.
-    AsDeclared,
-    /// Beyond it.
-    Beyond {
-        /// The largest error allowed, where one number says it.
-        allowed: Option<f64>,
-    },
-    /// Nothing says what to expect of this variant here.
-    NotJudged,
+/// Largest error of the main output over that of somebody else: FlashAttention's tests ask for at most 2
+/// (Dao-AILab/flash-attention#410).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRatios {
+    /// Over the error of the plain variant of the same format on this case.
+    #[serde(with = "json_number::optional")]
+    pub plain: Option<f64>,
+    /// Over PyTorch's own error on this case, the `baseline` of the fixture.
+    #[serde(with = "json_number::optional")]
+    pub pytorch: Option<f64>,
 }
 
 impl Outcome {
@@ -132,15 +145,24 @@ impl Outcome {
         matches!(self, Self::Compared { passes, .. } if passes.get(rung) == Some(&true))
     }
 
-    /// Whether this is a disagreement: an answer beyond its budget, of the wrong shape, missing, failed, or a
-    /// twin with other bits.
+    /// Whether this is a disagreement: an answer that rounding does not account for, beyond its author's
+    /// tolerance, of the wrong shape, missing, failed, or a twin with other bits.
     pub fn disagrees(&self) -> bool {
         match self {
-            Self::Compared { judgement, same_bits, .. } => {
-                matches!(judgement, Judgement::Beyond { .. }) || *same_bits == Some(false)
+            Self::Compared { verdict, meets_tolerance, same_bits, .. } => {
+                !verdict.is_rounding() || *meets_tolerance == Some(false) || *same_bits == Some(false)
             }
             Self::NotAsked { .. } => false,
             Self::WrongShape { .. } | Self::Missing { .. } | Self::Failed { .. } => true,
+        }
+    }
+
+    /// The verdict: the worst of the arrays; `None` where there is no answer to judge.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Compared { verdict, .. } => Some(*verdict),
+            Self::WrongShape { .. } | Self::Missing { .. } => Some(Verdict::WrongShape),
+            Self::Failed { .. } | Self::NotAsked { .. } => None,
         }
     }
 

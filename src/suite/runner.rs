@@ -2,10 +2,10 @@
 
 use super::answer::{Asked, Prepared, answer};
 use super::case::{Case, Suite};
-use super::report_data::{ArrayResult, CaseResult, Judgement, Outcome, RunReport, SuiteCount, VariantAbout};
+use super::report_data::{ArrayResult, CaseResult, ErrorRatios, FORMAT, Outcome, RunReport, SuiteCount, VariantAbout};
 use super::store::Store;
-use crate::check::budget::{Evidence, Likeness, allowed};
-use crate::check::{Comparison, Ladder, Rung, Selection, compare};
+use crate::check::budget::{Evidence, allowed};
+use crate::check::{Basis, Comparison, Judged, Ladder, Rung, Selection, Verdict, compare};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
 use crate::io::Array;
@@ -50,6 +50,7 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     }
     let count = |suite: &Suite| cases.iter().filter(|case| case.suite_folder == suite.folder).count();
     Ok(RunReport {
+        format: FORMAT.to_string(),
         goldref: env!("CARGO_PKG_VERSION").to_string(),
         arch: std::env::consts::ARCH.to_string(),
         fixtures: None,
@@ -251,7 +252,10 @@ fn judge(
         let Some(actual) = answer.get(name) else { return Outcome::Missing { array: name.clone() } };
         let selection = expectation.selection.get(name).map_or(Selection::All, Selection::Where);
         match compare(actual, expected, *dtype, selection, &rungs) {
-            Ok(facts) => arrays.push(ArrayResult { name: name.clone(), facts }),
+            Ok(facts) => {
+                let judged = judged(case, variant, &facts, expectation);
+                arrays.push(ArrayResult { name: name.clone(), dtype: dtype.name().to_string(), facts, judged });
+            }
             Err(shapes) => return Outcome::WrongShape { array: name.clone(), shapes },
         }
     }
@@ -262,48 +266,33 @@ fn judge(
     }
     let passes_rung = |rung: usize| arrays.iter().all(|array| array.facts.mismatches[rung] == 0);
     let passes: Vec<bool> = (0..ladder.0.len()).map(passes_rung).collect();
-    let within_author = author.map(|_| passes_rung(ladder.0.len()));
-    let measured = Measured { arrays: &arrays, within_author, within_ladder: passes.last() == Some(&true) };
-    let judgement = judgement(case, variant, &measured, expectation);
+    let meets_tolerance = author.map(|_| passes_rung(ladder.0.len())).filter(|_| fine_enough(variant, expectation));
     for array in &mut arrays {
         array.facts.mismatches.truncate(ladder.0.len());
     }
-    Outcome::Compared { passes, arrays, judgement, same_bits }
+    let verdict = arrays.iter().map(|array| array.judged.verdict).max().unwrap_or(Verdict::Exact);
+    Outcome::Compared { passes, meets_tolerance, verdict, arrays, same_bits, error_ratios: ErrorRatios::default() }
 }
 
-/// What was measured of an answer, as its judgement needs it.
-struct Measured<'a> {
-    arrays: &'a [ArrayResult],
-    within_author: Option<bool>,
-    within_ladder: bool,
-}
-
-/// Within what the variant declares? Within PyTorch's error on the case, if it is known, and within the author's
-/// tolerance, if there is one that the variant's format can meet; with neither, for f64 and f32, within the loosest rung.
-fn judgement(case: &Case, variant: &Variant, measured: &Measured, expectation: &Expectation) -> Judgement {
-    let error = |facts: &Comparison| facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
-    if measured.arrays.iter().all(|array| error(&array.facts) == 0.0) {
-        return Judgement::Exact;
-    }
-    let likeness = variant.likeness(&case.op);
-    let budget = allowed(variant.coarsest, likeness, &expectation.evidence);
+/// Whether the variant's format can meet a tolerance that was made for the formats of the expected arrays.
+fn fine_enough(variant: &Variant, expectation: &Expectation) -> bool {
     let formats = expectation.arrays.iter().map(|(_, dtype, _)| dtype.unit_roundoff());
     let format = formats.fold(Dtype::F32.unit_roundoff(), |m, u| if u > m { u } else { m });
-    let fine_enough = likeness == Likeness::Same && variant.coarsest.unit_roundoff() <= format;
-    let author = measured.within_author.filter(|_| fine_enough);
+    variant.coarsest.unit_roundoff() <= format
+}
 
-    // The budget is about the main output; stages with larger numbers have errors as much larger. Nothing is larger
-    // than a main output of zeros by any factor, so there the budget stands as it is.
+/// The opinion about one array: within PyTorch's error on the case, as far as it is known.
+fn judged(case: &Case, variant: &Variant, facts: &Comparison, expectation: &Expectation) -> Judged {
+    let error = facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
+    let budget = allowed(variant.coarsest, variant.likeness(&case.op), &expectation.evidence);
     let main = expectation.evidence.scale;
-    let share = |facts: &Comparison| if main > 0.0 && facts.scale > main { facts.scale / main } else { 1.0 };
-    let within_budget =
-        budget.map(|allowed| measured.arrays.iter().all(|array| error(&array.facts) <= allowed * share(&array.facts)));
-    match (within_budget, author) {
-        (Some(false), _) => Judgement::Beyond { allowed: budget },
-        (_, Some(false)) => Judgement::Beyond { allowed: None },
-        (Some(true), _) | (None, Some(true)) => Judgement::AsDeclared,
-        (None, None) if fine_enough && measured.within_ladder => Judgement::AsDeclared,
-        (None, None) if fine_enough => Judgement::Beyond { allowed: None },
-        (None, None) => Judgement::NotJudged,
-    }
+    let share = if main > 0.0 && facts.scale > main { facts.scale / main } else { 1.0 };
+    let verdict = match budget {
+        _ if error == 0.0 => Verdict::Exact,
+        _ if facts.non_finite_mismatches > 0 => Verdict::NotFinite,
+        Some(allowed) if error <= allowed * share => Verdict::Rounding,
+        Some(_) => Verdict::NotRounding,
+        None => Verdict::Explained,
+    };
+    Judged { verdict, basis: Basis::Bounds, ratios: None, bias: None, reason: String::new() }
 }
