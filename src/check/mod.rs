@@ -4,11 +4,15 @@
 //! what rounding explains. Every predicate is written so that NaN fails. Knows arrays and formats; knows
 //! nothing of cases or variants.
 
+pub mod bounds;
 pub mod budget;
 mod comparison;
+pub mod floor;
+mod judge;
 mod ladder;
 mod verdict;
 
 pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
+pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
 pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};

@@ -90,6 +90,11 @@ impl Dtype {
         power_of_two(-self.precision())
     }
 
+    /// The smallest positive normal number, `2^min_exponent`.
+    pub fn smallest_normal(self) -> f64 {
+        power_of_two(self.min_exponent())
+    }
+
     /// The smallest positive (subnormal) number, `2^(min_exponent - p + 1)`; it is also the ulp of 0.
     pub fn smallest_subnormal(self) -> f64 {
         power_of_two(self.min_exponent() - self.precision() + 1)
@@ -127,6 +132,8 @@ mod tests {
         assert_eq!(Dtype::F32.smallest_subnormal(), f64::from(f32::from_bits(1)));
         assert_eq!(Dtype::F16.smallest_subnormal(), half::f16::from_bits(1).to_f64());
         assert_eq!(Dtype::F8E4M3.smallest_subnormal(), 1.0 / 512.0);
+        assert_eq!(Dtype::F32.smallest_normal(), f64::from(f32::MIN_POSITIVE));
+        assert_eq!(Dtype::F16.smallest_normal(), half::f16::MIN_POSITIVE.to_f64());
         assert_eq!(Dtype::Bf16.max(), half::bf16::MAX.to_f64());
         assert_eq!(Dtype::F16.max(), half::f16::MAX.to_f64());
         assert_eq!(Dtype::Tf32.max(), (2.0 - 2f64.powi(-10)) * 2f64.powi(127));

@@ -15,6 +15,7 @@ use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
+use ndarray::ArrayD;
 use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -122,42 +123,47 @@ struct SiluParams {
     alpha: f64,
 }
 
-/// GELU as a question: `x` → `out`.
-pub(super) fn ask_gelu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+/// What an activation as a question is asked with.
+#[derive(Debug)]
+pub(crate) struct ActivationInputs<T> {
+    pub(crate) x: ArrayD<T>,
+    pub(crate) function: Activation,
+}
+
+/// What a gated pair as a question is asked with; both arrays have one shape.
+#[derive(Debug)]
+pub(crate) struct GatedInputs<T> {
+    pub(crate) gate: ArrayD<T>,
+    pub(crate) up: ArrayD<T>,
+    pub(crate) function: Activation,
+}
+
+pub(crate) fn read_gelu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
     let params: GeluParams = question.params()?;
-    elementwise::<T>(question, eval, params.approximate.activation())
+    Ok(ActivationInputs { x: question.activation("x", eval)?, function: params.approximate.activation() })
 }
 
-/// SiLU as a question: `x` → `out`.
-pub(super) fn ask_silu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+pub(crate) fn read_silu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
     let params: SiluParams = question.params()?;
-    elementwise::<T>(question, eval, Activation::Silu { alpha: params.alpha })
+    Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Silu { alpha: params.alpha } })
 }
 
-/// ReLU as a question: `x` → `out`.
-pub(super) fn ask_relu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+pub(crate) fn read_relu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
     let NoParams {} = question.params()?;
-    elementwise::<T>(question, eval, Activation::Relu)
+    Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Relu })
 }
 
-/// SwiGLU as a question: `gate`, `up` → `out`.
-pub(super) fn ask_swiglu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+pub(crate) fn read_swiglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
     let params: SiluParams = question.params()?;
-    gated::<T>(question, eval, Activation::Silu { alpha: params.alpha })
+    gated_inputs(question, eval, Activation::Silu { alpha: params.alpha })
 }
 
-/// GeGLU as a question: `gate`, `up` → `out`.
-pub(super) fn ask_geglu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+pub(crate) fn read_geglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
     let params: GeluParams = question.params()?;
-    gated::<T>(question, eval, params.approximate.activation())
+    gated_inputs(question, eval, params.approximate.activation())
 }
 
-fn elementwise<T: Real>(question: &Question, eval: &mut Evaluator, activation: Activation) -> Result<Answer> {
-    let x = question.activation::<T>("x", eval)?;
-    Ok(answer_out(eval.at("out", Role::Activation, x.mapv(|x| activation.apply(x)))))
-}
-
-fn gated<T: Real>(question: &Question, eval: &mut Evaluator, activation: Activation) -> Result<Answer> {
+fn gated_inputs<T: Real>(question: &Question, eval: &Evaluator, function: Activation) -> Result<GatedInputs<T>> {
     let gate = question.activation::<T>("gate", eval)?;
     let up = question.activation::<T>("up", eval)?;
     if gate.shape() != up.shape() {
@@ -167,9 +173,42 @@ fn gated<T: Real>(question: &Question, eval: &mut Evaluator, activation: Activat
             up.shape()
         )));
     }
+    Ok(GatedInputs { gate, up, function })
+}
+
+/// GELU as a question: `x` → `out`.
+pub(super) fn ask_gelu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    Ok(elementwise::<T>(read_gelu(question, eval)?, eval))
+}
+
+/// SiLU as a question: `x` → `out`.
+pub(super) fn ask_silu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    Ok(elementwise::<T>(read_silu(question, eval)?, eval))
+}
+
+/// ReLU as a question: `x` → `out`.
+pub(super) fn ask_relu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    Ok(elementwise::<T>(read_relu(question, eval)?, eval))
+}
+
+/// SwiGLU as a question: `gate`, `up` → `out`.
+pub(super) fn ask_swiglu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    Ok(gated::<T>(read_swiglu(question, eval)?, eval))
+}
+
+/// GeGLU as a question: `gate`, `up` → `out`.
+pub(super) fn ask_geglu<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
+    Ok(gated::<T>(read_geglu(question, eval)?, eval))
+}
+
+fn elementwise<T: Real>(inputs: ActivationInputs<T>, eval: &mut Evaluator) -> Answer {
+    answer_out(eval.at("out", Role::Activation, inputs.x.mapv(|x| inputs.function.apply(x))))
+}
+
+fn gated<T: Real>(inputs: GatedInputs<T>, eval: &mut Evaluator) -> Answer {
     // The activated gate is stored before the product, as everywhere.
-    let activated = eval.at("activated", Role::Activation, gate.mapv(|x| activation.apply(x)));
-    Ok(answer_out(eval.at("out", Role::Activation, activated * up)))
+    let activated = eval.at("activated", Role::Activation, inputs.gate.mapv(|x| inputs.function.apply(x)));
+    answer_out(eval.at("out", Role::Activation, activated * inputs.up))
 }
 
 #[cfg(test)]

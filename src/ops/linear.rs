@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg::matmul;
 use crate::num::Real;
-use ndarray::{Array, Array1, Array2, ArrayView2, Dimension, Ix1, Ix2, s};
+use ndarray::{Array, Array1, Array2, ArrayD, ArrayView2, Dimension, Ix1, Ix2, s};
 use serde::Deserialize;
 
 /// Weight and bias of a linear layer.
@@ -112,24 +112,44 @@ struct Params {
     weight_layout: WeightLayout,
 }
 
+/// What the operation as a question is asked with; the shapes fit.
+#[derive(Debug)]
+pub(crate) struct LinearInputs<T> {
+    pub(crate) x: ArrayD<T>,
+    pub(crate) layer: Linear<T>,
+}
+
+impl<T: Real> LinearInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: Params = question.params()?;
+        let x = question.activation::<T>("x", eval)?;
+        let weight: Array2<T> = with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?;
+        let weight = match params.weight_layout {
+            WeightLayout::OutIn => transposed(weight.view()),
+            WeightLayout::InOut => weight,
+        };
+        let bias = question
+            .optional_weight("bias", eval)?
+            .map(|bias| with_axes::<T, Ix1>("bias", "[out]", bias))
+            .transpose()?;
+        if x.shape().last() != Some(&weight.nrows()) {
+            return Err(Error::ask(format!(
+                "x has shape {:?}, but the weight takes {} inputs",
+                x.shape(),
+                weight.nrows()
+            )));
+        }
+        if bias.as_ref().is_some_and(|bias| bias.len() != weight.ncols()) {
+            return Err(Error::ask(format!("the bias must have {} elements, one an output", weight.ncols())));
+        }
+        Ok(Self { x, layer: Linear { weight, bias } })
+    }
+}
+
 /// The operation as a question: `x`, `weight`, `[bias]` → `out`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let x = question.activation::<T>("x", eval)?;
-    let weight: Array2<T> = with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?;
-    let weight = match params.weight_layout {
-        WeightLayout::OutIn => transposed(weight.view()),
-        WeightLayout::InOut => weight,
-    };
-    let bias =
-        question.optional_weight("bias", eval)?.map(|bias| with_axes::<T, Ix1>("bias", "[out]", bias)).transpose()?;
-    if x.shape().last() != Some(&weight.nrows()) {
-        return Err(Error::ask(format!("x has shape {:?}, but the weight takes {} inputs", x.shape(), weight.nrows())));
-    }
-    if bias.as_ref().is_some_and(|bias| bias.len() != weight.ncols()) {
-        return Err(Error::ask(format!("the bias must have {} elements, one an output", weight.ncols())));
-    }
-    let y = linear(&x, &Linear { weight, bias }, eval);
+    let LinearInputs { x, layer } = LinearInputs::<T>::read(question, eval)?;
+    let y = linear(&x, &layer, eval);
     Ok(answer_out(eval.at("out", Role::Activation, y)))
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg;
 use crate::num::Real;
-use ndarray::{Array2, ArrayD, Axis, Dimension, Ix2, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, Dimension, Ix2, IxDyn};
 use serde::Deserialize;
 
 /// `a b` as `numpy.matmul`: leading axes are batches and broadcast; a vector is a row on the left and a
@@ -19,6 +19,15 @@ use serde::Deserialize;
 /// # Errors
 /// If an operand has no axis, the inner sizes differ or the batches do not broadcast.
 pub fn matmul<T: Real>(a: &ArrayD<T>, b: &ArrayD<T>, eval: &Evaluator) -> Result<ArrayD<T>> {
+    matmul_with(a, b, |a, b| linalg::matmul(a, b, eval.numerics().product_rules()))
+}
+
+/// [`matmul`] with the product of two matrices as the caller computes it, batch by batch in row-major order.
+pub(crate) fn matmul_with<T: Real>(
+    a: &ArrayD<T>,
+    b: &ArrayD<T>,
+    mut product: impl FnMut(ArrayView2<T>, ArrayView2<T>) -> Array2<T>,
+) -> Result<ArrayD<T>> {
     if a.ndim() == 0 || b.ndim() == 0 {
         return Err(Error::ask("matmul: an operand is a single number; it needs at least one axis"));
     }
@@ -48,8 +57,7 @@ pub fn matmul<T: Real>(a: &ArrayD<T>, b: &ArrayD<T>, eval: &Evaluator) -> Result
         }
         let as_matrix =
             |x: ndarray::ArrayViewD<T>| x.into_dimensionality::<Ix2>().map(|x| x.to_owned()).map_err(|_| cannot());
-        let product = linalg::matmul(as_matrix(a)?.view(), as_matrix(b)?.view(), eval.numerics().product_rules());
-        out.assign(&product);
+        out.assign(&product(as_matrix(a)?.view(), as_matrix(b)?.view()));
     }
     if vector_b {
         let last = Axis(out.ndim() - 1);
@@ -76,10 +84,15 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
+/// What the operation as a question is asked with.
+pub(crate) fn read<T: Real>(question: &Question, eval: &Evaluator) -> Result<(ArrayD<T>, ArrayD<T>)> {
+    let NoParams {} = question.params()?;
+    Ok((question.activation::<T>("a", eval)?, question.activation::<T>("b", eval)?))
+}
+
 /// The operation as a question: `a`, `b` → `out`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let NoParams {} = question.params()?;
-    let (a, b) = (question.activation::<T>("a", eval)?, question.activation::<T>("b", eval)?);
+    let (a, b) = read::<T>(question, eval)?;
     let out = matmul(&a, &b, eval)?;
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }
@@ -97,29 +110,51 @@ struct GemmParams {
     trans_b: bool,
 }
 
+/// What the general product as a question is asked with: transposed already, the shapes fit.
+#[derive(Debug)]
+pub(crate) struct GemmInputs<T> {
+    pub(crate) a: Array2<T>,
+    pub(crate) b: Array2<T>,
+    pub(crate) c: Option<Array2<T>>,
+    pub(crate) alpha: f64,
+    pub(crate) beta: f64,
+}
+
+impl<T: Real> GemmInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: GemmParams = question.params()?;
+        let matrix = |name, transpose: bool, eval: &Evaluator| -> Result<Array2<T>> {
+            let x = with_axes::<T, Ix2>(name, "a matrix", question.activation(name, eval)?)?;
+            Ok(if transpose { x.reversed_axes() } else { x })
+        };
+        let (a, b) = (matrix("a", params.trans_a, eval)?, matrix("b", params.trans_b, eval)?);
+        if a.ncols() != b.nrows() {
+            return Err(Error::ask(format!(
+                "gemm: inner sizes differ, {:?} and {:?} after transposition",
+                a.dim(),
+                b.dim()
+            )));
+        }
+        let c = if question.has("c") {
+            let c = question.activation::<T>("c", eval)?;
+            let shape = (a.nrows(), b.ncols());
+            let fits = c.broadcast(shape).map(|c| c.to_owned());
+            Some(fits.ok_or_else(|| {
+                Error::ask(format!("gemm: c of shape {:?} does not broadcast to {shape:?}", c.shape()))
+            })?)
+        } else {
+            None
+        };
+        Ok(Self { a, b, c, alpha: params.alpha, beta: params.beta })
+    }
+}
+
 /// The general product as a question: `a`, `b`, `[c]` → `out`.
 pub(super) fn ask_gemm<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: GemmParams = question.params()?;
-    let matrix = |name, transpose: bool, eval: &Evaluator| -> Result<Array2<T>> {
-        let x = with_axes::<T, Ix2>(name, "a matrix", question.activation(name, eval)?)?;
-        Ok(if transpose { x.reversed_axes() } else { x })
-    };
-    let (a, b) = (matrix("a", params.trans_a, eval)?, matrix("b", params.trans_b, eval)?);
-    if a.ncols() != b.nrows() {
-        return Err(Error::ask(format!(
-            "gemm: inner sizes differ, {:?} and {:?} after transposition",
-            a.dim(),
-            b.dim()
-        )));
-    }
-    let mut out =
-        linalg::matmul(a.view(), b.view(), eval.numerics().product_rules()).mapv(|x| T::from_f64(params.alpha) * x);
-    if question.has("c") {
-        let c = question.activation::<T>("c", eval)?;
-        let c = c.broadcast(out.raw_dim()).ok_or_else(|| {
-            Error::ask(format!("gemm: c of shape {:?} does not broadcast to {:?}", c.shape(), out.dim()))
-        })?;
-        out.zip_mut_with(&c, |y, &c| *y = *y + T::from_f64(params.beta) * c);
+    let GemmInputs { a, b, c, alpha, beta } = GemmInputs::<T>::read(question, eval)?;
+    let mut out = linalg::matmul(a.view(), b.view(), eval.numerics().product_rules()).mapv(|x| T::from_f64(alpha) * x);
+    if let Some(c) = c {
+        out.zip_mut_with(&c, |y, &c| *y = *y + T::from_f64(beta) * c);
     }
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }

@@ -18,7 +18,7 @@ pub mod mask;
 pub mod matmul;
 pub mod multihead_attention;
 pub mod norm;
-mod question;
+pub(crate) mod question;
 pub mod rope;
 pub mod softmax;
 pub mod tensor_scatter;

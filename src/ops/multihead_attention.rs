@@ -21,13 +21,13 @@ use serde::Deserialize;
 /// The weights of one module.
 #[derive(Debug, Clone)]
 pub(crate) struct MultiheadWeights<T> {
-    q_proj: Linear<T>,
-    k_proj: Linear<T>,
-    v_proj: Linear<T>,
-    out_proj: Linear<T>,
-    bias_k: Option<Array1<T>>,
-    bias_v: Option<Array1<T>>,
-    num_heads: usize,
+    pub(crate) q_proj: Linear<T>,
+    pub(crate) k_proj: Linear<T>,
+    pub(crate) v_proj: Linear<T>,
+    pub(crate) out_proj: Linear<T>,
+    pub(crate) bias_k: Option<Array1<T>>,
+    pub(crate) bias_v: Option<Array1<T>>,
+    pub(crate) num_heads: usize,
 }
 
 /// `torch.nn`'s two masks, true where a query may not attend.
@@ -83,6 +83,17 @@ impl<T: Real> MultiheadWeights<T> {
             num_heads,
         })
     }
+
+    fn refuse_widths(&self, query: &Array3<T>, key: &Array3<T>, value: &Array3<T>) -> Result<()> {
+        let inputs = [("query", query, &self.q_proj), ("key", key, &self.k_proj), ("value", value, &self.v_proj)];
+        for (name, x, layer) in inputs {
+            let (width, takes) = (x.dim().2, layer.weight.nrows());
+            if width != takes {
+                return Err(Error::ask(format!("{name} is {width} wide; its projection takes {takes}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The module: query `[batch, q_len, width]`, key and value `[batch, kv_len, _]` → `[batch, q_len, width]`.
@@ -94,17 +105,7 @@ pub(crate) fn multihead_attention<T: Real>(
     masks: &TorchMasks<T>,
     eval: &mut Evaluator,
 ) -> Result<Array3<T>> {
-    for (name, x, layer) in
-        [("query", query, &weights.q_proj), ("key", key, &weights.k_proj), ("value", value, &weights.v_proj)]
-    {
-        if x.dim().2 != layer.weight.nrows() {
-            return Err(Error::ask(format!(
-                "{name} is {} wide; its projection takes {}",
-                x.dim().2,
-                layer.weight.nrows()
-            )));
-        }
-    }
+    weights.refuse_widths(query, key, value)?;
     let q = linear(query, &weights.q_proj, eval);
     let q = eval.at("attn.q", Role::Activation, q);
     let k = linear(key, &weights.k_proj, eval);
@@ -148,7 +149,13 @@ impl<T: Real> TorchMasks<T> {
     }
 
     /// Both masks as one; keys beyond the masks' width (`bias_k`) are always allowed.
-    fn score_mask(&self, batch: usize, num_heads: usize, q_len: usize, kv_len: usize) -> Result<ScoreMask<T>> {
+    pub(crate) fn score_mask(
+        &self,
+        batch: usize,
+        num_heads: usize,
+        q_len: usize,
+        kv_len: usize,
+    ) -> Result<ScoreMask<T>> {
         let mut allowed = Array4::from_elem((batch, num_heads, q_len, kv_len), true);
         if let Some(hidden) = &self.hidden {
             for_each_entry(hidden, batch, num_heads, q_len, kv_len, |at, &hidden| allowed[at] = !hidden)?;
@@ -220,16 +227,33 @@ struct Params {
     num_heads: usize,
 }
 
+/// What the module as a question is asked with.
+#[derive(Debug)]
+pub(crate) struct MultiheadInputs<T> {
+    pub(crate) query: Array3<T>,
+    pub(crate) key: Array3<T>,
+    pub(crate) value: Array3<T>,
+    pub(crate) weights: MultiheadWeights<T>,
+    pub(crate) masks: TorchMasks<T>,
+}
+
+impl<T: Real> MultiheadInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: Params = question.params()?;
+        let tokens = |name: &str| with_axes::<T, Ix3>(name, "[batch, len, width]", question.activation(name, eval)?);
+        let query = tokens("query")?;
+        let key = if question.has("key") { tokens("key")? } else { query.clone() };
+        let value = if question.has("value") { tokens("value")? } else { key.clone() };
+        let weights = MultiheadWeights::read(question, "", params.num_heads, eval)?;
+        let masks = TorchMasks::read(question, "attn_mask", "key_padding_mask", eval)?;
+        weights.refuse_widths(&query, &key, &value)?;
+        Ok(Self { query, key, value, weights, masks })
+    }
+}
+
 /// The module as a question: `query`, `[key]`, `[value]` and its weights → `out`, `probs`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let tokens = |name: &str| with_axes::<T, Ix3>(name, "[batch, len, width]", question.activation(name, eval)?);
-    let query = tokens("query")?;
-    let key = if question.has("key") { tokens("key")? } else { query.clone() };
-    let value = if question.has("value") { tokens("value")? } else { key.clone() };
-    let weights = MultiheadWeights::read(question, "", params.num_heads, eval)?;
-    let masks = TorchMasks::read(question, "attn_mask", "key_padding_mask", eval)?;
-
+    let MultiheadInputs { query, key, value, weights, masks } = MultiheadInputs::<T>::read(question, eval)?;
     let mut trace = Trace::of(["attn.probs"]);
     let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
     let out = multihead_attention(&query, &key, &value, &weights, &masks, &mut traced)?;

@@ -9,7 +9,7 @@
 
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Role};
+use crate::eval::{Evaluator, Numerics, Role};
 use crate::num::{Dtype, Real, mean, mean_square};
 use ndarray::{Array, Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
@@ -191,41 +191,74 @@ struct LayerParams {
     axis: i64,
 }
 
+/// What a norm as a question is asked with.
+#[derive(Debug)]
+pub(crate) struct NormInputs<T> {
+    /// The normalised axes as one row each.
+    pub(crate) rows: ndarray::Array2<T>,
+    pub(crate) weights: Norm<T>,
+    pub(crate) spec: NormSpec,
+    /// The input's own shape.
+    pub(crate) shape: Vec<usize>,
+    /// The first of the normalised axes.
+    pub(crate) axis: usize,
+}
+
+impl<T: Real> NormInputs<T> {
+    pub(crate) fn read_rms(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: RmsParams = question.params()?;
+        let spec = NormSpec {
+            kind: NormKind::Rms,
+            norm_eps: params.norm_eps,
+            weight_form: params.weight_form,
+            downcast: params.downcast,
+            weight: question.has("weight"),
+            bias: false,
+        };
+        Self::rows(question, eval, spec, params.axis)
+    }
+
+    pub(crate) fn read_layer(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: LayerParams = question.params()?;
+        let spec = NormSpec {
+            kind: NormKind::Layer,
+            norm_eps: params.norm_eps,
+            weight_form: WeightForm::W,
+            downcast: Downcast::AfterWeight,
+            weight: question.has("weight"),
+            bias: question.has("bias"),
+        };
+        Self::rows(question, eval, spec, params.axis)
+    }
+
+    fn rows(question: &Question, eval: &Evaluator, spec: NormSpec, axis: i64) -> Result<Self> {
+        let (rows, weights, shape) = normalised_rows::<T>(question, eval, axis)?;
+        let axis = axis_index(axis, shape.len())?;
+        Ok(Self { rows, weights, spec, shape, axis })
+    }
+}
+
 /// RMSNorm as a question: `x`, `[weight]` → `out`. Statistics run over the axes from `axis` on, together.
 pub(super) fn ask_rms<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: RmsParams = question.params()?;
-    let spec = NormSpec {
-        kind: NormKind::Rms,
-        norm_eps: params.norm_eps,
-        weight_form: params.weight_form,
-        downcast: params.downcast,
-        weight: question.has("weight"),
-        bias: false,
-    };
-    let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
+    let NormInputs { rows, weights, spec, shape, .. } = NormInputs::<T>::read_rms(question, eval)?;
     let out = norm(&rows, &weights, &spec, eval);
     Ok(question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape)))
+}
+
+/// Mean and `1/√(variance + eps)` of one row, nothing rounded but by the scalar.
+pub(crate) fn layer_statistics<T: Real>(row: &[T], norm_eps: f64) -> LayerStatistics<T> {
+    layer_normalise(&mut row.to_vec(), norm_eps, &Evaluator::new(Numerics::plain(T::DTYPE)))
 }
 
 /// LayerNorm as a question: `x`, `[weight]`, `[bias]` → `out`, and its statistics `mean`, `inv_std_dev` with
 /// the normalised axes kept at size 1.
 pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: LayerParams = question.params()?;
-    let spec = NormSpec {
-        kind: NormKind::Layer,
-        norm_eps: params.norm_eps,
-        weight_form: WeightForm::W,
-        downcast: Downcast::AfterWeight,
-        weight: question.has("weight"),
-        bias: question.has("bias"),
-    };
-    let (rows, weights, shape) = normalised_rows::<T>(question, eval, params.axis)?;
+    let NormInputs { rows, weights, spec, shape, axis } = NormInputs::<T>::read_layer(question, eval)?;
     let out = norm(&rows, &weights, &spec, eval);
     let mut answer = question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
 
     let statistics: Vec<LayerStatistics<T>> =
         rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval)).collect();
-    let axis = axis_index(params.axis, shape.len())?;
     let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
     let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
         let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();
@@ -274,7 +307,6 @@ fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::Numerics;
     use ndarray::array;
 
     fn assert_close(actual: &ndarray::Array2<f64>, expected: &[f64]) {

@@ -95,10 +95,25 @@ pub(super) fn ask_log<T: Real>(question: &Question, eval: &mut Evaluator) -> Res
     along_axis(question, eval, log_softmax::<T>)
 }
 
+/// What both as a question are asked with.
+#[derive(Debug)]
+pub(crate) struct SoftmaxInputs<T> {
+    pub(crate) x: ArrayD<T>,
+    /// An index below the number of axes.
+    pub(crate) axis: usize,
+}
+
+impl<T: Real> SoftmaxInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: Params = question.params()?;
+        let x: ArrayD<T> = question.activation("x", eval)?;
+        let axis = axis_index(params.axis, x.ndim())?;
+        Ok(Self { x, axis })
+    }
+}
+
 fn along_axis<T: Real>(question: &Question, eval: &mut Evaluator, row: fn(&mut [T], Dtype)) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let mut x: ArrayD<T> = question.activation("x", eval)?;
-    let axis = axis_index(params.axis, x.ndim())?;
+    let SoftmaxInputs { mut x, axis } = SoftmaxInputs::read(question, eval)?;
     for mut lane in x.lanes_mut(Axis(axis)) {
         let mut values = lane.to_vec();
         row(&mut values, eval.numerics().softmax);

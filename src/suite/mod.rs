@@ -5,14 +5,21 @@
 
 mod answer;
 mod case;
+mod expectation;
+mod files;
+mod judging;
 mod report_data;
 mod runner;
+mod selection;
 mod store;
 
 pub use answer::{Asked, Prepared, answer};
 pub use case::{Case, Oracle, Suite, Tolerance};
+pub use files::run_files;
+pub use judging::EVALUATIONS;
 pub use report_data::{
     ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
 };
-pub use runner::{Selected, count_cases, run};
+pub use runner::run;
+pub use selection::{Selected, count_cases};
 pub use store::Store;

@@ -135,6 +135,14 @@ pub struct ErrorRatios {
 }
 
 impl Outcome {
+    /// The same outcome with what only the other variants' answers can tell.
+    pub(super) fn with_context(mut self, bits: Option<bool>, ratios: ErrorRatios) -> Self {
+        if let Self::Compared { same_bits, error_ratios, .. } = &mut self {
+            (*same_bits, *error_ratios) = (bits, ratios);
+        }
+        self
+    }
+
     /// Whether the case was asked at all.
     pub fn was_asked(&self) -> bool {
         !matches!(self, Self::NotAsked { .. })

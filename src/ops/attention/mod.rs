@@ -15,6 +15,7 @@
 
 mod question;
 
+pub(crate) use question::AttentionInputs;
 pub(super) use question::ask;
 
 use super::question::with_axes;
@@ -172,7 +173,7 @@ pub(crate) fn split_heads<T: Real>(name: &str, x: ArrayD<T>, num_heads: Option<u
 }
 
 /// The inverse of [`split_heads`].
-pub(crate) fn join_heads<T: Real>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
+pub(crate) fn join_heads<T: Clone>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
     match heads {
         Heads::Axis => x.into_dyn(),
         Heads::Flat => merge_heads(x).into_dyn(),
@@ -180,7 +181,7 @@ pub(crate) fn join_heads<T: Real>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
 }
 
 /// `[batch, heads, len, dim]` as `[batch, len, heads · dim]`.
-pub(crate) fn merge_heads<T: Real>(x: Array4<T>) -> ndarray::Array3<T> {
+pub(crate) fn merge_heads<T: Clone>(x: Array4<T>) -> ndarray::Array3<T> {
     let (batch, heads, len, dim) = x.dim();
     let x = x.permuted_axes([0, 2, 1, 3]).as_standard_layout().into_owned();
     x.into_shape_with_order((batch, len, heads * dim)).expect("heads · dim is the merged width")

@@ -1,6 +1,6 @@
 //! Attention as a question: shapes taken apart, masks of every kind made one, stages handed back by name.
 
-use super::{ScoreMask, ScoreRule, attention, join_heads, split_heads};
+use super::{Heads, ScoreMask, ScoreRule, attention, join_heads, split_heads};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Trace};
 use crate::io::Array as Stored;
@@ -8,7 +8,7 @@ use crate::num::Real;
 use crate::ops::alibi;
 use crate::ops::mask::{Causal, MaskRule, WindowAlign};
 use crate::ops::question::{Answer, Question, refuse_oversize, with_axes};
-use ndarray::{Array4, ArrayD, Axis, Ix1, Ix2, Ix4, Slice};
+use ndarray::{Array1, Array4, ArrayD, Axis, Ix1, Ix2, Ix4, Slice};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -28,37 +28,61 @@ struct Params {
     num_key_value_heads: Option<usize>,
 }
 
+/// What the operation as a question is asked with; the shapes fit.
+#[derive(Debug)]
+pub(crate) struct AttentionInputs<T> {
+    pub(crate) q: Array4<T>,
+    /// Past keys and the new ones.
+    pub(crate) k: Array4<T>,
+    /// Past values and the new ones.
+    pub(crate) v: Array4<T>,
+    pub(crate) mask: ScoreMask<T>,
+    pub(crate) rule: ScoreRule,
+    pub(crate) sinks: Option<Array1<T>>,
+    /// How the queries' heads came.
+    pub(crate) heads: Heads,
+}
+
+impl<T: Real> AttentionInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: Params = question.params()?;
+        let (q, heads) = split_heads("q", question.activation::<T>("q", eval)?, params.num_heads)?;
+        let (k, _) =
+            split_heads("k", question.activation::<T>("k", eval)?, params.num_key_value_heads.or(params.num_heads))?;
+        let (v, _) =
+            split_heads("v", question.activation::<T>("v", eval)?, params.num_key_value_heads.or(params.num_heads))?;
+        let past = |name: &str, new: &Array4<T>, eval: &Evaluator| -> Result<Array4<T>> {
+            if !question.has(name) {
+                return Ok(new.clone());
+            }
+            let past = with_axes::<T, Ix4>(name, "[batch, heads, past_len, dim]", question.activation(name, eval)?)?;
+            ndarray::concatenate(Axis(2), &[past.view(), new.view()]).map_err(|_| {
+                Error::ask(format!("{name} has shape {:?}; it cannot precede {:?}", past.dim(), new.dim()))
+            })
+        };
+        let k_len = k.dim().2;
+        let (k, v) = (past("past_key", &k, eval)?, past("past_value", &v, eval)?);
+        fitting_shapes(&q, &k, &v)?;
+        refuse_oversize("the scores", &[q.dim().0, q.dim().1, q.dim().2, k.dim().2])?;
+        let geometry = Geometry { past_len: k.dim().2 - k_len, ..Geometry::of(&q, &k) };
+        let mask = question_mask(question, &params, &geometry, eval)?;
+        let sinks = question
+            .optional_weight::<T>("sinks", eval)?
+            .map(|x| with_axes::<T, Ix1>("sinks", "[num_heads]", x))
+            .transpose()?;
+        if sinks.as_ref().is_some_and(|sinks| sinks.len() != geometry.num_heads) {
+            return Err(Error::ask(format!("sinks must have one score for each of the {} heads", geometry.num_heads)));
+        }
+        let rule =
+            ScoreRule { scale: params.scale.unwrap_or(1.0 / (q.dim().3 as f64).sqrt()), softcap: params.softcap };
+
+        Ok(Self { q, k, v, mask, rule, sinks, heads })
+    }
+}
+
 /// The operation as a question → `out`, every stage by its name, `present_key`, `present_value`.
 pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let (q, flat) = split_heads("q", question.activation::<T>("q", eval)?, params.num_heads)?;
-    let (k, _) =
-        split_heads("k", question.activation::<T>("k", eval)?, params.num_key_value_heads.or(params.num_heads))?;
-    let (v, _) =
-        split_heads("v", question.activation::<T>("v", eval)?, params.num_key_value_heads.or(params.num_heads))?;
-    let past = |name: &str, new: &Array4<T>, eval: &Evaluator| -> Result<Array4<T>> {
-        if !question.has(name) {
-            return Ok(new.clone());
-        }
-        let past = with_axes::<T, Ix4>(name, "[batch, heads, past_len, dim]", question.activation(name, eval)?)?;
-        ndarray::concatenate(Axis(2), &[past.view(), new.view()])
-            .map_err(|_| Error::ask(format!("{name} has shape {:?}; it cannot precede {:?}", past.dim(), new.dim())))
-    };
-    let k_len = k.dim().2;
-    let (k, v) = (past("past_key", &k, eval)?, past("past_value", &v, eval)?);
-    fitting_shapes(&q, &k, &v)?;
-    refuse_oversize("the scores", &[q.dim().0, q.dim().1, q.dim().2, k.dim().2])?;
-    let geometry = Geometry { past_len: k.dim().2 - k_len, ..Geometry::of(&q, &k) };
-    let mask = question_mask(question, &params, &geometry, eval)?;
-    let sinks = question
-        .optional_weight::<T>("sinks", eval)?
-        .map(|x| with_axes::<T, Ix1>("sinks", "[num_heads]", x))
-        .transpose()?;
-    if sinks.as_ref().is_some_and(|sinks| sinks.len() != geometry.num_heads) {
-        return Err(Error::ask(format!("sinks must have one score for each of the {} heads", geometry.num_heads)));
-    }
-    let rule = ScoreRule { scale: params.scale.unwrap_or(1.0 / (q.dim().3 as f64).sqrt()), softcap: params.softcap };
-
+    let AttentionInputs { q, k, v, mask, rule, sinks, heads } = AttentionInputs::<T>::read(question, eval)?;
     let mut trace = Trace::of(["*"]);
     let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
     let context = attention(&q, k.view(), v.view(), &mask, &rule, sinks.as_ref(), &mut traced);
@@ -73,7 +97,7 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
     }
     answer.insert("present_key".to_string(), k.mapv(Real::to_f64).into_dyn());
     answer.insert("present_value".to_string(), v.mapv(Real::to_f64).into_dyn());
-    answer.insert("out".to_string(), join_heads(context, flat).mapv(Real::to_f64));
+    answer.insert("out".to_string(), join_heads(context, heads).mapv(Real::to_f64));
     Ok(answer)
 }
 

@@ -15,6 +15,7 @@
 mod question;
 
 pub(super) use question::ask;
+pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
 use crate::num::{DoubleDouble, Real, round_f64};

@@ -4,9 +4,9 @@ use super::{RopeLayout, RopeScaling, RopeSpec, RopeTables, inv_freq, rotate, tab
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
-use crate::ops::attention::{join_heads, split_heads};
+use crate::ops::attention::{Heads, join_heads, split_heads};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
-use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
+use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -131,43 +131,74 @@ impl Params {
     }
 }
 
+/// Where the tables come from.
+#[derive(Debug)]
+pub(crate) enum TableSource<T> {
+    /// The caller.
+    Given(RopeTables<T>),
+    /// Positions `[batch, len]`.
+    Computed { spec: RopeSpec, positions: Array2<i64>, longest: usize },
+}
+
+/// What the operation as a question is asked with.
+#[derive(Debug)]
+pub(crate) struct RopeInputs<T> {
+    pub(crate) x: Array4<T>,
+    pub(crate) heads: Heads,
+    pub(crate) source: TableSource<T>,
+    pub(crate) layout: RopeLayout,
+}
+
+impl<T: Real> RopeInputs<T> {
+    pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
+        let params: Params = question.params()?;
+        let x = question.activation::<T>("x", eval)?;
+        let (x, heads) = split_heads("x", x, params.num_heads)?;
+        let (batch, _, len, head_dim) = x.dim();
+        let (source, layout) = if question.has("cos_cache") {
+            if params.rope_theta.is_some() || params.scaling.is_some() {
+                return Err(Error::ask(
+                    "rope_theta and scaling say nothing where cos_cache and sin_cache are given; leave them out",
+                ));
+            }
+            let layout = Params { rope_theta: Some(1.0), ..params }.spec(head_dim)?.layout;
+            let tables = given_tables(question, batch, len, eval)?;
+            if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
+                return Err(Error::ask(format!(
+                    "cosines {:?} and sines {:?} must be alike and at most half as wide as a head of {head_dim}",
+                    tables.cos.dim(),
+                    tables.sin.dim()
+                )));
+            }
+            (TableSource::Given(tables), layout)
+        } else {
+            let spec = params.spec(head_dim)?;
+            let positions = positions(question, batch, len)?;
+            let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
+            let layout = spec.layout;
+            (TableSource::Computed { spec, positions, longest }, layout)
+        };
+        Ok(Self { x, heads, source, layout })
+    }
+}
+
 /// The operation as a question: `x`, `position_ids` or given tables → `out`, `cos`, `sin`, `inv_freq`.
 pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
-    let x = question.activation::<T>("x", eval)?;
-    let (x, flat) = split_heads("x", x, params.num_heads)?;
-    let (batch, _, len, head_dim) = x.dim();
+    let RopeInputs { x, heads, source, layout } = RopeInputs::<T>::read(question, eval)?;
     let mut answer = Answer::new();
-    let (tables, layout) = if question.has("cos_cache") {
-        if params.rope_theta.is_some() || params.scaling.is_some() {
-            return Err(Error::ask(
-                "rope_theta and scaling say nothing where cos_cache and sin_cache are given; leave them out",
-            ));
+    let tables = match source {
+        TableSource::Given(tables) => tables,
+        TableSource::Computed { spec, positions, longest } => {
+            let freq = inv_freq(&spec, longest).0;
+            answer.insert("inv_freq".to_string(), Array1::from_iter(freq.iter().map(|freq| freq.hi)).into_dyn());
+            tables::<T>(&spec, &positions, eval)
         }
-        let layout = Params { rope_theta: Some(1.0), ..params }.spec(head_dim)?.layout;
-        (given_tables(question, batch, len, eval)?, layout)
-    } else {
-        let spec = params.spec(head_dim)?;
-        let positions = positions(question, batch, len)?;
-        let longest = positions.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
-        answer.insert(
-            "inv_freq".to_string(),
-            Array1::from_iter(inv_freq(&spec, longest).0.iter().map(|freq| freq.hi)).into_dyn(),
-        );
-        (tables::<T>(&spec, &positions, eval), spec.layout)
     };
-    if tables.cos.dim() != tables.sin.dim() || tables.cos.dim().2 * 2 > head_dim {
-        return Err(Error::ask(format!(
-            "cosines {:?} and sines {:?} must be alike and at most half as wide as a head of {head_dim}",
-            tables.cos.dim(),
-            tables.sin.dim()
-        )));
-    }
     let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
     let widen = |x: &Array3<T>| x.mapv(Real::to_f64).into_dyn();
     answer.insert("cos".to_string(), widen(&tables.cos));
     answer.insert("sin".to_string(), widen(&tables.sin));
-    answer.insert("out".to_string(), join_heads(out, flat).mapv(Real::to_f64));
+    answer.insert("out".to_string(), join_heads(out, heads).mapv(Real::to_f64));
     Ok(answer)
 }
 

@@ -1,0 +1,60 @@
+//! Operations that move values, or compute them from whole numbers: embedding, ALiBi, masks, writes into a cache.
+
+use super::radius::{FUNCTION, Radius, Steps};
+use super::{Bounded, BoundedAnswer, Shared};
+use crate::error::Result;
+use crate::eval::{Evaluator, Numerics};
+use crate::num::Dtype;
+use crate::ops;
+use crate::ops::question::{Answer, Question};
+
+/// Embedding: exact, but for the product with a scale, which some round to the stored format and some do not.
+pub(super) fn ask_embedding(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let scaled = question.params.get("scale").is_some_and(|scale| !scale.is_null());
+    let radius = |value: f64| {
+        if !scaled {
+            return Radius::NONE;
+        }
+        // The scale itself, the product, and storing it.
+        let own = Radius::NONE.rounded(value, steps.arithmetic).rounded(value, steps.arithmetic);
+        own.rounded(value, steps.activations).rounded(value, steps.activations)
+    };
+    // The scale is one rounded constant for all.
+    with_radii(exact("embedding", question, numerics)?, Shared::All, radius)
+}
+
+/// ALiBi: a power of two and a product.
+pub(super) fn ask_alibi(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let u = Steps::of(numerics).arithmetic.u;
+    with_radii(exact("alibi", question, numerics)?, Shared::Axis(0), |value| {
+        Radius::uniform((FUNCTION + 1.0) * u * value.abs())
+    })
+}
+
+/// Masks are true or false.
+pub(super) fn ask_mask(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    with_radii(exact("mask", question, numerics)?, Shared::All, |_| Radius::NONE)
+}
+
+/// What is written into a cache is what was given.
+pub(super) fn ask_scatter(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    with_radii(exact("tensor_scatter", question, numerics)?, Shared::All, |_| Radius::NONE)
+}
+
+/// The operation in f64 on the inputs as the numerics store them.
+fn exact(op: &str, question: &Question, numerics: &Numerics) -> Result<Answer> {
+    let Some(op) = ops::find(op) else { return Ok(Answer::new()) };
+    let stored = Numerics { weights: numerics.weights, ..Numerics::plain(Dtype::F64) };
+    let stored =
+        if op.name == "tensor_scatter" { Numerics { activations: numerics.activations, ..stored } } else { stored };
+    op.ask(question, &mut Evaluator::new(stored))
+}
+
+fn with_radii(answer: Answer, shared: Shared, radius: impl Fn(f64) -> Radius) -> Result<BoundedAnswer> {
+    let bounded = |value: ndarray::ArrayD<f64>| {
+        let radius = value.mapv(&radius);
+        Bounded { value, radius, shared }
+    };
+    Ok(answer.into_iter().map(|(name, value)| (name, bounded(value))).collect())
+}

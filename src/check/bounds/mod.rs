@@ -1,0 +1,205 @@
+//! Computed error bounds: how far a correct evaluation of an operation may be from the exact answer, element by element.
+//!
+//! For the inputs of a question and the [`Numerics`] that somebody declares, each output element gets
+//!
+//! ```text
+//! W  worst case:  no evaluation in these formats, in whatever order and blocking, is further off
+//! C  centred:     the same, but knowing what cancels: a shift common to all scores of a row, or to all values
+//! R  estimate:    3σ, each rounding being independent and uniform
+//! ```
+//! R ≤ C ≤ W but for small sums, where R of uniform roundings may pass C: then C is used. The inputs are those that the
+//! numerics store; the distance their rounding makes is exact, and not a bound ([`Bound::value`]).
+//!
+//! Sources: Higham, *Accuracy and Stability of Numerical Algorithms* (2nd ed., 2002), chapters 3 and 4; Jeannerod &
+//! Rump, SIAM J. Matrix Anal. Appl. 34(2), 2013 (n·u for each n); Blanchard, Higham & Higham, IMA J. Numer. Anal. 41(4),
+//! 2021 (softmax); the factor of the centred forms is derived in [`softmax`](self) and `attention`.
+//!
+//! A bound is computed from the operation's own inputs: errors of earlier operations come in as radii. Whole models have
+//! none: products of Jacobians explode; see [`super::floor`].
+
+mod activation;
+mod attention;
+mod lookup;
+mod multihead;
+mod norm;
+mod products;
+mod radius;
+mod rope;
+mod softmax;
+
+use crate::error::Result;
+use crate::eval::Numerics;
+use crate::ops::Question;
+use ndarray::{Array, ArrayD, Dimension, Zip};
+use radius::{Radius, Step, Steps};
+use std::collections::BTreeMap;
+
+/// The bounds of one output array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// The exact answer for the inputs as the numerics store them, itself computed in f64.
+    pub value: ArrayD<f64>,
+    /// W.
+    pub worst: ArrayD<f64>,
+    /// C.
+    pub centred: ArrayD<f64>,
+    /// R.
+    pub estimate: ArrayD<f64>,
+    /// Which elements share a rounding.
+    pub shared: Shared,
+}
+
+/// Which elements may all be off in the same direction, because one rounding enters them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    /// Those with the same first so many indices: the statistics of a row, the sum of its softmax.
+    Leading(usize),
+    /// Those of an index of this axis: the rotary tables of a position.
+    Axis(usize),
+    /// All: a rounded constant.
+    All,
+}
+
+/// An operation's bounds: parameters and arrays in, a value and a radius for each output element.
+type Ask = fn(&Question<'_>, &Numerics) -> Result<BoundedAnswer>;
+
+/// The operations that have bounds, by name. Stacks of layers have none and are judged like models.
+const ALL: &[(&str, Ask)] = &[
+    ("linear", products::ask_linear),
+    ("matmul", products::ask_matmul),
+    ("gemm", products::ask_gemm),
+    ("softmax", softmax::ask),
+    ("log_softmax", softmax::ask_log),
+    ("rms_norm", norm::ask_rms),
+    ("layer_norm", norm::ask_layer),
+    ("gelu", activation::ask_gelu),
+    ("silu", activation::ask_silu),
+    ("relu", activation::ask_relu),
+    ("swiglu", activation::ask_swiglu),
+    ("geglu", activation::ask_geglu),
+    ("embedding", lookup::ask_embedding),
+    ("rope", rope::ask),
+    ("alibi", lookup::ask_alibi),
+    ("mask", lookup::ask_mask),
+    ("attention", attention::ask),
+    ("tensor_scatter", lookup::ask_scatter),
+    ("multihead_attention", multihead::ask),
+];
+
+/// The operations that are stacks of layers: products of Jacobians explode, so they are judged like models.
+pub const STACKS: &[&str] = &["encoder_layer", "decoder_layer", "model"];
+
+/// The names of the operations that have bounds.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
+/// The bounds of each output array of `op`; `None` where the operation has none.
+///
+/// # Errors
+/// Arrays or parameters that the operation refuses.
+pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Option<BTreeMap<String, Bound>>> {
+    let Some((_, ask)) = ALL.iter().find(|(name, _)| *name == op) else { return Ok(None) };
+    let smallest = Steps::of(numerics).smallest_normal;
+    let answer = ask(question, numerics)?;
+    Ok(Some(answer.into_iter().map(|(name, bounded)| (name, bounded.finish(smallest))).collect()))
+}
+
+/// Values with their radii.
+#[derive(Debug, Clone)]
+struct Bounded<D: Dimension> {
+    value: Array<f64, D>,
+    radius: Array<Radius, D>,
+    shared: Shared,
+}
+
+/// Output arrays by name.
+type BoundedAnswer = BTreeMap<String, Bounded<ndarray::IxDyn>>;
+
+impl<D: Dimension> Bounded<D> {
+    /// Values that are what they are: stored inputs.
+    fn exact(value: Array<f64, D>) -> Self {
+        let radius = Array::from_elem(value.raw_dim(), Radius::NONE);
+        Self::new(value, radius)
+    }
+
+    /// Values and radii of one shape; rows share their roundings.
+    fn new(value: Array<f64, D>, radius: Array<Radius, D>) -> Self {
+        let shared = Shared::Leading(value.ndim().saturating_sub(1));
+        Self { value, radius, shared }
+    }
+
+    /// Which elements share a rounding.
+    fn sharing(self, shared: Shared) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// From pairs in row-major order, as many as `shape` holds.
+    fn from_pairs(shape: D, pairs: Vec<(f64, Radius)>) -> Self {
+        let (values, radii): (Vec<f64>, Vec<Radius>) = pairs.into_iter().unzip();
+        let fits = "one pair for each element";
+        Self::new(
+            Array::from_shape_vec(shape.clone(), values).expect(fits),
+            Array::from_shape_vec(shape, radii).expect(fits),
+        )
+    }
+
+    /// Element by element.
+    fn map(mut self, f: impl Fn(f64, Radius) -> (f64, Radius)) -> Self {
+        Zip::from(&mut self.value)
+            .and(&mut self.radius)
+            .for_each(|value, radius| (*value, *radius) = f(*value, *radius));
+        self
+    }
+
+    /// Rounded once more.
+    fn stored(self, step: Step) -> Self {
+        self.map(|value, radius| (value, radius.rounded(value, step)))
+    }
+
+    fn into_dyn(self) -> Bounded<ndarray::IxDyn> {
+        Bounded { value: self.value.into_dyn(), radius: self.radius.into_dyn(), shared: self.shared }
+    }
+
+    /// The three bounds in order, and nothing below what flushing to zero may cost.
+    fn finish(self, smallest_normal: f64) -> Bound {
+        let of = |f: fn(Radius) -> f64| {
+            let mut radii = self.radius.mapv(f).into_dyn();
+            Zip::from(&mut radii).and(&self.value.view().into_dyn()).for_each(|radius, value| {
+                // A value that is not finite is compared as such. Elsewhere NaN is an overflow: nothing is excluded.
+                if radius.is_nan() {
+                    *radius = if value.is_finite() { f64::INFINITY } else { 0.0 };
+                }
+            });
+            radii
+        };
+        let mut worst = of(|r| r.worst);
+        let mut centred = of(|r| r.centred);
+        let mut estimate = of(|r| 3.0 * r.variance.sqrt());
+        Zip::from(&mut worst).and(&mut centred).and(&mut estimate).for_each(|worst, centred, estimate| {
+            if *worst > 0.0 {
+                // Both are bounds, so the smaller one is.
+                *worst = larger(*worst, *centred) + smallest_normal;
+                *centred += smallest_normal;
+                *estimate = smaller(*estimate + smallest_normal, *centred);
+            }
+        });
+        Bound { value: self.value.into_dyn(), worst, centred, estimate, shared: self.shared }
+    }
+}
+
+/// An answer of one array called `out`.
+fn out<D: Dimension>(bounded: Bounded<D>) -> BoundedAnswer {
+    BoundedAnswer::from([("out".to_string(), bounded.into_dyn())])
+}
+
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
+fn smaller(a: f64, b: f64) -> f64 {
+    if b < a { b } else { a }
+}
+
+#[cfg(test)]
+mod tests;

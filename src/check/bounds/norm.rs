@@ -1,0 +1,168 @@
+//! RMSNorm and LayerNorm.
+//!
+//! ```text
+//! RMSNorm:    y = x r w,  r = 1/√(mean(x²) + eps):  |Δr/r| ≤ (1 - t)^-½ - 1,  t = Δmean / (mean(x²) + eps),  and 4 u
+//!             Δmean ≤ (n + 1) u mean(x²) + (2/n) Σ |x| δx
+//! LayerNorm:  d = x - μ:  Δμ ≤ n u mean|x| + mean δx,  Δd ≤ Δμ + δx + 2 u |d|;  r as above with d for x
+//! y:          |w| r δx + |y| (Δr/r + 3 u), storing
+//! ```
+//! A sum of n terms in any order: Jeannerod & Rump 2013, see `products`. Square roots and reciprocals count two
+//! roundings each, so that `x / √…` and `x · (1/√…)` are both within.
+
+use super::radius::{Radius, Step, Steps};
+use super::{Bounded, BoundedAnswer, Shared};
+use crate::error::Result;
+use crate::eval::{Evaluator, Numerics};
+use crate::num::Dtype;
+use crate::ops::norm::{Downcast, Norm, NormInputs, NormKind, NormSpec, WeightForm, layer_statistics, norm};
+use crate::ops::question::Question;
+use ndarray::{Array, Dimension, IxDyn};
+
+/// RMSNorm as a question.
+pub(super) fn ask_rms(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let inputs = NormInputs::<f64>::read_rms(question, &Evaluator::new(*numerics))?;
+    let bounded = bounded_norm(&Bounded::exact(inputs.rows), &inputs.weights, &inputs.spec, &steps);
+    Ok(super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis)))
+}
+
+/// LayerNorm as a question, with its statistics.
+pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let inputs = NormInputs::<f64>::read_layer(question, &Evaluator::new(*numerics))?;
+    let rows = Bounded::exact(inputs.rows.clone());
+    let bounded = bounded_norm(&rows, &inputs.weights, &inputs.spec, &steps);
+    let mut answer = super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis));
+
+    let kept: Vec<usize> = inputs.shape.iter().enumerate().map(|(i, &n)| if i < inputs.axis { n } else { 1 }).collect();
+    let (mut means, mut deviations) = (Vec::new(), Vec::new());
+    for row in inputs.rows.rows() {
+        let values = row.to_vec();
+        let exact = layer_statistics(&values, inputs.spec.norm_eps);
+        let found = Statistics::of(&values, &vec![Radius::NONE; values.len()], &inputs.spec, &steps);
+        means.push((exact.mean, found.mean.rounded(exact.mean, steps.activations)));
+        let deviation = found.root.times(exact.inv_std_dev);
+        deviations.push((exact.inv_std_dev, deviation.rounded(exact.inv_std_dev, steps.activations)));
+    }
+    answer.insert("mean".to_string(), Bounded::from_pairs(IxDyn(&kept), means));
+    answer.insert("inv_std_dev".to_string(), Bounded::from_pairs(IxDyn(&kept), deviations));
+    Ok(answer)
+}
+
+/// The rows in the input's shape; the axes from `axis` on were one row.
+fn reshaped<D: Dimension>(x: Bounded<D>, shape: &[usize], axis: usize) -> Bounded<IxDyn> {
+    let pairs = x.value.iter().copied().zip(x.radius.iter().copied()).collect();
+    Bounded::from_pairs(IxDyn(shape), pairs).sharing(Shared::Leading(axis))
+}
+
+/// Errors of the statistics of one row.
+struct Statistics {
+    /// Of the mean; none in an RMSNorm.
+    mean: Radius,
+    /// Relative, of `1/√(… + eps)`.
+    root: Radius,
+    /// `1/√(… + eps)` itself.
+    inverse_root: f64,
+    /// Centred values; the values themselves in an RMSNorm.
+    centred: Vec<(f64, Radius)>,
+}
+
+impl Statistics {
+    fn of(row: &[f64], radii: &[Radius], spec: &NormSpec, steps: &Steps) -> Self {
+        let n = row.len() as f64;
+        let u = steps.arithmetic.u;
+        let inner = steps.norm;
+        let (mean, centred) = match spec.kind {
+            NormKind::Rms => (Radius::NONE, row.iter().copied().zip(radii.iter().copied()).collect::<Vec<_>>()),
+            NormKind::Layer => {
+                let mean = row.iter().sum::<f64>() / n;
+                let size = u * row.iter().map(|x| x.abs()).sum::<f64>();
+                let mut partial = 0.0;
+                let partial_squares: f64 = row
+                    .iter()
+                    .map(|x| {
+                        partial += x;
+                        partial * partial
+                    })
+                    .sum();
+                let summed = Radius { variance: u * u / 3.0 * partial_squares / (n * n), ..Radius::uniform(size) };
+                let inherited = radii.iter().fold(Radius::NONE, |sum, r| sum.plus(*r));
+                let inherited = Radius { variance: inherited.variance / (n * n), ..inherited.times(1.0 / n) };
+                let mean_radius = summed.plus(inherited).rounded(mean, steps.arithmetic).rounded(mean, inner);
+                let centred = row.iter().zip(radii).map(|(&x, &radius)| {
+                    let d = x - mean;
+                    let radius = radius.plus(mean_radius);
+                    // Twice: some centre the centred values again.
+                    (d, radius.rounded(d, steps.arithmetic).rounded(d, steps.arithmetic).rounded(d, inner))
+                });
+                (mean_radius, centred.collect())
+            }
+        };
+        // mean(d²) + eps
+        let mean_square = centred.iter().map(|(d, _)| d * d).sum::<f64>() / n;
+        let below_root = mean_square + spec.norm_eps;
+        let inherited =
+            |f: fn(&Radius) -> f64| centred.iter().map(|(d, r)| 2.0 * d.abs() * f(r) + f(r) * f(r)).sum::<f64>() / n;
+        let inherited_variance = centred.iter().map(|(d, r)| 4.0 * d * d * r.variance).sum::<f64>() / (n * n);
+        let summed = (n + 1.0) * u * mean_square;
+        let rounded = inner.u * mean_square + inner.floor + u * below_root;
+        let t = |inherited: f64| (inherited + summed + rounded) / below_root;
+        let root_of = |t: f64| if t < 1.0 { (1.0 - t).sqrt().recip() - 1.0 } else { f64::INFINITY };
+        let own = Radius::several(4.0, u).plus(Radius::uniform(inner.u));
+        let mean_variance = inherited_variance + (u * mean_square).powi(2) * n / 9.0 + rounded * rounded / 3.0;
+        let root = Radius {
+            worst: root_of(t(inherited(|r| r.worst))),
+            centred: root_of(t(inherited(|r| r.centred))),
+            variance: 0.25 * mean_variance / (below_root * below_root),
+        };
+        Self { mean, root: root.plus(own), inverse_root: below_root.sqrt().recip(), centred }
+    }
+}
+
+/// A norm over the last axis, not yet stored.
+pub(super) fn bounded_norm<D: Dimension>(
+    x: &Bounded<D>,
+    weights: &Norm<f64>,
+    spec: &NormSpec,
+    steps: &Steps,
+) -> Bounded<D> {
+    let value = norm(&x.value, weights, spec, &Evaluator::new(Numerics::plain(Dtype::F64)));
+    let width = x.value.shape().last().copied().unwrap_or(0).max(1);
+    let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
+    let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
+    let mut out = Vec::with_capacity(values.len());
+    for (row, radii) in values.chunks(width).zip(radii.chunks(width)) {
+        let found = Statistics::of(row, radii, spec, steps);
+        for (i, &(d, radius)) in found.centred.iter().enumerate() {
+            let weight = weights.weight.as_ref().map_or(1.0, |weight| match spec.weight_form {
+                WeightForm::W => weight[i],
+                WeightForm::OnePlusW => 1.0 + weight[i],
+            });
+            let normal = d * found.inverse_root;
+            // x̂ = d r, each factor with its error
+            let product = Radius {
+                worst: radius.worst * found.inverse_root * (1.0 + found.root.worst) + normal.abs() * found.root.worst,
+                centred: radius.centred * found.inverse_root * (1.0 + found.root.centred)
+                    + normal.abs() * found.root.centred,
+                variance: radius.variance * found.inverse_root.powi(2) + normal * normal * found.root.variance,
+            };
+            let stored = match spec.downcast {
+                Downcast::BeforeWeight => steps.activations,
+                Downcast::AfterWeight => Step::NONE,
+            };
+            let normalised =
+                product.rounded(normal, steps.arithmetic).rounded(normal, steps.norm).rounded(normal, stored);
+            // x̂ w + b; 1 + w is one rounding more
+            let scaled =
+                normalised.times(weight).plus(Radius::several(2.0, steps.arithmetic.u * (normal * weight).abs()));
+            let biased = match &weights.bias {
+                Some(bias) => scaled.rounded(normal * weight + bias[i], steps.arithmetic),
+                None => scaled,
+            };
+            out.push(biased);
+        }
+    }
+    let shape = value.raw_dim();
+    let radius = Array::from_shape_vec(shape, out).unwrap_or_else(|_| Array::from_elem(value.raw_dim(), Radius::NONE));
+    Bounded::new(value, radius)
+}

@@ -1,0 +1,167 @@
+//! Products: linear, matmul, gemm.
+//!
+//! ```text
+//! y = Σₖ xₖ wₖ         |ŷ - y| ≤ n u Σ |xₖ wₖ|                       for each order of the n terms
+//! sd(ŷ)² = u²/3 · max( Σₖ sₖ²,  n/2 · Σ xₖ² wₖ² )                    sₖ the partial sums in ascending order
+//! ```
+//! The first without a condition on n·u (Jeannerod & Rump, SIAM J. Matrix Anal. Appl. 34(2), 2013); it holds for
+//! fused multiply-adds too. The second is the running error of the ascending order (Higham, *Accuracy and
+//! Stability*, 2nd ed., section 3.3), with what random signs give in another order as its floor. Errors of the
+//! operands add `|x| δw + |w| δx + δx δw`.
+
+use super::radius::{Radius, Step, Steps};
+use super::{Bounded, BoundedAnswer, Shared};
+use crate::error::Result;
+use crate::eval::{Evaluator, Numerics};
+use crate::ops::linear::{Linear, LinearInputs};
+use crate::ops::matmul::{self, GemmInputs};
+use crate::ops::question::Question;
+use ndarray::{Array1, Array2, ArrayD, Dimension, Ix2, IxDyn};
+
+/// The sum of the products of two rows, and its error.
+#[derive(Debug, Default)]
+pub(super) struct Dot {
+    value: f64,
+    /// Errors that the operands brought.
+    inherited: Radius,
+    /// Σ (|x| + δx) (|w| + δw)
+    magnitude: f64,
+    /// Σ x² w²
+    squares: f64,
+    /// Σ of the squared partial sums.
+    partial_squares: f64,
+    terms: usize,
+}
+
+impl Dot {
+    /// One more term; a product that is exactly zero takes part in no rounding.
+    pub(super) fn add(&mut self, (x, dx): (f64, Radius), (w, dw): (f64, Radius), operands: Step) {
+        let term = x * w;
+        let magnitude = (x.abs() + dx.worst) * (w.abs() + dw.worst);
+        if magnitude == 0.0 {
+            return;
+        }
+        self.value = x.mul_add(w, self.value);
+        self.inherited = self.inherited.plus(Radius {
+            worst: magnitude - term.abs(),
+            centred: (x.abs() + dx.centred) * (w.abs() + dw.centred) - term.abs(),
+            variance: w * w * dx.variance + x * x * dw.variance,
+        });
+        if operands != Step::NONE {
+            // Both operands are rounded: (1 + u)² - 1.
+            let size = operands.u * (2.0 + operands.u) * magnitude;
+            self.inherited = self
+                .inherited
+                .plus(Radius { variance: 2.0 * (operands.u * term).powi(2) / 3.0, ..Radius::uniform(size) });
+        }
+        self.magnitude += magnitude;
+        self.squares += term * term;
+        self.partial_squares += self.value * self.value;
+        self.terms += 1;
+    }
+
+    /// The value and its error after summing in `step`.
+    pub(super) fn finish(self, step: Step) -> (f64, Radius) {
+        let terms = self.terms as f64;
+        let size = terms * (step.u * self.magnitude + step.floor);
+        let spread = self.partial_squares.max(0.5 * terms * self.squares) + terms * (step.floor / step.u).powi(2);
+        let summed = Radius { worst: size, centred: size, variance: step.u * step.u / 3.0 * spread };
+        (self.value, self.inherited.plus(summed))
+    }
+}
+
+/// `x W + b` over the last axis, not yet stored.
+pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &Steps) -> Bounded<D> {
+    let (width, outputs) = layer.weight.dim();
+    let rows = x.value.len() / width.max(1);
+    let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
+    let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
+    let mut out = Vec::with_capacity(rows * outputs);
+    for row in 0..rows {
+        for o in 0..outputs {
+            let mut dot = Dot::default();
+            for i in 0..width {
+                let at = row * width + i;
+                dot.add((values[at], radii[at]), (layer.weight[[i, o]], Radius::NONE), steps.operands);
+            }
+            let (mut value, mut radius) = dot.finish(steps.accumulator);
+            if let Some(bias) = &layer.bias {
+                value += bias[o];
+                radius = radius.rounded(value, steps.arithmetic);
+            }
+            out.push((value, radius));
+        }
+    }
+    let mut shape = x.value.raw_dim();
+    let last = shape.ndim() - 1;
+    shape[last] = outputs;
+    Bounded::from_pairs(shape, out)
+}
+
+/// [`crate::ops::linear`] as a question.
+pub(super) fn ask_linear(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let LinearInputs { x, layer } = LinearInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
+    Ok(super::out(linear(&Bounded::exact(x), &layer, &steps).stored(steps.activations)))
+}
+
+/// A matrix product of two matrices without errors of their own.
+fn product(a: &Array2<f64>, b: &Array2<f64>, steps: &Steps) -> Bounded<Ix2> {
+    let layer = Linear { weight: b.clone(), bias: None::<Array1<f64>> };
+    linear(&Bounded::exact(a.clone()), &layer, steps)
+}
+
+/// [`crate::ops::matmul::matmul`] as a question.
+pub(super) fn ask_matmul(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let (a, b) = matmul::read::<f64>(question, &Evaluator::new(*numerics))?;
+    let mut radii: Vec<Radius> = Vec::new();
+    // The same batches and shapes as the value; each product hands its radii over in that order.
+    let value = matmul::matmul_with(&a, &b, |a, b| {
+        let bounded = product(&a.to_owned(), &b.to_owned(), &steps);
+        radii.extend(bounded.radius.iter());
+        bounded.value
+    })?;
+    let radius = ArrayD::from_shape_vec(value.raw_dim(), radii).map_err(crate::error::Error::ask)?;
+    Ok(super::out(Bounded::new(value, radius).stored(steps.activations)))
+}
+
+/// [`crate::ops::matmul`]'s general form as a question: `alpha · a b + beta · c`.
+pub(super) fn ask_gemm(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
+    let steps = Steps::of(numerics);
+    let GemmInputs { a, b, c, alpha, beta } = GemmInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
+    let mut out = product(&a, &b, &steps);
+    // The factors are constants of the arithmetic: one rounding of the constant, one of the product.
+    if alpha != 1.0 {
+        out = out.map(|value, radius| {
+            let value = alpha * value;
+            (value, radius.times(alpha).rounded(value, steps.arithmetic).rounded(value, steps.arithmetic))
+        });
+    }
+    if let Some(c) = c {
+        let c =
+            c.broadcast(out.value.raw_dim()).map(|c| c.to_owned()).unwrap_or_else(|| Array2::zeros(out.value.dim()));
+        let scaled = |x: f64| Radius::several(2.0, steps.arithmetic.u * (beta * x).abs());
+        ndarray::Zip::from(&mut out.value).and(&mut out.radius).and(&c).for_each(|value, radius, &c| {
+            *value += beta * c;
+            *radius = radius.plus(scaled(c)).rounded(*value, steps.arithmetic);
+        });
+    }
+    // The factors are one rounded constant for all.
+    Ok(super::out(out.stored(steps.activations).sharing(Shared::All)))
+}
+
+/// The axes of an array as rows: every lane along `axis`, moved to the end.
+pub(super) fn lanes_last(x: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {
+    let mut order: Vec<usize> = (0..x.ndim()).filter(|&i| i != axis).collect();
+    order.push(axis);
+    x.view().permuted_axes(IxDyn(&order)).as_standard_layout().into_owned()
+}
+
+/// The inverse of [`lanes_last`].
+pub(super) fn lanes_back<T: Clone>(x: ArrayD<T>, axis: usize) -> ArrayD<T> {
+    let last = x.ndim() - 1;
+    let mut order: Vec<usize> = (0..last).collect();
+    order.insert(axis, last);
+    x.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned()
+}

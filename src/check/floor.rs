@@ -1,0 +1,78 @@
+//! The noise floor of a whole model: how far its own rounding moves it, measured.
+//!
+//! For a model a computed bound is of no use: products of Jacobians explode. So the same variant is evaluated again a few times,
+//! with its sums in another order and its roundings stochastic (see [`crate::eval::Rounding`]), and each element gets
+//!
+//! ```text
+//! σ² = max( mean over the evaluations of (yₖ - y)²,  the same mean over the element's row )
+//! R  = 3 σ        C = 9 σ
+//! ```
+//! with y the answer in f64. A few evaluations know a row of logits well and a single one of them badly; hence the maximum. There
+//! is no W: the floor is an experiment and not a proof, and an error beyond 9 σ of its row is not called rounding.
+
+use ndarray::{ArrayD, Axis, Zip};
+
+/// Standard deviations of the estimate.
+const ESTIMATE: f64 = 3.0;
+/// Standard deviations beyond which rounding is no explanation.
+const CENTRED: f64 = 9.0;
+
+/// The floor of one array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floor {
+    /// R.
+    pub estimate: ArrayD<f64>,
+    /// C.
+    pub centred: ArrayD<f64>,
+    /// How many evaluations it rests on.
+    pub evaluations: usize,
+}
+
+/// The floor from perturbed `evaluations` around `exact`; `None` without any, or if a shape differs.
+pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>]) -> Option<Floor> {
+    if evaluations.is_empty() || evaluations.iter().any(|y| y.shape() != exact.shape()) {
+        return None;
+    }
+    let mut variance = ArrayD::<f64>::zeros(exact.raw_dim());
+    for evaluation in evaluations {
+        Zip::from(&mut variance).and(*evaluation).and(exact).for_each(|variance, &y, &exact| {
+            let error = y - exact;
+            if error.is_finite() {
+                *variance += error * error / evaluations.len() as f64;
+            }
+        });
+    }
+    if let Some(last) = variance.ndim().checked_sub(1) {
+        for mut row in variance.lanes_mut(Axis(last)) {
+            let mean = row.sum() / row.len().max(1) as f64;
+            row.mapv_inplace(|own| if own > mean { own } else { mean });
+        }
+    }
+    let sigma = variance.mapv(f64::sqrt);
+    Some(Floor { estimate: &sigma * ESTIMATE, centred: &sigma * CENTRED, evaluations: evaluations.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_floor_is_the_spread_of_an_element_or_of_its_row() {
+        // Errors 3 and 0 of the first element, 0 and 4 of the second: squares 9/2 and 16/2, mean of the row 25/4.
+        let exact = array![[1.0, 1.0]].into_dyn();
+        let (a, b) = (array![[4.0, 1.0]].into_dyn(), array![[1.0, 5.0]].into_dyn());
+        let floor = floor(&exact, &[&a, &b]).unwrap();
+        assert_eq!(floor.evaluations, 2);
+        assert!((floor.estimate[[0, 0]] - 3.0 * 2.5).abs() < 1e-15, "{floor:?}");
+        assert!((floor.estimate[[0, 1]] - 3.0 * 8f64.sqrt()).abs() < 1e-15);
+        assert_eq!(floor.centred[[0, 0]], 22.5);
+    }
+
+    #[test]
+    fn without_evaluations_there_is_none() {
+        let exact = array![1.0].into_dyn();
+        assert_eq!(floor(&exact, &[]), None);
+        assert_eq!(floor(&exact, &[&array![1.0, 2.0].into_dyn()]), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! From facts and bounds to a verdict.
+//!
+//! ```text
+//! exact         no element differs
+//! rounding      every |err| ≤ 1.5 R and ≤ C, and no bias
+//! explained     every |err| ≤ C
+//! suspicious    every |err| ≤ W, or within the bounds with a bias
+//! not rounding  some |err| > W
+//! ```
+//! The error is taken from what is expected, moved by what the rounding of the inputs makes: that part is exact and nobody's fault.
+//! A bias is a signed mean of the errors that rounding does not have. Each error is divided by R/3; under independent roundings
+//! the mean over m groups of elements that share a rounding has a standard deviation of at most 1/√m, and
+//! [`BIAS`] of these are called a bias. Two means are taken: of the errors, which an added constant moves, and of the errors
+//! with the sign of what is expected, which a factor moves.
+
+use super::bounds::{Bound, Shared};
+use super::comparison::{Comparison, Selection};
+use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
+use crate::eval::Numerics;
+use crate::num::Dtype;
+use ndarray::{ArrayD, Dimension, IxDyn};
+use std::collections::HashMap;
+
+/// Errors up to so many times R are called rounding: R is 3σ, and of a million elements some lie beyond it.
+const OF_ESTIMATE: f64 = 1.5;
+
+/// Standard deviations of a mean error that are called a bias. A run judges some ten thousand arrays twice each; beyond 6σ a
+/// chance is 2e-9.
+const BIAS: f64 = 6.0;
+
+impl Selection<'_> {
+    /// Whether the element at `index` is compared.
+    fn covers(&self, index: &[usize]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Where(chosen) => chosen.get(&index[..chosen.ndim().min(index.len())]).copied().unwrap_or(true),
+        }
+    }
+}
+
+/// What an answer is held against.
+#[derive(Debug)]
+pub struct Yardstick<'a> {
+    /// What the radii rest on.
+    pub basis: Basis,
+    /// W; none for a floor.
+    pub worst: Option<&'a ArrayD<f64>>,
+    /// C.
+    pub centred: &'a ArrayD<f64>,
+    /// R.
+    pub estimate: &'a ArrayD<f64>,
+    /// What the rounding of the inputs makes of what is expected: added to it.
+    pub shift: Option<ArrayD<f64>>,
+    /// How far the expected values themselves may be from the truth: absolutely, and relative to each.
+    pub uncertainty: Uncertainty,
+    /// Which elements may share a direction; `None`: no bias is looked for.
+    pub shared: Option<Shared>,
+}
+
+/// How well the expected values are known.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Uncertainty {
+    /// How far apart two foreign oracles are.
+    pub absolute: f64,
+    /// Unit roundoff of the format that the values are stored in.
+    pub relative: f64,
+}
+
+impl Uncertainty {
+    /// Values stored in `dtype` that two oracles have to within `distance`.
+    pub fn of(dtype: Dtype, distance: f64) -> Self {
+        Self { absolute: distance, relative: if dtype == Dtype::F64 { 0.0 } else { dtype.unit_roundoff() } }
+    }
+}
+
+impl<'a> Yardstick<'a> {
+    /// The bounds of one array under `numerics`, moved from `exact`, the value for the inputs before they were rounded.
+    pub fn of_bound(bound: &'a Bound, exact: &ArrayD<f64>, numerics: &Numerics, uncertainty: Uncertainty) -> Self {
+        // A running sum in 16 bits stops growing when its terms fall below half a last place: a bias that is rounding's own.
+        let stagnates = [numerics.accumulator, numerics.softmax, numerics.norm]
+            .iter()
+            .any(|inner| inner.precision() < Dtype::F32.precision());
+        let moved = bound.value.shape() == exact.shape() && bound.value != *exact;
+        Self {
+            basis: Basis::Bounds,
+            worst: Some(&bound.worst),
+            centred: &bound.centred,
+            estimate: &bound.estimate,
+            shift: moved.then(|| &bound.value - exact),
+            uncertainty,
+            shared: if stagnates { None } else { Some(bound.shared) },
+        }
+    }
+}
+
+/// One element's error and the three bounds on it.
+struct Element {
+    signed: f64,
+    expected: f64,
+    worst: Option<f64>,
+    centred: f64,
+    estimate: f64,
+    /// The part of each bound that is the expected value's own uncertainty.
+    slack: f64,
+}
+
+/// The opinion about one array, whose shapes agree.
+///
+/// # Panics
+/// If the yardstick has another shape than the arrays.
+pub fn judge(
+    actual: &ArrayD<f64>,
+    expected: &ArrayD<f64>,
+    selection: Selection,
+    facts: &Comparison,
+    yardstick: &Yardstick,
+) -> Judged {
+    let opinion =
+        |verdict, reason: String| Judged { verdict, basis: yardstick.basis, ratios: None, bias: None, reason };
+    if facts.worst_abs.is_none() {
+        return opinion(Verdict::Exact, "no element differs".to_string());
+    }
+    if facts.non_finite_mismatches > 0 {
+        let count = facts.non_finite_mismatches;
+        return opinion(
+            Verdict::NotFinite,
+            format!("{count} of {} elements are NaN or infinite on one side", facts.compared),
+        );
+    }
+    let mut ratios =
+        Ratios { estimate: 0.0, centred: 0.0, worst: yardstick.worst.map(|_| 0.0), index: Vec::new(), allowed: 0.0 };
+    let mut lean = Lean::new(yardstick.shared, actual.shape());
+    let mut beyond = Beyond::default();
+    for ((index, &a), &e) in actual.indexed_iter().zip(expected) {
+        if !selection.covers(index.slice()) || !(a.is_finite() && e.is_finite()) {
+            continue;
+        }
+        let element = yardstick.element(&index, a, e);
+        let err = element.signed.abs();
+        let of_estimate = ratio(err, element.estimate + element.slack);
+        let of_centred = ratio(err, element.centred + element.slack);
+        let of_worst = element.worst.map(|worst| ratio(err, worst + element.slack));
+        if of_estimate > ratios.estimate {
+            ratios.estimate = of_estimate;
+            ratios.index = index.slice().to_vec();
+            ratios.allowed = element.estimate + element.slack;
+        }
+        ratios.centred = if of_centred > ratios.centred { of_centred } else { ratios.centred };
+        if let (Some(here), Some(largest)) = (of_worst, ratios.worst.as_mut())
+            && here > *largest
+        {
+            *largest = here;
+        }
+        // Written so that a NaN counts as beyond.
+        beyond.estimate += usize::from(!(of_estimate <= OF_ESTIMATE));
+        beyond.centred += usize::from(!(of_centred <= 1.0));
+        beyond.worst += usize::from(!(of_worst.unwrap_or(of_centred) <= 1.0));
+        lean.add(&index, &element);
+    }
+    let bias = lean.means();
+    let biased = bias.as_ref().is_some_and(|bias| !(bias.offset.abs() <= BIAS && bias.scale.abs() <= BIAS));
+    let compared = facts.compared;
+    let (verdict, reason) = match beyond {
+        Beyond { worst: n, .. } if n > 0 => {
+            let of = if yardstick.worst.is_some() { "W" } else { "the floor" };
+            (Verdict::NotRounding, format!("{n} of {compared} elements beyond {of}"))
+        }
+        Beyond { centred: n, .. } if n > 0 => {
+            (Verdict::Suspicious, format!("{n} of {compared} elements beyond C, none beyond W"))
+        }
+        _ if biased => (Verdict::Suspicious, bias_in_words(bias.as_ref())),
+        Beyond { estimate: n, .. } if n > 0 => {
+            (Verdict::Explained, format!("every error is within C, {n} of {compared} beyond 1.5 R"))
+        }
+        _ => (Verdict::Rounding, "every error is within 1.5 R".to_string()),
+    };
+    Judged { verdict, basis: yardstick.basis, ratios: Some(ratios), bias, reason }
+}
+
+/// Elements beyond each limit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Beyond {
+    estimate: usize,
+    centred: usize,
+    worst: usize,
+}
+
+fn bias_in_words(bias: Option<&Bias>) -> String {
+    let Some(bias) = bias else { return String::new() };
+    let (kind, size) =
+        if bias.offset.abs() > bias.scale.abs() { ("offset", bias.offset) } else { ("factor", bias.scale) };
+    format!("the errors are small but lean to one side, as by a wrong {kind}: {size:+.1} standard deviations")
+}
+
+/// 0 where there is no error, infinite where none is allowed.
+fn ratio(err: f64, bound: f64) -> f64 {
+    if err == 0.0 { 0.0 } else { err / bound }
+}
+
+impl Yardstick<'_> {
+    fn element(&self, index: &IxDyn, actual: f64, expected: f64) -> Element {
+        let shift = self.shift.as_ref().map_or(0.0, |shift| shift[index]);
+        let moved = if shift.is_finite() { expected + shift } else { expected };
+        // The move itself is the difference of two f64 evaluations, whose own errors are far below any format's that is moved to.
+        let arithmetic =
+            if shift == 0.0 { 0.0 } else { 64.0 * Dtype::F64.unit_roundoff() * (expected.abs() + moved.abs()) };
+        Element {
+            signed: actual - moved,
+            expected,
+            worst: self.worst.map(|worst| worst[index]),
+            centred: self.centred[index],
+            estimate: self.estimate[index],
+            slack: self.uncertainty.absolute + self.uncertainty.relative * expected.abs() + arithmetic,
+        }
+    }
+}
+
+/// Signed means over elements whose errors can tell.
+struct Lean {
+    shared: Option<Shared>,
+    shape: Vec<usize>,
+    count: f64,
+    offset: f64,
+    scale: f64,
+    /// Elements that share a rounding.
+    groups: HashMap<usize, f64>,
+    /// Elements of the same magnitude round alike.
+    magnitudes: HashMap<u64, f64>,
+}
+
+impl Lean {
+    fn new(shared: Option<Shared>, shape: &[usize]) -> Self {
+        Self {
+            shared,
+            shape: shape.to_vec(),
+            count: 0.0,
+            offset: 0.0,
+            scale: 0.0,
+            groups: HashMap::new(),
+            magnitudes: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, index: &IxDyn, element: &Element) {
+        let Some(shared) = self.shared else { return };
+        let sigma = element.estimate / 3.0;
+        // Where the expected value is as uncertain as the answer, its own roundings lean where they want.
+        if !(sigma > 0.0 && element.slack <= 0.25 * sigma) {
+            return;
+        }
+        let z = element.signed / sigma;
+        self.count += 1.0;
+        self.offset += z;
+        self.scale += z * if element.expected < 0.0 { -1.0 } else { 1.0 };
+        let index = index.slice();
+        let group = match shared {
+            Shared::All => 0,
+            Shared::Axis(axis) => index.get(axis).copied().unwrap_or(0),
+            Shared::Leading(axes) => index.iter().zip(&self.shape).take(axes).fold(0, |flat, (&i, &n)| flat * n + i),
+        };
+        *self.groups.entry(group).or_default() += 1.0;
+        *self.magnitudes.entry(element.expected.abs().to_bits()).or_default() += 1.0;
+    }
+
+    /// Both means in their largest standard deviations; `None` where nothing can tell.
+    fn means(&self) -> Option<Bias> {
+        if self.count == 0.0 {
+            return None;
+        }
+        let squares = |sizes: &mut dyn Iterator<Item = f64>| sizes.map(|n| n * n).sum::<f64>();
+        let variance = squares(&mut self.groups.values().copied()) + squares(&mut self.magnitudes.values().copied());
+        // Elements that are alone in both are counted once.
+        let sd = (variance - self.count).max(self.count).sqrt();
+        Some(Bias { offset: self.offset / sd, scale: self.scale / sd })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! What a case expects, and how it is compared.
+
+use super::case::Case;
+use crate::check::Rung;
+use crate::error::{Error, Result};
+use crate::io::Array;
+use crate::num::Dtype;
+use ndarray::ArrayD;
+use std::collections::BTreeMap;
+
+/// Name, format and values.
+pub(super) type ExpectedArray = (String, Dtype, ArrayD<f64>);
+
+#[derive(Debug)]
+/// A case's expected arrays and how to compare with them.
+pub(super) struct Expectation {
+    pub(super) arrays: Vec<ExpectedArray>,
+    pub(super) selection: BTreeMap<String, ArrayD<bool>>,
+    /// What the case's author asks for.
+    pub(super) tolerance: Option<Rung>,
+    /// How far the two foreign oracles are apart.
+    pub(super) distance: f64,
+}
+
+impl Expectation {
+    pub(super) fn of(case: &Case, inputs: &BTreeMap<String, Array>) -> Result<Self> {
+        let expected = case.expected()?;
+        let arrays: Vec<(String, Dtype, ArrayD<f64>)> =
+            expected.into_iter().map(|(name, array)| (name, float_dtype(&array), array.to_f64())).collect();
+        let mut selection = BTreeMap::new();
+        if let Some(base) = &case.compare_where {
+            for (name, _, array) in &arrays {
+                // With several requests, `logits.1` goes by `attention_mask.1`.
+                let suffix =
+                    name.rsplit_once('.').map(|(_, tail)| tail).filter(|tail| tail.bytes().all(|b| b.is_ascii_digit()));
+                let where_name = suffix.map_or_else(|| base.clone(), |suffix| format!("{base}.{suffix}"));
+                let chosen = inputs.get(&where_name).ok_or_else(|| {
+                    Error::ask(format!("{}: compare_where names \"{where_name}\", which is no input", case.name))
+                })?;
+                let chosen = chosen.to_bool().map_err(|e| Error::ask(format!("{}: {where_name}: {e}", case.name)))?;
+                if array.shape().get(..chosen.ndim()) != Some(chosen.shape()) {
+                    return Err(Error::ask(format!(
+                        "{}: {where_name} of shape {:?} does not lead {name} of shape {:?}",
+                        case.name,
+                        chosen.shape(),
+                        array.shape()
+                    )));
+                }
+                selection.insert(name.clone(), chosen);
+            }
+        }
+        let distance = case.oracle.as_ref().and_then(|oracle| oracle.distance).unwrap_or(0.0);
+        Ok(Self { arrays, selection, tolerance: case.tolerance.map(Rung::from), distance })
+    }
+}
+
+/// The arrays that a baseline is about: `out` of an operation, the logits of a model; else all of them.
+pub(super) fn main_outputs(arrays: &[ExpectedArray]) -> impl Iterator<Item = &ExpectedArray> {
+    let is_main = |name: &str| name == "out" || name == "logits" || name.starts_with("logits.");
+    let has_main = arrays.iter().any(|(name, _, _)| is_main(name));
+    arrays.iter().filter(move |(name, _, _)| !has_main || is_main(name))
+}
+
+/// The floating-point format of an array, for ulps; whole numbers and booleans are exact in f64.
+fn float_dtype(array: &Array) -> Dtype {
+    Dtype::ALL.into_iter().find(|dtype| dtype.name() == array.dtype_name()).unwrap_or(Dtype::F64)
+}

@@ -1,0 +1,104 @@
+//! Judges answers that are already there, in files, as if a variant had given them.
+//!
+//! The folder mirrors the suites: `<suite>/<case id>.npz`, or `<case id>.npz` where one suite is open. An array has the name of the
+//! expected one; bf16 is stored as 16-bit words where the variant's format is bf16.
+
+use super::answer::{Asked, Prepared, answer};
+use super::case::Case;
+use super::expectation::Expectation;
+use super::judging::{Judging, error_ratios, judge_answer, main_error};
+use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
+use super::runner::report;
+use super::selection::{Selected, select_cases, select_suites, select_variants};
+use super::store::Store;
+use crate::check::Ladder;
+use crate::error::{Error, Result};
+use crate::io::{Array, npz};
+use crate::num::Dtype;
+use crate::ops::Answer;
+use crate::variant::{self, Variant};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Judges the arrays in `folder` as answers of the one selected variant. A case without a file is a failure.
+///
+/// # Errors
+/// A selection that names nothing, or not exactly one variant; no file for any selected case.
+pub fn run_files(
+    store: &Store,
+    selected: &Selected,
+    ladder: &Ladder,
+    folder: &Path,
+    on_case: &(dyn Fn() + Sync),
+) -> Result<RunReport> {
+    let variants = select_variants(&selected.variants)?;
+    let [variant] = variants[..] else {
+        return Err(Error::ask(format!(
+            "{} variants are selected; answers in files are judged as those of one, so name it with --variant",
+            variants.len()
+        )));
+    };
+    let suites = select_suites(store, &selected.suites)?;
+    let cases = select_cases(&suites, &selected.cases)?;
+    if !folder.is_dir() {
+        return Err(Error::read(folder, "it is no folder; name one with <suite>/<case id>.npz in it"));
+    }
+    let file_of = |case: &Case| file_of(folder, case, store.suites.len() == 1);
+    if !cases.iter().any(|case| file_of(case).is_file()) {
+        let wanted = cases.first().map_or_else(PathBuf::new, |case| file_of(case));
+        return Err(Error::read(
+            folder,
+            format!("it holds no answer to any selected case, such as {}", wanted.display()),
+        ));
+    }
+    let results: Vec<CaseResult> = cases
+        .par_iter()
+        .map(|case| {
+            let outcome = judge_file(case, variant, &file_of(case), ladder)?;
+            on_case();
+            Ok(CaseResult { variant: variant.name.to_string(), case: case.name.clone(), outcome })
+        })
+        .collect::<Result<_>>()?;
+    let about = VariantAbout {
+        name: variant.name.to_string(),
+        about: format!("answers in {}, judged as {}", folder.display(), variant.about),
+        twin_of: None,
+    };
+    Ok(report(&suites, &cases, ladder, vec![about], results))
+}
+
+fn file_of(folder: &Path, case: &Case, only_suite: bool) -> PathBuf {
+    let nested = folder.join(format!("{}.npz", case.name));
+    if only_suite && !nested.is_file() { folder.join(format!("{}.npz", case.id)) } else { nested }
+}
+
+fn judge_file(case: &Case, variant: &'static Variant, file: &Path, ladder: &Ladder) -> Result<Outcome> {
+    let inputs = case.inputs()?;
+    let expectation = Expectation::of(case, &inputs)?;
+    let wanted: Vec<&str> = expectation.arrays.iter().map(|(name, _, _)| name.as_str()).collect();
+    let given = match read_answer(file, variant) {
+        Ok(given) => given,
+        Err(e) => return Ok(Outcome::Failed { reason: e.to_string() }),
+    };
+    let mut prepared = Prepared::default();
+    let mut judging = Judging::new(case, &inputs, &wanted);
+    let plain = match variant::find(variant.coarsest.name()) {
+        None => None,
+        Some(plain) => match answer(case, &inputs, &wanted, plain, &mut prepared) {
+            Ok(Asked::Answered(answer)) => Some(main_error(&answer, &expectation)),
+            Ok(Asked::NotAsked(_)) | Err(_) => None,
+        },
+    };
+    let ratios = error_ratios(case, variant, &given, plain, &expectation);
+    let outcome = judge_answer(variant, &given, &expectation, ladder, &mut judging, &mut prepared)?;
+    Ok(outcome.with_context(None, ratios))
+}
+
+fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {
+    let widen = |(name, array): (String, Array)| {
+        let words = variant.coarsest == Dtype::Bf16 && matches!(array, Array::U16(_));
+        let array = if words { array.reinterpret("bf16").map_err(|e| e.at(file))? } else { array };
+        Ok((name, array.to_f64()))
+    };
+    npz::read(file)?.into_iter().map(widen).collect()
+}

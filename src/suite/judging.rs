@@ -1,0 +1,205 @@
+//! What the answers to one case are held against: computed bounds for an operation, a noise floor for a model.
+//!
+//! Made once for each numerics and case, because variants that differ in cache and schedule only share them.
+
+use super::answer::{Asked, Prepared, answer};
+use super::case::Case;
+use super::expectation::{Expectation, main_outputs};
+use super::report_data::{ArrayResult, ErrorRatios, Outcome};
+use crate::check::bounds::{self, Bound};
+use crate::check::floor::{Floor, floor};
+use crate::check::{Basis, Ladder, Selection, Uncertainty, Verdict, Yardstick, compare, judge};
+use crate::error::Result;
+use crate::eval::Numerics;
+use crate::io::Array;
+use crate::num::Dtype;
+use crate::ops::{Answer, Question};
+use crate::variant::{self, Variant};
+use ndarray::ArrayD;
+use std::collections::BTreeMap;
+
+/// Perturbed evaluations of a model for its floor.
+pub const EVALUATIONS: usize = 6;
+
+/// What is known of a case: its inputs, the names of its expected arrays, and the measures made so far.
+pub(super) struct Judging<'c> {
+    case: &'c Case,
+    inputs: &'c BTreeMap<String, Array>,
+    wanted: &'c [&'c str],
+    /// The bounds in f64: their values are the exact ones.
+    exact: Option<BTreeMap<String, Bound>>,
+    /// The answer in f64, for a floor.
+    oracle: Option<Answer>,
+    measures: BTreeMap<&'static str, Measures>,
+}
+
+/// Radii of each output array under some numerics.
+enum Measures {
+    Bounds(BTreeMap<String, Bound>),
+    Floors(BTreeMap<String, Floor>),
+}
+
+impl<'c> Judging<'c> {
+    pub(super) fn new(case: &'c Case, inputs: &'c BTreeMap<String, Array>, wanted: &'c [&'c str]) -> Self {
+        Self { case, inputs, wanted, exact: None, oracle: None, measures: BTreeMap::new() }
+    }
+
+    /// The yardstick of one array of `variant`'s answer; `None` where nothing says how far it may be off.
+    ///
+    /// # Errors
+    /// A case that no numerics can be asked.
+    pub(super) fn yardstick(
+        &mut self,
+        variant: &'static Variant,
+        array: &str,
+        uncertainty: Uncertainty,
+        prepared: &mut Prepared,
+    ) -> Result<Option<Yardstick<'_>>> {
+        let name = variant.twin_of.unwrap_or(variant.name);
+        if !self.measures.contains_key(name) {
+            let measures = self.measure(variant, prepared)?;
+            self.measures.insert(name, measures);
+        }
+        Ok(match self.measures.get(name) {
+            None => None,
+            Some(Measures::Bounds(bounds)) => {
+                let exact = self.exact.as_ref().and_then(|exact| exact.get(array));
+                bounds
+                    .get(array)
+                    .zip(exact)
+                    .map(|(bound, exact)| Yardstick::of_bound(bound, &exact.value, &variant.numerics, uncertainty))
+            }
+            Some(Measures::Floors(floors)) => floors.get(array).map(|floor| Yardstick {
+                basis: Basis::Floor { evaluations: floor.evaluations },
+                worst: None,
+                centred: &floor.centred,
+                estimate: &floor.estimate,
+                shift: None,
+                uncertainty,
+                // Errors of a residual stream are shared by all that reads it; no mean of them tells anything.
+                shared: None,
+            }),
+        })
+    }
+
+    fn measure(&mut self, variant: &'static Variant, prepared: &mut Prepared) -> Result<Measures> {
+        let question = Question { params: &self.case.params, arrays: self.inputs };
+        if let Some(of_variant) = bounds::bounds(&self.case.op, &question, &variant.numerics)? {
+            if self.exact.is_none() {
+                self.exact = bounds::bounds(&self.case.op, &question, &Numerics::plain(Dtype::F64))?;
+            }
+            return Ok(Measures::Bounds(of_variant));
+        }
+        if self.oracle.is_none()
+            && let Some(oracle) = variant::find("f64")
+        {
+            self.oracle = self.ask(oracle, prepared)?;
+        }
+        let mut evaluations = Vec::with_capacity(EVALUATIONS);
+        for seed in 0..EVALUATIONS as u64 {
+            let perturbed = Variant { numerics: variant.numerics.perturbed(seed), ..*variant };
+            evaluations.extend(self.ask(&perturbed, prepared)?);
+        }
+        let mut floors = BTreeMap::new();
+        for (name, exact) in self.oracle.iter().flatten() {
+            let of_array: Vec<&ArrayD<f64>> = evaluations.iter().filter_map(|answer| answer.get(name)).collect();
+            floors.extend(floor(exact, &of_array).map(|floor| (name.clone(), floor)));
+        }
+        Ok(Measures::Floors(floors))
+    }
+
+    fn ask(&self, variant: &Variant, prepared: &mut Prepared) -> Result<Option<Answer>> {
+        Ok(match answer(self.case, self.inputs, self.wanted, variant, prepared)? {
+            Asked::Answered(answer) => Some(answer),
+            Asked::NotAsked(_) => None,
+        })
+    }
+}
+
+/// Compares every expected array and judges each.
+///
+/// # Errors
+/// A case that no numerics can be asked.
+pub(super) fn judge_answer(
+    variant: &'static Variant,
+    answer: &Answer,
+    expectation: &Expectation,
+    ladder: &Ladder,
+    judging: &mut Judging,
+    prepared: &mut Prepared,
+) -> Result<Outcome> {
+    // The author's tolerance is one more rung, behind those that are shown.
+    let rungs = Ladder(ladder.0.iter().copied().chain(expectation.tolerance).collect());
+    let mut arrays = Vec::with_capacity(expectation.arrays.len());
+    for (name, dtype, expected) in &expectation.arrays {
+        let Some(actual) = answer.get(name) else { return Ok(Outcome::Missing { array: name.clone() }) };
+        let selection = expectation.selection.get(name).map_or(Selection::All, Selection::Where);
+        let facts = match compare(actual, expected, *dtype, selection, &rungs) {
+            Ok(facts) => facts,
+            Err(shapes) => return Ok(Outcome::WrongShape { array: name.clone(), shapes }),
+        };
+        let uncertainty = Uncertainty::of(*dtype, expectation.distance);
+        let Some(yardstick) = judging.yardstick(variant, name, uncertainty, prepared)? else {
+            return Ok(Outcome::Failed { reason: format!("nothing says how far {name} may be off") });
+        };
+        let judged = judge(actual, expected, selection, &facts, &yardstick);
+        arrays.push(ArrayResult { name: name.clone(), dtype: dtype.name().to_string(), facts, judged });
+    }
+    if arrays.iter().all(|array| array.facts.compared == 0) {
+        let reason = "no element was compared, and nothing compared is not a success".to_string();
+        return Ok(Outcome::Failed { reason });
+    }
+    let passes_rung = |rung: usize| arrays.iter().all(|array| array.facts.mismatches[rung] == 0);
+    let passes: Vec<bool> = (0..ladder.0.len()).map(passes_rung).collect();
+    let asked = expectation.tolerance.filter(|_| fine_enough(variant, expectation));
+    let meets_tolerance = asked.map(|_| passes_rung(ladder.0.len()));
+    for array in &mut arrays {
+        array.facts.mismatches.truncate(ladder.0.len());
+    }
+    let verdict = arrays.iter().map(|array| array.judged.verdict).max().unwrap_or(Verdict::Exact);
+    let error_ratios = ErrorRatios::default();
+    Ok(Outcome::Compared { passes, meets_tolerance, verdict, arrays, same_bits: None, error_ratios })
+}
+
+/// Whether the variant's format can meet a tolerance that was made for the formats of the expected arrays.
+fn fine_enough(variant: &Variant, expectation: &Expectation) -> bool {
+    let formats = expectation.arrays.iter().map(|(_, dtype, _)| dtype.unit_roundoff());
+    let format = formats.fold(Dtype::F32.unit_roundoff(), |m, u| if u > m { u } else { m });
+    variant.coarsest.unit_roundoff() <= format
+}
+
+/// The plain variant in the same format, to whose error this one's is compared; `None` for a plain one.
+pub(super) fn plain_of(variant: &Variant) -> Option<&'static str> {
+    let name = variant.coarsest.name();
+    variant::find(name).filter(|plain| plain.numerics != variant.numerics).map(|plain| plain.name)
+}
+
+/// Largest error of the main outputs of an answer; NaN where one is not finite.
+pub(super) fn main_error(answer: &Answer, expectation: &Expectation) -> f64 {
+    let mut largest = 0.0;
+    for (name, _, expected) in main_outputs(&expectation.arrays) {
+        let Some(actual) = answer.get(name).filter(|actual| actual.shape() == expected.shape()) else {
+            return f64::NAN;
+        };
+        for (&actual, &expected) in actual.iter().zip(expected) {
+            let err = (actual - expected).abs();
+            let same = actual == expected || (actual.is_nan() && expected.is_nan());
+            if !same && !(err <= largest) {
+                largest = err;
+            }
+        }
+    }
+    largest
+}
+
+pub(super) fn error_ratios(
+    case: &Case,
+    variant: &Variant,
+    answer: &Answer,
+    plain: Option<f64>,
+    expectation: &Expectation,
+) -> ErrorRatios {
+    let own = main_error(answer, expectation);
+    let over = |other: f64| (own / other).is_finite().then_some(own / other);
+    ErrorRatios { plain: plain.and_then(over), pytorch: case.baseline.get(&variant.coarsest).copied().and_then(over) }
+}

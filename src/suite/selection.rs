@@ -1,0 +1,68 @@
+//! Which cases and variants a run covers.
+
+use super::case::{Case, Suite};
+use super::store::Store;
+use crate::error::{Error, Result};
+use crate::eval::matches_pattern;
+use crate::variant::{self, Variant};
+
+/// What a run covers. Empty lists mean everything; `*` in a pattern stands for any run of characters.
+#[derive(Debug, Clone, Default)]
+pub struct Selected {
+    /// Names of suites.
+    pub suites: Vec<String>,
+    /// Names of variants.
+    pub variants: Vec<String>,
+    /// `suite/id`, or `id` alone.
+    pub cases: Vec<String>,
+}
+
+/// How many cases a selection covers, for a progress bar.
+///
+/// # Errors
+/// As [`run`].
+pub fn count_cases(store: &Store, selected: &Selected) -> Result<usize> {
+    Ok(select_cases(&select_suites(store, &selected.suites)?, &selected.cases)?.len())
+}
+
+pub(super) fn select_variants(patterns: &[String]) -> Result<Vec<&'static Variant>> {
+    if let Some(unknown) =
+        patterns.iter().find(|pattern| !variant::ALL.iter().any(|v| matches_pattern(pattern, v.name)))
+    {
+        return Err(Error::ask(format!(
+            "no variant is called \"{unknown}\"; there are: {}",
+            variant::names().join(", ")
+        )));
+    }
+    let chosen = |v: &&Variant| patterns.is_empty() || patterns.iter().any(|pattern| matches_pattern(pattern, v.name));
+    Ok(variant::ALL.iter().filter(chosen).collect())
+}
+
+pub(super) fn select_suites<'s>(store: &'s Store, patterns: &[String]) -> Result<Vec<&'s Suite>> {
+    if let Some(unknown) =
+        patterns.iter().find(|pattern| !store.suites.iter().any(|s| matches_pattern(pattern, &s.name)))
+    {
+        let there: Vec<&str> = store.suites.iter().map(|s| s.name.as_str()).collect();
+        return Err(Error::ask(format!("no suite is called \"{unknown}\"; there are: {}", there.join(", "))));
+    }
+    let chosen = |s: &&Suite| patterns.is_empty() || patterns.iter().any(|pattern| matches_pattern(pattern, &s.name));
+    Ok(store.suites.iter().filter(chosen).collect())
+}
+
+pub(super) fn select_cases<'s>(suites: &[&'s Suite], patterns: &[String]) -> Result<Vec<&'s Case>> {
+    let all = || suites.iter().flat_map(|suite| &suite.cases);
+    let fits =
+        |pattern: &String, case: &Case| matches_pattern(pattern, &case.name) || matches_pattern(pattern, &case.id);
+    if let Some(unknown) = patterns.iter().find(|pattern| !all().any(|case| fits(pattern, case))) {
+        return Err(Error::ask(format!(
+            "no case is called \"{unknown}\" in {}",
+            suites.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ")
+        )));
+    }
+    let cases: Vec<&Case> =
+        all().filter(|case| patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, case))).collect();
+    if cases.is_empty() {
+        return Err(Error::ask("no case is selected, and nothing run is not a success"));
+    }
+    Ok(cases)
+}
