@@ -7,8 +7,12 @@
 pub mod budget;
 mod comparison;
 mod ladder;
+mod tolerance;
 mod verdict;
 
 pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
 pub use ladder::{Ladder, Rung};
+pub use tolerance::{
+    Elements, Feasible, Infeasible, Suggestion, Trivial, Vacuous, infeasible, suggestion, tightest_feasible, vacuous,
+};
 pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};
