@@ -31,9 +31,9 @@ pub struct Infeasible {
 ///
 /// ```
 /// use goldref::{check::{Ladder, infeasible}, num::Dtype};
-/// // Between 0.5 and 1 the numbers of bf16 are 2^-8 apart; 0.501 lies 0.001 above 0.5, beyond 1e-5 and 1e-4.
+/// // Between 0.5 and 1 the numbers of bf16 are 2^-8 apart; 0.5009 goes to 0.5, 9e-4 off: beyond 1e-5 and 1e-4.
 /// let missed: Vec<usize> =
-///     infeasible([0.5, 0.501], Dtype::Bf16, &Ladder::default()).iter().map(|rung| rung.missed).collect();
+///     infeasible([0.5, 0.5009], Dtype::Bf16, &Ladder::default()).iter().map(|rung| rung.missed).collect();
 /// assert_eq!(missed, [1, 1, 0]);
 /// ```
 /// An overflow is a miss. NaN and infinities are left out: a right answer has the same. `max_ulps` counts last places of

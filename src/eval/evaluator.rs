@@ -96,3 +96,55 @@ impl<'t> Evaluator<'t> {
         value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, array};
+
+    const SEEDS: std::ops::Range<u64> = 0..16;
+
+    #[test]
+    fn with_chance_a_narrow_site_keeps_what_is_exact_and_gives_neighbours_of_the_rest() {
+        let inf = f32::INFINITY;
+        // 1 + 2^-8 lies in the middle of bf16's 1 and 1 + 2^-7.
+        let x = array![1.0f32, -0.0, 1.0 + 2f32.powi(-8), -inf, f32::NAN, 0.0, 256.0];
+        let mut seen = Vec::new();
+        for seed in SEEDS {
+            let y =
+                Evaluator::new(Numerics::stored_in(Dtype::Bf16).perturbed(seed)).at("x", Role::Activation, x.clone());
+            let exact = |i: usize| y[i].to_bits() == x[i].to_bits();
+            assert!([0, 1, 3, 5, 6].into_iter().all(exact) && y[4].is_nan(), "{y}");
+            assert!(y[2] == 1.0 || y[2] == 1.0 + 2f32.powi(-7), "{y}");
+            seen.push(y[2]);
+        }
+        // All 16 alike: once in 2^15.
+        assert!(seen.iter().any(|y| *y != seen[0]), "{seen:?}");
+    }
+
+    #[test]
+    fn with_chance_the_scalars_own_site_moves_by_a_gap_at_most_and_leaves_masks_alone() {
+        let x = array![1.7f32, f32::NEG_INFINITY, 0.0, f32::NAN];
+        let mut seen = Vec::new();
+        for seed in SEEDS {
+            let y = Evaluator::new(Numerics::plain(Dtype::F32).perturbed(seed)).at("x", Role::Scores, x.clone());
+            assert!((y[0] - x[0]).abs() <= 2f32.powi(-23), "{y}");
+            assert!(y[1] == f32::NEG_INFINITY && y[2].to_bits() == 0 && y[3].is_nan(), "{y}");
+            seen.push(y[0]);
+        }
+        assert!(seen.iter().any(|y| *y != seen[0]), "{seen:?}");
+    }
+
+    #[test]
+    fn each_site_and_each_element_has_numbers_of_its_own() {
+        let x = Array1::from_elem(64, 1.5f64);
+        let mut eval = Evaluator::new(Numerics::plain(Dtype::F64).perturbed(9));
+        let (first, second) = (eval.at("a", Role::Activation, x.clone()), eval.at("a", Role::Activation, x.clone()));
+        assert_ne!(first, second);
+        assert!(first.iter().any(|y| *y != first[0]));
+        let again = Evaluator::new(Numerics::plain(Dtype::F64).perturbed(9)).at("b", Role::Norm, x.clone());
+        assert_eq!(first, again);
+        let nearest = Evaluator::new(Numerics::plain(Dtype::F64)).at("a", Role::Activation, x.clone());
+        assert_eq!(nearest, x);
+    }
+}

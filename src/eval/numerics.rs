@@ -149,14 +149,8 @@ impl Numerics {
         Self { scores: dtype, ..Self::stored_in(dtype) }
     }
 
-    /// The same rounding points, rounded with chance.
-    ///
-    /// ```
-    /// use goldref::{eval::Rounding, variant::{self, Variant}};
-    /// let variant = variant::find("bf16").unwrap();
-    /// let again = Variant { numerics: variant.numerics.perturbed(1), ..*variant };
-    /// assert_eq!(again.numerics.rounding, Rounding::Perturbed { seed: 1 });
-    /// ```
+    /// The same rounding points, rounded with chance. A variant under another seed is
+    /// `Variant { numerics: variant.numerics.perturbed(seed), ..*variant }`.
     pub const fn perturbed(self, seed: u64) -> Self {
         Self { rounding: Rounding::Perturbed { seed }, ..self }
     }
