@@ -10,9 +10,13 @@ mod comparison;
 pub mod floor;
 mod judge;
 mod ladder;
+mod tolerance;
 mod verdict;
 
 pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
 pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
+pub use tolerance::{
+    Elements, Feasible, Infeasible, Suggestion, Trivial, Vacuous, infeasible, suggestion, tightest_feasible, vacuous,
+};
 pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};

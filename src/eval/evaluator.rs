@@ -1,8 +1,9 @@
 //! Rounds and records at each site.
 
-use super::{Numerics, Role, Trace};
-use crate::num::Real;
+use super::{Numerics, Role, Rounding, Trace};
+use crate::num::{Dtype, RandomStream, Real, perturb, round_stochastic};
 use ndarray::{Array, Dimension};
+use std::cell::Cell;
 
 /// Carries the numerics of one evaluation through the operations, and its trace if there is one.
 #[derive(Debug)]
@@ -11,17 +12,19 @@ pub struct Evaluator<'t> {
     trace: Option<&'t mut Trace>,
     layer: Option<usize>,
     first_key: usize,
+    /// Tensors rounded with chance so far: each has random numbers of its own.
+    streams: Cell<u64>,
 }
 
 impl<'t> Evaluator<'t> {
     /// An evaluator that only rounds.
     pub fn new(numerics: Numerics) -> Self {
-        Self { numerics, trace: None, layer: None, first_key: 0 }
+        Self { numerics, trace: None, layer: None, first_key: 0, streams: Cell::new(0) }
     }
 
     /// An evaluator that also records into `trace`.
     pub fn with_trace(numerics: Numerics, trace: &'t mut Trace) -> Self {
-        Self { numerics, trace: Some(trace), layer: None, first_key: 0 }
+        Self { trace: Some(trace), ..Self::new(numerics) }
     }
 
     /// Where this evaluation rounds.
@@ -44,12 +47,39 @@ impl<'t> Evaluator<'t> {
         self.first_key = first;
     }
 
+    /// The random numbers of the next tensor; `None` where the numerics round to nearest.
+    pub(crate) fn next_stream(&self) -> Option<RandomStream> {
+        match self.numerics.rounding {
+            Rounding::Nearest => None,
+            Rounding::Perturbed { seed } => {
+                let site = self.streams.replace(self.streams.get() + 1);
+                Some(RandomStream::new(seed, site))
+            }
+        }
+    }
+
+    /// Rounds a tensor to `dtype` as [`Rounding`] says: what a site does, for values that are stored inside an operation.
+    pub fn round<'v, T: Real>(&self, values: impl IntoIterator<Item = &'v mut T>, dtype: Dtype) {
+        let narrower = dtype.precision() < T::DTYPE.precision();
+        match self.next_stream() {
+            None if narrower => values.into_iter().for_each(|x| *x = x.round_to(dtype)),
+            None => {}
+            Some(stream) => {
+                for (x, index) in values.into_iter().zip(0..) {
+                    let (value, chance) = (x.to_f64(), stream.uniform(index));
+                    *x = T::from_f64(match narrower {
+                        true => round_stochastic(value, dtype, chance),
+                        false => perturb(value, T::DTYPE, chance),
+                    });
+                }
+            }
+        }
+    }
+
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
         let dtype = self.numerics.dtype_of(role);
-        if dtype.precision() < T::DTYPE.precision() {
-            value.mapv_inplace(|x| x.round_to(dtype));
-        }
+        self.round(&mut value, dtype);
         if let Some(trace) = self.trace.as_deref_mut() {
             let site = match self.layer {
                 Some(layer) => format!("layers.{layer}.{name}"),
@@ -64,5 +94,57 @@ impl<'t> Evaluator<'t> {
             }
         }
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, array};
+
+    const SEEDS: std::ops::Range<u64> = 0..16;
+
+    #[test]
+    fn with_chance_a_narrow_site_keeps_what_is_exact_and_gives_neighbours_of_the_rest() {
+        let inf = f32::INFINITY;
+        // 1 + 2^-8 lies in the middle of bf16's 1 and 1 + 2^-7.
+        let x = array![1.0f32, -0.0, 1.0 + 2f32.powi(-8), -inf, f32::NAN, 0.0, 256.0];
+        let mut seen = Vec::new();
+        for seed in SEEDS {
+            let y =
+                Evaluator::new(Numerics::stored_in(Dtype::Bf16).perturbed(seed)).at("x", Role::Activation, x.clone());
+            let exact = |i: usize| y[i].to_bits() == x[i].to_bits();
+            assert!([0, 1, 3, 5, 6].into_iter().all(exact) && y[4].is_nan(), "{y}");
+            assert!(y[2] == 1.0 || y[2] == 1.0 + 2f32.powi(-7), "{y}");
+            seen.push(y[2]);
+        }
+        // All 16 alike: once in 2^15.
+        assert!(seen.iter().any(|y| *y != seen[0]), "{seen:?}");
+    }
+
+    #[test]
+    fn with_chance_the_scalars_own_site_moves_by_a_gap_at_most_and_leaves_masks_alone() {
+        let x = array![1.7f32, f32::NEG_INFINITY, 0.0, f32::NAN];
+        let mut seen = Vec::new();
+        for seed in SEEDS {
+            let y = Evaluator::new(Numerics::plain(Dtype::F32).perturbed(seed)).at("x", Role::Scores, x.clone());
+            assert!((y[0] - x[0]).abs() <= 2f32.powi(-23), "{y}");
+            assert!(y[1] == f32::NEG_INFINITY && y[2].to_bits() == 0 && y[3].is_nan(), "{y}");
+            seen.push(y[0]);
+        }
+        assert!(seen.iter().any(|y| *y != seen[0]), "{seen:?}");
+    }
+
+    #[test]
+    fn each_site_and_each_element_has_numbers_of_its_own() {
+        let x = Array1::from_elem(64, 1.5f64);
+        let mut eval = Evaluator::new(Numerics::plain(Dtype::F64).perturbed(9));
+        let (first, second) = (eval.at("a", Role::Activation, x.clone()), eval.at("a", Role::Activation, x.clone()));
+        assert_ne!(first, second);
+        assert!(first.iter().any(|y| *y != first[0]));
+        let again = Evaluator::new(Numerics::plain(Dtype::F64).perturbed(9)).at("b", Role::Norm, x.clone());
+        assert_eq!(first, again);
+        let nearest = Evaluator::new(Numerics::plain(Dtype::F64)).at("a", Role::Activation, x.clone());
+        assert_eq!(nearest, x);
     }
 }

@@ -9,5 +9,5 @@ mod numerics;
 mod trace;
 
 pub use evaluator::Evaluator;
-pub use numerics::{CacheStorage, Numerics, Role, TensorParallel};
+pub use numerics::{CacheStorage, Numerics, Role, Rounding, TensorParallel};
 pub use trace::{Trace, matches_pattern};

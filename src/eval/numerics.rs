@@ -1,6 +1,6 @@
 //! Where values are rounded, and to which format.
 
-use crate::linalg::ProductRules;
+use crate::linalg::{Order, ProductRules};
 use crate::num::Dtype;
 
 /// The rounding points of an evaluation, as plain data.
@@ -34,6 +34,8 @@ pub struct Numerics {
     pub logits: Dtype,
     /// Splitting of the output projections over devices.
     pub tensor_parallel: Option<TensorParallel>,
+    /// How a value is rounded at a rounding point.
+    pub rounding: Rounding,
 }
 
 /// How a cache stores keys and values.
@@ -58,6 +60,35 @@ pub struct TensorParallel {
     pub shards: usize,
     /// Format of a partial sum before the all-reduce.
     pub partial_sums: Dtype,
+}
+
+/// How a value is rounded at a rounding point.
+///
+/// The answers of one variant under several seeds of [`Rounding::Perturbed`] are as right as each other; how far they
+/// lie apart is how much of an error rounding alone explains, where no bound can be computed (a whole model).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rounding {
+    /// To nearest, ties to even, and terms added in ascending order: the bits that the reference defines.
+    #[default]
+    Nearest,
+    /// With chance, the mean exact, by a random stream that depends on the seed, the site and the element alone:
+    ///
+    /// * to a format narrower than the scalar that computes: to a neighbour, stochastically ([`round_stochastic`]; Connolly,
+    ///   Higham & Mary, SIAM J. Sci. Comput. 43(1), 2021); what is exact stays exact;
+    /// * in the scalar's own format: `x (1 + u ξ)`, ξ uniform in (-1, 1) ([`perturb`]; Monte Carlo arithmetic, Parker 1997);
+    ///   zeros, hence probabilities of masked keys, infinities and NaN stay;
+    /// * terms of products are added in a permuted order ([`Order::Permuted`]).
+    ///
+    /// Stored data (weights, inputs, rotary tables in a narrow format) and what is rounded inside a softmax, the statistics of
+    /// a norm, and running sums is rounded to nearest as ever. A cached decode does not equal a full recompute: it has
+    /// other sites.
+    ///
+    /// [`round_stochastic`]: crate::num::round_stochastic
+    /// [`perturb`]: crate::num::perturb
+    Perturbed {
+        /// Another seed, another answer.
+        seed: u64,
+    },
 }
 
 /// What a tensor is, hence which field of [`Numerics`] rounds it.
@@ -94,6 +125,7 @@ impl Numerics {
             cache: CacheStorage::AsComputed,
             logits: arithmetic,
             tensor_parallel: None,
+            rounding: Rounding::Nearest,
         }
     }
 
@@ -117,6 +149,12 @@ impl Numerics {
         Self { scores: dtype, ..Self::stored_in(dtype) }
     }
 
+    /// The same rounding points, rounded with chance. A variant under another seed is
+    /// `Variant { numerics: variant.numerics.perturbed(seed), ..*variant }`.
+    pub const fn perturbed(self, seed: u64) -> Self {
+        Self { rounding: Rounding::Perturbed { seed }, ..self }
+    }
+
     /// The format a tensor of this role is rounded to.
     pub const fn dtype_of(&self, role: Role) -> Dtype {
         match role {
@@ -131,6 +169,10 @@ impl Numerics {
 
     /// The rules of a matrix product.
     pub const fn product_rules(&self) -> ProductRules {
-        ProductRules { operands: self.operands, accumulator: self.accumulator }
+        let order = match self.rounding {
+            Rounding::Nearest => Order::Ascending,
+            Rounding::Perturbed { seed } => Order::Permuted { seed },
+        };
+        ProductRules { operands: self.operands, accumulator: self.accumulator, order }
     }
 }

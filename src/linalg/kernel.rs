@@ -7,7 +7,7 @@
 
 use super::ProductRules;
 use crate::num::Real;
-use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 
 /// Rows of a tile.
 const MR: usize = 4;
@@ -21,7 +21,9 @@ const NR: usize = 16;
 pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
     assert_eq!(a.ncols(), b.nrows(), "matmul: inner sizes differ");
     let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
-    let (a, b) = (operand(a, rules), operand(b, rules));
+    let order = rules.order.permutation(k);
+    let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
+    let (a, b) = (operand(a.view(), rules), operand(b.view(), rules));
     let mut out = vec![T::ZERO; m * n];
     let a = a.as_slice().expect("an operand is in standard layout");
     let b = b.as_slice().expect("an operand is in standard layout");
@@ -40,7 +42,9 @@ pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) 
 pub fn weighted_sum<T: Real>(weights: ArrayView2<T>, rows: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
     assert_eq!(weights.ncols(), rows.nrows(), "weighted sum: inner sizes differ");
     let (m, n, k) = (weights.nrows(), rows.ncols(), weights.ncols());
-    let (weights, rows) = (operand(weights, rules), operand(rows, rules));
+    let order = rules.order.permutation(k);
+    let (weights, rows) = (ordered(weights, Axis(1), order.as_deref()), ordered(rows, Axis(0), order.as_deref()));
+    let (weights, rows) = (operand(weights.view(), rules), operand(rows.view(), rules));
     let mut out = vec![T::ZERO; m * n];
     dispatch(WeightedSum {
         weights: weights.as_slice().expect("an operand is in standard layout"),
@@ -53,8 +57,16 @@ pub fn weighted_sum<T: Real>(weights: ArrayView2<T>, rows: ArrayView2<T>, rules:
     Array2::from_shape_vec((m, n), out).expect("m·n sums were made")
 }
 
+/// The operand with its terms in the order of summation, so that the kernels may always walk upward.
+fn ordered<'a, T: Real>(x: ArrayView2<'a, T>, terms: Axis, order: Option<&[usize]>) -> CowArray<'a, T, Ix2> {
+    match order {
+        None => CowArray::from(x),
+        Some(order) => CowArray::from(x.select(terms, order)),
+    }
+}
+
 /// The operand in standard layout, rounded if the rules say so; a view where nothing has to be done.
-fn operand<T: Real>(x: ArrayView2<T>, rules: ProductRules) -> CowArray<T, Ix2> {
+fn operand<T: Real>(x: ArrayView2<'_, T>, rules: ProductRules) -> CowArray<'_, T, Ix2> {
     if rules.rounds_operands::<T>() {
         CowArray::from(x.as_standard_layout().mapv(|x| x.round_to(rules.operands)))
     } else if x.is_standard_layout() {
@@ -200,14 +212,19 @@ impl<T: Real> Work for WeightedSum<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{matmul_definition, weighted_sum_definition};
+    use super::super::{Order, matmul_definition, weighted_sum_definition};
     use super::*;
     use crate::num::Dtype;
     use proptest::prelude::*;
 
     fn rules() -> impl Strategy<Value = ProductRules> {
         let dtype = prop::sample::select(vec![Dtype::F64, Dtype::F32, Dtype::Tf32, Dtype::Bf16, Dtype::F16]);
-        (dtype.clone(), dtype).prop_map(|(operands, accumulator)| ProductRules { operands, accumulator })
+        let order = prop_oneof![Just(Order::Ascending), any::<u64>().prop_map(|seed| Order::Permuted { seed })];
+        (dtype.clone(), dtype, order).prop_map(|(operands, accumulator, order)| ProductRules {
+            operands,
+            accumulator,
+            order,
+        })
     }
 
     /// Mostly ordinary numbers, with zeros of both signs, subnormals, infinities and NaN among them.
@@ -251,5 +268,26 @@ mod tests {
         let rows = ndarray::array![[2.0], [f64::NAN]];
         assert_eq!(weighted_sum(weights.view(), rows.view(), ProductRules::exact_operands::<f64>())[[0, 0]], 2.0);
         assert!(matmul(weights.view(), rows.view(), ProductRules::exact_operands::<f64>())[[0, 0]].is_nan());
+        for seed in 0..4 {
+            let permuted = ProductRules { order: Order::Permuted { seed }, ..ProductRules::exact_operands::<f64>() };
+            assert_eq!(weighted_sum(weights.view(), rows.view(), permuted)[[0, 0]], 2.0);
+        }
+    }
+
+    #[test]
+    fn another_order_changes_rounding_and_nothing_else() {
+        // Sums of products of integers up to 60 are exact in f32 in every order: 50 · 3600 < 2^24.
+        let a = Array2::from_shape_fn((5, 50), |(i, k)| ((i * 37 + k * 11) % 121) as f32 - 60.0);
+        let b = Array2::from_shape_fn((50, 19), |(k, j)| ((k * 17 + j * 5) % 121) as f32 - 60.0);
+        let ascending = ProductRules::exact_operands::<f32>();
+        let permuted = |seed| ProductRules { order: Order::Permuted { seed }, ..ascending };
+        for seed in 0..4 {
+            assert_eq!(matmul(a.view(), b.view(), permuted(seed)), matmul(a.view(), b.view(), ascending));
+            assert_eq!(weighted_sum(a.view(), b.view(), permuted(seed)), weighted_sum(a.view(), b.view(), ascending));
+        }
+        // Thirds are not exact: then the order is seen.
+        let a = a.mapv(|x| x / 3.0);
+        assert_ne!(matmul(a.view(), b.view(), permuted(1)), matmul(a.view(), b.view(), ascending));
+        assert_ne!(matmul(a.view(), b.view(), permuted(1)), matmul(a.view(), b.view(), permuted(2)));
     }
 }

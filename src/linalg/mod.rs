@@ -4,9 +4,11 @@
 
 mod definition;
 mod kernel;
+mod order;
 
 pub use definition::{matmul_definition, weighted_sum_definition};
 pub use kernel::{matmul, weighted_sum};
+pub use order::Order;
 
 use crate::num::{Dtype, Real};
 
@@ -17,12 +19,14 @@ pub struct ProductRules {
     pub operands: Dtype,
     /// The running sum is rounded to this format after each fused multiply-add.
     pub accumulator: Dtype,
+    /// In which order the terms are added.
+    pub order: Order,
 }
 
 impl ProductRules {
     /// No rounding but that of the scalar type itself.
     pub const fn exact_operands<T: Real>() -> Self {
-        Self { operands: T::DTYPE, accumulator: T::DTYPE }
+        Self { operands: T::DTYPE, accumulator: T::DTYPE, order: Order::Ascending }
     }
 
     fn rounds_operands<T: Real>(self) -> bool {

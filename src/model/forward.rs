@@ -214,7 +214,7 @@ fn attention_sublayer<'s, T: Real>(
     };
 
     let Session { cache, real, positions } = session;
-    let Cached { k, v, first } = cache.extend(index, k, v);
+    let Cached { k, v, first } = cache.extend(index, k, v, eval);
     eval.keys_start_at(first);
     let mask = layer_mask(spec, real, positions, x.dim().1, first);
     let rule = ScoreRule { scale: spec.scale, softcap: spec.softcap };

@@ -7,6 +7,7 @@ mod dtype;
 pub mod json_number;
 mod real;
 mod rounding;
+mod stochastic;
 mod sum;
 mod ulp;
 
@@ -14,5 +15,6 @@ pub use double_double::DoubleDouble;
 pub use dtype::Dtype;
 pub use real::Real;
 pub use rounding::{round_f32, round_f64, saturate_round_f64};
+pub use stochastic::{RandomStream, perturb, round_stochastic};
 pub use sum::{maximum, mean, mean_square, sum};
 pub use ulp::{ulp, ulp_distance};

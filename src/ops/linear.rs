@@ -64,7 +64,8 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
         let start = rank * units / parallel.shards * unit;
         let end = (rank + 1) * units / parallel.shards * unit;
         let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.slice(s![start..end, ..]));
-        let partial = matmul(x, weight, eval.numerics().product_rules()).mapv(|x| x.round_to(parallel.partial_sums));
+        let mut partial = matmul(x, weight, eval.numerics().product_rules());
+        eval.round(&mut partial, parallel.partial_sums);
         total = Some(match total {
             None => partial,
             Some(total) => total + partial,

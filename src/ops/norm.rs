@@ -102,9 +102,7 @@ fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
 fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
     if spec.downcast == Downcast::BeforeWeight {
         let stored = eval.numerics().dtype_of(Role::Activation);
-        for x in row.iter_mut() {
-            *x = x.round_to(stored);
-        }
+        eval.round(row.iter_mut(), stored);
     }
     if let Some(weight) = &weights.weight {
         assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");

@@ -7,6 +7,7 @@ mod command_line;
 mod elementary;
 mod fixtures;
 mod layers;
+mod perturbed;
 mod registry;
 mod reports;
 mod truth;

@@ -9,7 +9,7 @@ mod ring;
 mod storage;
 
 use super::spec::ModelSpec;
-use crate::eval::CacheStorage;
+use crate::eval::{CacheStorage, Evaluator};
 use crate::num::Real;
 use contiguous::Contiguous;
 use ndarray::{Array4, CowArray, Ix4};
@@ -74,8 +74,9 @@ impl<T: Real> KvCache<T> {
     }
 
     /// Stores the new keys and values of `layer` as the storage rounds them, and hands back what to attend to.
-    pub fn extend(&mut self, layer: usize, k: Array4<T>, v: Array4<T>) -> Cached<'_, T> {
-        let (k, v) = (store(k, self.storage), store(v, self.storage));
+    /// With chance where `eval` does.
+    pub fn extend(&mut self, layer: usize, k: Array4<T>, v: Array4<T>, eval: &Evaluator) -> Cached<'_, T> {
+        let (k, v) = (store(k, self.storage, eval.next_stream()), store(v, self.storage, eval.next_stream()));
         self.layers[layer].extend(k, v)
     }
 

@@ -1,18 +1,42 @@
 //! What storing does to keys and values.
 
 use crate::eval::CacheStorage;
-use crate::num::{Real, saturate_round_f64};
+use crate::num::{RandomStream, Real, round_stochastic, saturate_round_f64};
 use ndarray::{Array4, Axis};
 
-/// The values as they come back from storage.
-pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage) -> Array4<T> {
+/// The values as they come back from storage; `stream` rounds them stochastically, else they go to nearest.
+pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage, stream: Option<RandomStream>) -> Array4<T> {
     match storage {
         CacheStorage::AsComputed => x,
-        CacheStorage::Float(dtype) => x.mapv_into(|x| T::from_f64(saturate_round_f64(x.to_f64(), dtype))),
+        CacheStorage::Float(dtype) => {
+            for (x, index) in x.iter_mut().zip(0..) {
+                let wide = x.to_f64();
+                *x = T::from_f64(match stream {
+                    None => saturate_round_f64(wide, dtype),
+                    Some(stream) => {
+                        round_stochastic(wide.clamp(-dtype.max(), dtype.max()), dtype, stream.uniform(index))
+                    }
+                });
+            }
+            x
+        }
         CacheStorage::Int8 { block } => {
+            let mut index = 0;
+            let mut step = |x: f64| {
+                index += 1;
+                match stream {
+                    None => x.round_ties_even(),
+                    // Up if the number drawn is below the distance to the step beneath. A quotient a little above 127
+                    // is a rounding error of the division.
+                    Some(stream) => {
+                        let up = if stream.uniform(index) < x - x.floor() { 1.0 } else { 0.0 };
+                        (x.floor() + up).clamp(-127.0, 127.0)
+                    }
+                }
+            };
             for mut row in x.lanes_mut(Axis(3)) {
                 for mut block in row.axis_chunks_iter_mut(Axis(0), block.max(1)) {
-                    let stored = through_int8(&block.to_vec());
+                    let stored = through_int8(&block.to_vec(), &mut step);
                     block.iter_mut().zip(stored).for_each(|(x, stored)| *x = stored);
                 }
             }
@@ -21,14 +45,14 @@ pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage) -> Array4<
     }
 }
 
-/// `s · round(x / s)` with `s = max|x| / 127`: the largest value of the block becomes ±127. A block of zeros stays zero.
-fn through_int8<T: Real>(block: &[T]) -> Vec<T> {
+/// `s · step(x / s)` with `s = max|x| / 127`: the largest value of the block becomes ±127. A block of zeros stays zero.
+fn through_int8<T: Real>(block: &[T], step: &mut impl FnMut(f64) -> f64) -> Vec<T> {
     let largest = block.iter().fold(T::ZERO, |largest, x| if x.abs() > largest { x.abs() } else { largest });
     if largest == T::ZERO {
         return block.to_vec();
     }
     let scale = largest / T::from_f64(127.0);
-    block.iter().map(|&x| T::from_f64((x / scale).to_f64().round_ties_even()) * scale).collect()
+    block.iter().map(|&x| T::from_f64(step((x / scale).to_f64())) * scale).collect()
 }
 
 #[cfg(test)]
@@ -41,20 +65,38 @@ mod tests {
     fn int8_has_a_scale_for_each_block() {
         // Block one: s = 1.27/127 = 0.01, block two: s = 127/127 = 1.
         let x = array![[[[1.27, 0.004, 127.0, 0.6]]]];
-        let stored = store(x, CacheStorage::Int8 { block: 2 });
+        let stored = store(x, CacheStorage::Int8 { block: 2 }, None);
         approx::assert_relative_eq!(stored[[0, 0, 0, 0]], 1.27, max_relative = 1e-15);
         assert_eq!(stored[[0, 0, 0, 1]], 0.0);
         assert_eq!(stored[[0, 0, 0, 2]], 127.0);
         // One step of 1, not of 127/128.
         assert_eq!(stored[[0, 0, 0, 3]], 1.0);
-        let nan = store(array![[[[f64::NAN, 1.0]]]], CacheStorage::Int8 { block: 2 });
+        let nan = store(array![[[[f64::NAN, 1.0]]]], CacheStorage::Int8 { block: 2 }, None);
         assert!(nan[[0, 0, 0, 0]].is_nan());
     }
 
     #[test]
     fn floats_are_rounded_and_saturate() {
         let x = array![[[[1.0f32 + 1.0 / 256.0, 1000.0]]]];
-        assert_eq!(store(x.clone(), CacheStorage::Float(Dtype::Bf16)), array![[[[1.0f32, 1000.0]]]]);
-        assert_eq!(store(x, CacheStorage::Float(Dtype::F8E4M3)), array![[[[1.0f32, 448.0]]]]);
+        assert_eq!(store(x.clone(), CacheStorage::Float(Dtype::Bf16), None), array![[[[1.0f32, 1000.0]]]]);
+        assert_eq!(store(x, CacheStorage::Float(Dtype::F8E4M3), None), array![[[[1.0f32, 448.0]]]]);
+    }
+
+    #[test]
+    fn with_chance_a_neighbour_is_stored_and_the_mean_is_the_value() {
+        // s = 127/127 = 1 and 0.25 goes to 1 in a quarter of 4096 cases: 1024 ± 5 · 27.7. bf16 has 1 and 1 + 2^-7 about
+        // 1 + 2^-9, a quarter again.
+        let x = Array4::from_shape_fn((1, 1, 4096, 2), |(_, _, _, i)| [127.0f32, 0.25][i]);
+        let stored = store(x, CacheStorage::Int8 { block: 2 }, Some(RandomStream::new(1, 0)));
+        assert!(stored.iter().step_by(2).all(|&x| x == 127.0));
+        let ones = stored.iter().skip(1).step_by(2).inspect(|x| assert!(**x == 0.0 || **x == 1.0)).sum::<f32>();
+        assert!((885.0..=1163.0).contains(&ones), "{ones}");
+
+        let x = Array4::from_elem((1, 1, 4096, 1), 1.0 + 2f32.powi(-9));
+        let stored = store(x, CacheStorage::Float(Dtype::Bf16), Some(RandomStream::new(1, 0)));
+        let up = stored.iter().filter(|&&x| x == 1.0 + 2f32.powi(-7)).count();
+        assert!((885..=1163).contains(&up) && stored.iter().filter(|&&x| x == 1.0).count() == 4096 - up, "{up}");
+        let beyond = store(array![[[[1000.0f32]]]], CacheStorage::Float(Dtype::F8E4M3), Some(RandomStream::new(1, 0)));
+        assert_eq!(beyond, array![[[[448.0f32]]]]);
     }
 }

@@ -229,6 +229,22 @@ mod tests {
         assert_eq!(out, array![[[[7.0], [0.0]]]]);
     }
 
+    #[test]
+    fn poison_does_not_leak_under_any_seed() {
+        let mut mask = no_mask();
+        mask.allowed = array![[[[true, false, true], [false, false, false]]]];
+        let (q, k) = (array![[[[1.0], [1.0]]]], array![[[[0.5], [f64::NAN], [0.25]]]]);
+        let v = array![[[[7.0], [f64::NAN], [7.0]]]];
+        for seed in 0..16 {
+            let mut eval = Evaluator::new(Numerics::plain(Dtype::F64).perturbed(seed));
+            let rule = ScoreRule { scale: 1.0, softcap: None };
+            let out = attention(&q, k.view(), v.view(), &mask, &rule, None, &mut eval);
+            // Probabilities of sum 1 up to a few roundings, 7 times that; without keys 0 exactly.
+            assert!((out[[0, 0, 0, 0]] - 7.0).abs() <= 64.0 * f64::EPSILON, "{out}");
+            assert_eq!(out[[0, 0, 1, 0]].to_bits(), 0, "{out}");
+        }
+    }
+
     fn tensor(heads: usize, len: usize, dim: usize) -> impl Strategy<Value = Array4<f64>> {
         prop::collection::vec(-2.0f64..2.0, heads * len * dim)
             .prop_map(move |x| Array4::from_shape_vec((1, heads, len, dim), x).unwrap())
