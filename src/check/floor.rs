@@ -4,12 +4,14 @@
 //! with its sums in another order and its roundings stochastic (see [`crate::eval::Rounding`]), and each element gets
 //!
 //! ```text
-//! σ² = max( mean over the evaluations of (yₖ - y)²,  the same mean over the element's row )
+//! σ² = max( mean over the evaluations of (yₖ - y)²,  the same mean over the element's row ) + (u y)²/3
 //! R  = 3 σ        C = 9 σ
 //! ```
-//! with y the answer in f64. A few evaluations know a row of logits well and a single one of them badly; hence the maximum. There
+//! with y the answer in f64. A few evaluations know a row of logits well and a single one of them badly; hence the maximum. The
+//! last term is the storing of the element itself: a probability near 1 may come out as 1 in all of a few evaluations. There
 //! is no W: the floor is an experiment and not a proof, and an error beyond 9 σ of its row is not called rounding.
 
+use crate::num::Dtype;
 use ndarray::{ArrayD, Axis, Zip};
 
 /// Standard deviations of the estimate.
@@ -28,8 +30,9 @@ pub struct Floor {
     pub evaluations: usize,
 }
 
-/// The floor from perturbed `evaluations` around `exact`; `None` without any, or if a shape differs.
-pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>]) -> Option<Floor> {
+/// The floor from perturbed `evaluations` around `exact`, elements being stored in `stored`; `None` without any evaluation,
+/// or if a shape differs.
+pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -> Option<Floor> {
     if evaluations.is_empty() || evaluations.iter().any(|y| y.shape() != exact.shape()) {
         return None;
     }
@@ -48,6 +51,12 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>]) -> Option<Floor>
             row.mapv_inplace(|own| if own > mean { own } else { mean });
         }
     }
+    let u = stored.unit_roundoff();
+    Zip::from(&mut variance).and(exact).for_each(|variance, &y| {
+        if y.is_finite() {
+            *variance += (u * y).powi(2) / 3.0;
+        }
+    });
     let sigma = variance.mapv(f64::sqrt);
     Some(Floor { estimate: &sigma * ESTIMATE, centred: &sigma * CENTRED, evaluations: evaluations.len() })
 }
@@ -62,17 +71,25 @@ mod tests {
         // Errors 3 and 0 of the first element, 0 and 4 of the second: squares 9/2 and 16/2, mean of the row 25/4.
         let exact = array![[1.0, 1.0]].into_dyn();
         let (a, b) = (array![[4.0, 1.0]].into_dyn(), array![[1.0, 5.0]].into_dyn());
-        let floor = floor(&exact, &[&a, &b]).unwrap();
+        let floor = floor(&exact, &[&a, &b], Dtype::F64).unwrap();
         assert_eq!(floor.evaluations, 2);
         assert!((floor.estimate[[0, 0]] - 3.0 * 2.5).abs() < 1e-15, "{floor:?}");
         assert!((floor.estimate[[0, 1]] - 3.0 * 8f64.sqrt()).abs() < 1e-15);
-        assert_eq!(floor.centred[[0, 0]], 22.5);
+        assert!((floor.centred[[0, 0]] - 22.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_element_is_stored_even_where_no_evaluation_moved_it() {
+        // 2^-8 · 1 / √3 · 3 = 0.00677
+        let exact = array![1.0].into_dyn();
+        let floor = floor(&exact, &[&exact], Dtype::Bf16).unwrap();
+        assert!((floor.estimate[0] - 3f64.sqrt() / 256.0).abs() < 1e-15);
     }
 
     #[test]
     fn without_evaluations_there_is_none() {
         let exact = array![1.0].into_dyn();
-        assert_eq!(floor(&exact, &[]), None);
-        assert_eq!(floor(&exact, &[&array![1.0, 2.0].into_dyn()]), None);
+        assert_eq!(floor(&exact, &[], Dtype::F32), None);
+        assert_eq!(floor(&exact, &[&array![1.0, 2.0].into_dyn()], Dtype::F32), None);
     }
 }

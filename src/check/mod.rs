@@ -17,6 +17,7 @@ pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
 pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
 pub use tolerance::{
-    Elements, Feasible, Infeasible, Suggestion, Trivial, Vacuous, infeasible, suggestion, tightest_feasible, vacuous,
+    Elements, Feasible, FormatOf, Infeasible, Suggestion, ToleranceFacts, Trivial, Vacuous, infeasible, suggestion,
+    tightest_feasible, tolerance_facts, vacuous,
 };
 pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};

@@ -5,9 +5,10 @@
 //! accepted zeros in 4 of 60 problems (ScalingIntelligence/KernelBench#165). Pure functions over numbers; knows formats
 //! and the ladder, nothing of cases, variants or bounds.
 
+use super::comparison::Selection;
 use super::ladder::{Ladder, Rung};
 use crate::num::{Dtype, round_f64};
-use ndarray::ArrayD;
+use ndarray::{Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 
 /// How far one rung of the ladder is out of reach.
@@ -287,6 +288,54 @@ impl std::fmt::Display for TwoDigits {
         } else {
             f.write_str(&self.scientific())
         }
+    }
+}
+
+/// The formats of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatOf {
+    /// The one that its expected values are stored in.
+    pub expected: Dtype,
+    /// The one that an answer is stored in.
+    pub output: Dtype,
+}
+
+/// What there is to say of each rung of a ladder, and the tolerance to take instead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToleranceFacts {
+    /// For each rung, the elements that one correct rounding to the answer's format already puts outside.
+    pub infeasible: Vec<usize>,
+    /// For each rung, the trivial answers that pass it.
+    pub vacuous: Vec<Vec<Trivial>>,
+    /// The tightest absolute tolerance that the format can meet; `None` where an element overflows.
+    pub tightest: Option<Feasible>,
+    /// The tolerance to use.
+    pub suggestion: Suggestion,
+}
+
+/// The facts about the compared elements of `expected`; `bound` is the largest R among them.
+pub fn tolerance_facts(
+    expected: &ArrayD<f64>,
+    selection: Selection,
+    format: FormatOf,
+    ladder: &Ladder,
+    bound: f64,
+) -> ToleranceFacts {
+    let compared: Vec<f64> =
+        expected.indexed_iter().filter(|(index, _)| selection.covers(index.slice())).map(|(_, &x)| x).collect();
+    let scale = compared.iter().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| if x.abs() > m { x.abs() } else { m });
+    let values = Array1::from(compared).into_dyn();
+    let finite = || values.iter().copied();
+    let bound = (bound > 0.0).then_some(bound);
+    ToleranceFacts {
+        infeasible: infeasible(finite(), format.output, ladder).into_iter().map(|rung| rung.missed).collect(),
+        vacuous: vacuous(&values, Elements::Float(format.expected), ladder)
+            .into_iter()
+            .map(|rung| rung.passes)
+            .collect(),
+        tightest: tightest_feasible(finite(), format.output),
+        suggestion: suggestion(format.output, scale, bound),
     }
 }
 

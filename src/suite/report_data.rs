@@ -1,6 +1,6 @@
 //! What a run found, as plain data. Every output format is a function of it.
 
-use crate::check::{Comparison, Judged, Ladder, Verdict, WrongShape};
+use crate::check::{Comparison, Judged, Ladder, ToleranceFacts, Verdict, WrongShape};
 use crate::num::json_number;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,8 @@ pub struct ArrayResult {
     pub facts: Comparison,
     /// The opinion.
     pub judged: Judged,
+    /// Whether the tolerances of the ladder make sense for this array, and which would.
+    pub tolerance: ToleranceFacts,
 }
 
 /// Largest error of the main output over that of somebody else: FlashAttention's tests ask for at most 2

@@ -30,7 +30,7 @@ const BIAS: f64 = 6.0;
 
 impl Selection<'_> {
     /// Whether the element at `index` is compared.
-    fn covers(&self, index: &[usize]) -> bool {
+    pub(super) fn covers(&self, index: &[usize]) -> bool {
         match self {
             Self::All => true,
             Self::Where(chosen) => chosen.get(&index[..chosen.ndim().min(index.len())]).copied().unwrap_or(true),
