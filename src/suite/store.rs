@@ -88,7 +88,7 @@ impl Suite {
                 ));
             }
             if !seen.insert(case.id.clone()) {
-                return Err(Error::read(&path, format!("two cases have the id \"{}\"", case.id)));
+                return Err(Error::read(&path, format!("two cases have the id {}", quoted(&case.id))));
             }
             case.name = format!("{}/{}", suite.name, case.id);
             case.suite_folder = folder.to_path_buf();
@@ -188,7 +188,9 @@ mod tests {
     #[test]
     fn a_long_word_of_a_file_is_cut_in_the_message() {
         let long = "x".repeat(5000);
+        let case = format!(r#"{{"id": "{long}", "op": ""}}"#);
         for json in [
+            format!(r#"{{"format": "goldref-suite/1", "name": "s", "about": "", "cases": [{case}, {case}]}}"#),
             format!(r#"{{"{long}": 1}}"#),
             format!(r#"{{"format": "{long}", "name": "s", "about": "", "cases": []}}"#),
             format!(r#"{{"format": "goldref-suite/1", "name": "X{long}", "about": "", "cases": []}}"#),

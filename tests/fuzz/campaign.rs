@@ -87,7 +87,7 @@ fn run<R: Reader>(executions: u64, seed: u64) {
         match outcome {
             Outcome::Accepted => accepted += 1,
             Outcome::Refused(message) => {
-                if pool.len() < POOL && reasons.insert(skeleton(&message)) {
+                if reasons.insert(skeleton(&message)) && pool.len() < POOL {
                     pool.push(bytes);
                 }
             }
@@ -163,7 +163,8 @@ fn examine<R: Reader>(bytes: &[u8]) -> (Outcome, usize) {
 
 /// A message without what differs from file to file: its quoted parts and its numbers.
 fn skeleton(message: &str) -> String {
-    let outside_quotes: String = message.split(['"', '`']).step_by(2).collect();
+    let plain = message.replace("\\\"", "");
+    let outside_quotes: String = plain.split(['"', '`']).step_by(2).collect();
     outside_quotes.chars().filter(|c| !c.is_ascii_digit()).take(80).collect()
 }
 
