@@ -89,11 +89,23 @@ fn activations_at_numbers_that_are_known() {
     gives("silu", alpha.clone(), &[x], &[0.75 * log, -0.25 * log], 4.0);
     gives("silu", json!({"alpha": 2.0}), &[("x", &[1], &[log / 2.0])], &[0.375 * log], 4.0);
     gives("gelu", json!({"approximate": "quick"}), &[("x", &[1], &[log / 1.702])], &[0.75 * log / 1.702], 4.0);
-    // tanh(ln 2) = 3/5: x such that √(2/π) (x + 0.044715 x³) = ln 2 is not known, but at 0 and far out gelu is x or 0.
-    gives("gelu", json!({"approximate": "tanh"}), &[("x", &[3], &[0.0, 10.0, -10.0])], &[0.0, 10.0, 0.0], 0.0);
+    // 1/2 · (1 + tanh(√(2/π) · 1.044715)) by mpmath at 30 digits; far out gelu is x or 0.
+    let tanh: Input = ("x", &[3], &[1.0, 10.0, -10.0]);
+    gives("gelu", json!({"approximate": "tanh"}), &[tanh], &[0.841_191_990_608_276_7, 10.0, 0.0], 1.0);
     gives("relu", json!({}), &[("x", &[2], &[-3.0, 2.0])], &[0.0, 2.0], 0.0);
     gives("swiglu", alpha, &[("gate", &[1], &[log]), ("up", &[1], &[-2.0])], &[-1.5 * log], 4.0);
     gives("geglu", json!({}), &[("gate", &[1], &[1.0]), ("up", &[1], &[2.0])], &[2.0 * phi], 4.0);
+}
+
+#[test]
+fn inputs_are_rounded_before_anything_else() {
+    // 257 is not a number of bf16, which has 256: 257 − 256 is 0 there, and 1 in f32.
+    let inputs = arrays(&[("x", &[2], &[257.0, -256.0]), ("weight", &[1, 2], &[1.0, 1.0])]);
+    for (storage, expected) in [(Dtype::Bf16, 0.0), (Dtype::F32, 1.0)] {
+        for style in Style::every(storage) {
+            assert_eq!(evaluate("linear", &json!({}), &inputs, &style)["out"][[0]], expected, "{style:?}");
+        }
+    }
 }
 
 #[test]
