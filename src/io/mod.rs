@@ -7,7 +7,7 @@
 
 mod array;
 pub mod checkpoint;
-mod disk;
+pub(crate) mod disk;
 mod elements;
 #[cfg(test)]
 mod hostile_tests;
@@ -16,7 +16,7 @@ pub mod npy;
 mod npy_header;
 pub mod npz;
 pub mod safetensors;
-mod wording;
+pub(crate) mod wording;
 
 pub use array::{Array, NonFinite};
 pub use checkpoint::Checkpoint;

@@ -42,8 +42,13 @@ pub fn read_within(path: impl AsRef<Path>, limits: &NpzLimits) -> Result<BTreeMa
     read_archive(BufReader::new(file), length, path, limits)
 }
 
-/// Reads the archive in `bytes`, `length` of them, which came from `path`.
-pub(crate) fn read_archive(
+/// Reads as [`read_within`] does, from the `length` bytes of an archive that may come from anywhere; `path` is for
+/// messages.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_archive(
     bytes: impl Read + Seek,
     length: u64,
     path: &Path,
@@ -169,25 +174,31 @@ fn check_name(name: &str) -> std::result::Result<(), String> {
 ///
 /// For a name that [`read`] would refuse, and when the file cannot be written.
 pub fn write(path: impl AsRef<Path>, arrays: &BTreeMap<String, Array>) -> Result<()> {
-    let path = path.as_ref();
+    disk::write_atomically(path.as_ref(), |writer| write_archive(writer, arrays)?.flush())
+}
+
+/// Writes the arrays as [`write()`] does, to anything, and gives it back.
+///
+/// # Errors
+///
+/// As [`write()`].
+pub fn write_archive<W: Write + Seek>(writer: W, arrays: &BTreeMap<String, Array>) -> std::io::Result<W> {
     for name in arrays.keys() {
-        check_name(name).map_err(|reason| Error::write(path, format!("array {} {reason}", quoted(name))))?;
+        check_name(name).map_err(|reason| std::io::Error::other(format!("array {} {reason}", quoted(name))))?;
     }
-    disk::write_atomically(path, |writer| {
-        let mut archive = ZipWriter::new(writer);
-        for (name, array) in arrays {
-            let options = SimpleFileOptions::default()
-                .compression_method(CompressionMethod::Stored)
-                .last_modified_time(DateTime::default())
-                .system(zip::System::Unix)
-                .unix_permissions(0o644)
-                // Eight bytes an element at most; the rest is room for the header.
-                .large_file(array.len() as u64 >= (u64::from(u32::MAX) >> 3) - (1 << 16));
-            archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::other)?;
-            npy::write_to(&mut archive, array)?;
-        }
-        archive.finish().map_err(std::io::Error::other)?.flush()
-    })
+    let mut archive = ZipWriter::new(writer);
+    for (name, array) in arrays {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .system(zip::System::Unix)
+            .unix_permissions(0o644)
+            // Eight bytes an element at most; the rest is room for the header.
+            .large_file(array.len() as u64 >= (u64::from(u32::MAX) >> 3) - (1 << 16));
+        archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::other)?;
+        npy::write_to(&mut archive, array)?;
+    }
+    archive.finish().map_err(std::io::Error::other)
 }
 
 /// The reason of the zip crate without its outermost words.

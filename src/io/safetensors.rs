@@ -42,6 +42,15 @@ impl SafeTensors {
         Self::parse(path, disk::read_whole(path, limits::SAFETENSORS_BYTES)?)
     }
 
+    /// Reads as [`open`](Self::open) does, from bytes that may come from anywhere; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Self> {
+        Self::parse(path.as_ref(), bytes)
+    }
+
     /// The file at `path`, whose bytes have been read.
     pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
         check_header(&bytes).map_err(|reason| Error::read(path, reason))?;

@@ -2,7 +2,8 @@
 
 use super::case::{Case, Suite};
 use crate::error::{Error, Result};
-use crate::io::{Array, npz};
+use crate::io::wording::{quoted, reason};
+use crate::io::{Array, disk, limits, npz};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -52,36 +53,49 @@ impl Store {
 
 fn read_suite(folder: &Path) -> Result<Suite> {
     let path = folder.join("suite.json");
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
-    let mut suite: Suite = serde_json::from_str(&text).map_err(|e| Error::read(&path, e))?;
-    if suite.format != FORMAT {
-        return Err(Error::read(&path, format!("its format is \"{}\"; this version reads \"{FORMAT}\"", suite.format)));
-    }
-    let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    if !is_word(&suite.name) {
-        return Err(Error::read(
-            &path,
-            format!("the suite's name is \"{}\"; it must be lowercase letters, digits and _", suite.name),
-        ));
-    }
-    let mut seen = HashSet::new();
-    for case in &mut suite.cases {
-        if !is_word(&case.id) {
+    Suite::parse(&disk::read_whole(&path, limits::JSON_BYTES)?, folder)
+}
+
+impl Suite {
+    /// Reads the bytes of `folder`'s `suite.json`; no file is touched.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn parse(json: &[u8], folder: &Path) -> Result<Self> {
+        let path = folder.join("suite.json");
+        let mut suite: Suite = serde_json::from_slice(json).map_err(|e| Error::read(&path, reason(e)))?;
+        if suite.format != FORMAT {
             return Err(Error::read(
                 &path,
-                format!("a case's id is \"{}\"; it must be lowercase letters, digits and _", case.id),
+                format!("its format is {}; this version reads \"{FORMAT}\"", quoted(&suite.format)),
             ));
         }
-        if !seen.insert(case.id.clone()) {
-            return Err(Error::read(&path, format!("two cases have the id \"{}\"", case.id)));
+        let is_word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        if !is_word(&suite.name) {
+            return Err(Error::read(
+                &path,
+                format!("the suite's name is {}; it must be lowercase letters, digits and _", quoted(&suite.name)),
+            ));
         }
-        case.name = format!("{}/{}", suite.name, case.id);
-        case.suite_folder = folder.to_path_buf();
+        let mut seen = HashSet::new();
+        for case in &mut suite.cases {
+            if !is_word(&case.id) {
+                return Err(Error::read(
+                    &path,
+                    format!("a case's id is {}; it must be lowercase letters, digits and _", quoted(&case.id)),
+                ));
+            }
+            if !seen.insert(case.id.clone()) {
+                return Err(Error::read(&path, format!("two cases have the id {}", quoted(&case.id))));
+            }
+            case.name = format!("{}/{}", suite.name, case.id);
+            case.suite_folder = folder.to_path_buf();
+        }
+        suite.folder = folder.to_path_buf();
+        Ok(suite)
     }
-    suite.folder = folder.to_path_buf();
-    Ok(suite)
 }
 
 impl Case {
@@ -134,12 +148,17 @@ impl Case {
     /// # Errors
     /// A path that leaves the suite; a hash that does not fit.
     pub fn folder_in_suite(&self, relative: &str) -> Result<PathBuf> {
-        let inside =
-            !relative.is_empty() && Path::new(relative).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside {
-            return Err(Error::ask(format!("{}: \"{relative}\" is not a path inside the suite", self.name)));
+        let below = format!("{relative}/");
+        let files = || self.sha256.iter().filter(|(file, _)| file.starts_with(&below));
+        // A hash is asked of its file before anything else, so `models/../../x` may not be one either.
+        for path in std::iter::once(relative).chain(files().map(|(file, _)| file.as_str())) {
+            let inside =
+                !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+            if !inside {
+                return Err(Error::ask(format!("{}: {} is not a path inside the suite", self.name, quoted(path))));
+            }
         }
-        for (file, expected) in self.sha256.iter().filter(|(file, _)| file.starts_with(&format!("{relative}/"))) {
+        for (file, expected) in files() {
             verify(&self.suite_folder.join(file), expected)?;
         }
         Ok(self.suite_folder.join(relative))
@@ -156,4 +175,54 @@ fn verify(path: &Path, expected: &str) -> Result<()> {
         path,
         format!("its sha256 is {actual}, suite.json says {expected}; the file was changed or damaged"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Suite> {
+        Suite::parse(json.as_bytes(), Path::new("s"))
+    }
+
+    #[test]
+    fn a_long_word_of_a_file_is_cut_in_the_message() {
+        let long = "x".repeat(5000);
+        let case = format!(r#"{{"id": "{long}", "op": ""}}"#);
+        for json in [
+            format!(r#"{{"format": "goldref-suite/1", "name": "s", "about": "", "cases": [{case}, {case}]}}"#),
+            format!(r#"{{"{long}": 1}}"#),
+            format!(r#"{{"format": "{long}", "name": "s", "about": "", "cases": []}}"#),
+            format!(r#"{{"format": "goldref-suite/1", "name": "X{long}", "about": "", "cases": []}}"#),
+            format!(
+                r#"{{"format": "goldref-suite/1", "name": "s", "about": "", "cases": [{{"id": "X{long}", "op": ""}}]}}"#
+            ),
+        ] {
+            let message = parse(&json).unwrap_err().to_string();
+            assert!(message.starts_with("cannot read s/suite.json: ") && message.len() < 300, "{message}");
+        }
+        assert!(parse(r#"{"cases": 7}"#).unwrap_err().to_string().ends_with("at line 1 column 11"));
+    }
+
+    #[test]
+    fn a_description_without_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(folder.path().join("suite.json")).unwrap();
+        file.set_len(limits::JSON_BYTES + 1).unwrap();
+        let message = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(message.ends_with("it is longer than 64 MiB"), "{message}");
+    }
+
+    #[test]
+    fn a_hash_of_a_file_outside_the_suite_is_refused() {
+        let suite = parse(
+            r#"{"format": "goldref-suite/1", "name": "s", "about": "", "cases": [
+                {"id": "a", "op": "model", "sha256": {"models/../../outside": "00"}}]}"#,
+        );
+        let case = &suite.unwrap().cases[0];
+        let message = case.folder_in_suite("models").unwrap_err().to_string();
+        assert_eq!(message, r#"s/a: "models/../../outside" is not a path inside the suite"#);
+        assert!(case.folder_in_suite("..").is_err() && case.folder_in_suite("").is_err());
+        assert_eq!(case.folder_in_suite("other").unwrap(), Path::new("s/other"));
+    }
 }

@@ -5,6 +5,7 @@
 mod bits;
 mod command_line;
 mod elementary;
+mod evaluations;
 mod fixtures;
 mod layers;
 mod perturbed;
