@@ -22,7 +22,7 @@ pub struct Argmax {
     pub can_flip: usize,
     /// The smallest ratio, over the rows with an error, of that distance to the largest error of the row; `None` where no
     /// row has an error. Below 2 a flip is possible.
-    #[serde(with = "json_number")]
+    #[serde(with = "json_number::optional")]
     pub closest_margin_ratio: Option<f64>,
 }
 

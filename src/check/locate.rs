@@ -22,7 +22,7 @@ pub struct Concentration {
     #[serde(with = "json_number")]
     pub share: f64,
     /// The share of the squared error of all misses that those hold; `None` where no miss has a finite error.
-    #[serde(with = "json_number")]
+    #[serde(with = "json_number::optional")]
     pub squared_error_share: Option<f64>,
     /// The same in words: "all 96 mismatches are in head 3".
     pub words: String,

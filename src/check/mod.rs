@@ -11,6 +11,7 @@ mod histogram;
 mod ladder;
 mod verdict;
 mod locate;
+mod sets;
 
 pub use argmax::{Argmax, argmax, argmax_of_operands};
 pub use comparison::{
@@ -20,3 +21,4 @@ pub use histogram::{Decade, Histogram, Quantiles};
 pub use ladder::{Ladder, Rung};
 pub use verdict::{Basis, Bias, Judged, Ratios, Verdict};
 pub use locate::{Concentration, Pattern};
+pub use sets::{ArrayComparison, ArrayOutcome, ComparedArray, SetComparison, SetQuestion, compare_sets};

@@ -87,10 +87,10 @@ pub struct Comparison {
     #[serde(with = "json_number")]
     pub rmse: f64,
     /// Σ err² / Σ expected²; `None` where the denominator is 0 and the error is not.
-    #[serde(with = "json_number")]
+    #[serde(with = "json_number::optional")]
     pub nmse: Option<f64>,
     /// Σ actual·expected / √(Σ actual² Σ expected²); `None` where one side is all zeros or the sums leave the range of f64.
-    #[serde(with = "json_number")]
+    #[serde(with = "json_number::optional")]
     pub cosine: Option<f64>,
     /// Σ (actual − expected) / n: rounding has none to speak of, a bias has.
     #[serde(with = "json_number")]
