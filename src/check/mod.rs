@@ -1,21 +1,31 @@
-//! Facts about two answers, and how far off a right one may be.
+//! Facts about two answers, and whether rounding explains what they differ in.
 //!
-//! [`compare`] measures and has no opinion; [`Ladder`] counts at the tolerances people name; [`budget`] says
-//! what rounding explains. Every predicate is written so that NaN fails. Knows arrays and formats; knows
-//! nothing of cases or variants.
+//! [`compare`] measures and has no opinion; [`Ladder`] counts at the tolerances people name, and [`tolerance_facts`] says which of them
+//! make sense; [`bounds`] and [`mod@floor`] say how far a right answer may be off, and [`judge`] gives the verdict. Every predicate is
+//! written so that NaN fails. Knows arrays, formats and operations; knows nothing of cases or variants.
 
+mod argmax;
 pub mod bounds;
-pub mod budget;
 mod comparison;
 pub mod floor;
+mod histogram;
 mod judge;
 mod ladder;
+mod locate;
+mod sets;
 mod tolerance;
 mod verdict;
 
-pub use comparison::{Comparison, Disagreement, Selection, WrongShape, compare};
+pub use argmax::{Argmax, argmax, argmax_of_operands};
+pub use comparison::{
+    Census, Comparison, Disagreement, Element, Measured, Operand, Question, Selection, WrongShape, compare,
+    compare_operands, compare_slices, compare_views,
+};
+pub use histogram::{Decade, Histogram, Quantiles};
 pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
+pub use locate::{Concentration, Pattern};
+pub use sets::{ArrayComparison, ArrayOutcome, ComparedArray, SetComparison, SetQuestion, compare_sets};
 pub use tolerance::{
     Elements, Feasible, FormatOf, Infeasible, Suggestion, ToleranceFacts, Trivial, Vacuous, infeasible, suggestion,
     tightest_feasible, tolerance_facts, vacuous,

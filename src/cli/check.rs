@@ -1,9 +1,9 @@
 //! `goldref check`.
 
+use super::ladder::Tolerances;
 use super::{exit_code, progress};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use goldref::check::{Ladder, Rung};
 use goldref::error::{Error, Result};
 use goldref::report;
 use goldref::suite::{Selected, Store, count_cases, run};
@@ -31,15 +31,8 @@ pub(crate) struct Args {
     /// Only these cases, as suite/id or id (`*` matches any characters)
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     case: Vec<String>,
-    /// Absolute tolerances, one column each [default: 1e-5,1e-4,1e-3]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_negative_numbers = true)]
-    atol: Vec<f64>,
-    /// Relative tolerance, added to each absolute one
-    #[arg(long, value_name = "RTOL", default_value_t = 0.0, allow_negative_numbers = true)]
-    rtol: f64,
-    /// One more column: within so many last places of the expected format
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    max_ulps: Option<f64>,
+    #[command(flatten)]
+    tolerances: Tolerances,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -57,7 +50,7 @@ enum Format {
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
-    let ladder = args.ladder()?;
+    let ladder = args.tolerances.ladder()?;
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
@@ -77,30 +70,6 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     }
     let disagreed = report.results.iter().any(|result| result.outcome.disagrees());
     Ok(if disagreed { exit_code::DISAGREED } else { exit_code::AGREED })
-}
-
-impl Args {
-    fn ladder(&self) -> Result<Ladder> {
-        let usable = |what: &str, value: f64| {
-            if value >= 0.0 && value.is_finite() {
-                Ok(())
-            } else {
-                Err(Error::ask(format!("{what} is {value}; a tolerance is a number of at least 0")))
-            }
-        };
-        self.atol.iter().try_for_each(|&atol| usable("--atol", atol))?;
-        usable("--rtol", self.rtol)?;
-        self.max_ulps.iter().try_for_each(|&n| usable("--max-ulps", n))?;
-
-        let mut rungs = match (self.atol.is_empty(), self.rtol > 0.0) {
-            // --rtol alone asks for a relative tolerance alone.
-            (true, true) => vec![Rung { rtol: self.rtol, ..Rung::default() }],
-            (true, false) => Ladder::default().0,
-            (false, _) => self.atol.iter().map(|&atol| Rung { atol, rtol: self.rtol, max_ulps: None }).collect(),
-        };
-        rungs.extend(self.max_ulps.map(|max_ulps| Rung { max_ulps: Some(max_ulps), ..Rung::default() }));
-        Ok(Ladder(rungs))
-    }
 }
 
 /// The fixtures of the source tree this program was built from, else those of the current folder.

@@ -1,7 +1,9 @@
 //! The command line: raw arguments → checked values → a library call → print. The only place that prints.
 
 mod check;
+mod compare;
 mod exit_code;
+mod ladder;
 mod progress;
 mod run;
 
@@ -24,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run every variant against every fitting case and show pass rates.
     Check(check::Args),
+    /// Hold the arrays of a file or folder against those expected, and say how far off they are and where.
+    Compare(compare::Args),
     /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
     Run(run::Args),
 }
@@ -34,6 +38,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Check(args) => check::main(&args),
+        Command::Compare(args) => compare::main(&args),
         Command::Run(args) => run::main(&args),
     };
     match outcome {

@@ -30,6 +30,26 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The element type as suites write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::F8E4M3 => "f8_e4m3",
+            Self::I64 => "i64",
+            Self::I32 => "i32",
+            Self::I16 => "i16",
+            Self::I8 => "i8",
+            Self::U64 => "u64",
+            Self::U32 => "u32",
+            Self::U16 => "u16",
+            Self::U8 => "u8",
+            Self::Bool => "bool",
+        }
+    }
+
     /// Bytes of one element.
     pub(crate) fn size(self) -> usize {
         match self {
@@ -77,6 +97,26 @@ impl std::fmt::Display for Failure {
                 write!(f, "holds the byte {byte} where a boolean must be 0 or 1")
             }
             Self::Io(e) => write!(f, "cannot be read: {}", io_reason(e)),
+        }
+    }
+}
+
+/// Elements that stay where they lie: little-endian, in C order, in the bytes of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Lying {
+    pub(crate) kind: Kind,
+    pub(crate) shape: Vec<usize>,
+    /// Where in those bytes.
+    pub(crate) range: std::ops::Range<usize>,
+}
+
+impl Lying {
+    /// The one check of values that reading makes: booleans are 0 or 1.
+    pub(crate) fn check(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let wrong = || bytes[self.range.clone()].iter().copied().find(|&byte| byte > 1);
+        match (self.kind == Kind::Bool).then(wrong).flatten() {
+            Some(byte) => Err(Failure::NotBool(byte)),
+            None => Ok(()),
         }
     }
 }

@@ -12,6 +12,9 @@ pub const ARRAY_BYTES: u64 = 4 << 30;
 /// Bytes of a safetensors file: a shard of a checkpoint is 5 to 10 GB.
 pub const SAFETENSORS_BYTES: u64 = 64 << 30;
 
+/// Bytes of one array that is mapped and not read: they take address space only.
+pub const MAPPED_BYTES: u64 = 256 << 30;
+
 /// Bytes of a `config.json` or a `model.safetensors.index.json`; real ones stay below 1 MB.
 pub const JSON_BYTES: u64 = 64 << 20;
 

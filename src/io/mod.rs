@@ -12,6 +12,7 @@ mod elements;
 #[cfg(test)]
 mod hostile_tests;
 pub mod limits;
+pub mod mapped;
 pub mod npy;
 mod npy_header;
 pub mod npz;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::array::Array;
 use super::disk;
-use super::elements::{self, Failure, Stored, data_bytes, tuple};
+use super::elements::{self, Failure, Lying, Stored, data_bytes, tuple};
 use super::limits;
 use super::npy_header::{self, Header};
 use super::wording::{io_reason, quoted};
@@ -30,6 +30,8 @@ pub struct Source<'a> {
 pub enum Room {
     /// Exactly so many are there: the length of a file.
     Exactly(u64),
+    /// Exactly so many are there and none is copied: memory does not bound them.
+    Mapped(u64),
     /// More than so many are refused; how many there are turns out in reading.
     AtMost(u64),
 }
@@ -72,6 +74,7 @@ pub(crate) fn announce(mut reader: impl Read, source: Source<'_>) -> Result<Anno
     let header = Header::read(&mut reader).map_err(refuse)?;
     let limit = match source.room {
         Room::Exactly(_) => limits::ARRAY_BYTES,
+        Room::Mapped(_) => limits::MAPPED_BYTES,
         Room::AtMost(bytes) => bytes.min(limits::ARRAY_BYTES),
     };
     let data_bytes = data_bytes(&header.shape, header.kind, limit).map_err(refuse)?;
@@ -81,7 +84,7 @@ pub(crate) fn announce(mut reader: impl Read, source: Source<'_>) -> Result<Anno
 /// Reads the data behind a header, to the end of `reader`.
 pub(crate) fn read_announced(announced: Announced, mut reader: impl Read, source: Source<'_>) -> Result<Array> {
     let Announced { header, data_bytes: wanted } = announced;
-    if let Room::Exactly(length) = source.room {
+    if let Room::Exactly(length) | Room::Mapped(length) = source.room {
         let found = length.saturating_sub(header.bytes);
         if found < wanted {
             return Err(source.short(&header, found, wanted));
@@ -92,7 +95,7 @@ pub(crate) fn read_announced(announced: Announced, mut reader: impl Read, source
         shape: &header.shape,
         fortran_order: header.fortran_order,
         big_endian: header.big_endian,
-        present: matches!(source.room, Room::Exactly(_)),
+        present: !matches!(source.room, Room::AtMost(_)),
     };
     let array = elements::read(&stored, &mut reader).map_err(|failure| match failure {
         Failure::Short(found) => source.short(&header, found, wanted),
@@ -100,12 +103,39 @@ pub(crate) fn read_announced(announced: Announced, mut reader: impl Read, source
     })?;
     match elements::fill(&mut reader, &mut [0]) {
         Ok(0) => Ok(array),
-        Ok(_) => Err(source.refuse(&format!(
-            "goes on after the {wanted} bytes of data that its shape {} asks for",
-            tuple(&header.shape)
-        ))),
+        Ok(_) => Err(source.long(&header, wanted)),
         Err(e) => Err(source.refuse(&format!("cannot be read: {}", io_reason(&e)))),
     }
+}
+
+/// An array in bytes that are at hand: where its elements lie, or the array itself where they are not little-endian
+/// in C order.
+pub(crate) enum Found {
+    Placed(Lying),
+    Read(Array),
+}
+
+/// Finds the array in `bytes`, which are all that is there; the same is refused as in reading.
+pub(crate) fn place(bytes: &[u8], path: &Path, name: Option<&str>) -> Result<Found> {
+    let source = Source { path, name, room: Room::Mapped(bytes.len() as u64) };
+    let mut reader = bytes;
+    let announced = announce(&mut reader, source)?;
+    let Announced { header, data_bytes: wanted } = &announced;
+    if header.big_endian || (header.fortran_order && header.shape.len() > 1) {
+        let source = Source { room: Room::Exactly(bytes.len() as u64), ..source };
+        return read_announced(announced, reader, source).map(Found::Read);
+    }
+    let found = reader.len() as u64;
+    if found < *wanted {
+        return Err(source.short(header, found, *wanted));
+    }
+    if found > *wanted {
+        return Err(source.long(header, *wanted));
+    }
+    let range = bytes.len() - reader.len()..bytes.len();
+    let placed = Lying { kind: header.kind, shape: header.shape.clone(), range };
+    placed.check(bytes).map_err(|failure| source.refuse(&failure.to_string()))?;
+    Ok(Found::Placed(placed))
 }
 
 impl Source<'_> {
@@ -129,6 +159,11 @@ impl Source<'_> {
             None => "save(..., numpy.asarray(array))".to_owned(),
         };
         format!("; save plain numbers with numpy.{call}")
+    }
+
+    fn long(&self, header: &Header, wanted: u64) -> Error {
+        let shape = tuple(&header.shape);
+        self.refuse(&format!("goes on after the {wanted} bytes of data that its shape {shape} asks for"))
     }
 
     fn short(&self, header: &Header, found: u64, wanted: u64) -> Error {

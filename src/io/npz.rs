@@ -54,6 +54,42 @@ pub fn read_archive(
     path: &Path,
     limits: &NpzLimits,
 ) -> Result<BTreeMap<String, Array>> {
+    let mut arrays = BTreeMap::new();
+    read_members(bytes, length, path, limits, Taken::Everything, |name, member| {
+        if let Member::Read(array) = member {
+            arrays.insert(name, array);
+        }
+        Ok(())
+    })?;
+    Ok(arrays)
+}
+
+/// Which members are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// All of them.
+    Everything,
+    /// Those whose bytes do not stand in the archive as they are.
+    CompressedOnly,
+}
+
+/// A member of an archive.
+pub(crate) enum Member {
+    /// Its array.
+    Read(Array),
+    /// An npy file that stands in the archive at these bytes.
+    Stored(std::ops::Range<u64>),
+}
+
+/// Gives the members of the archive in `bytes` one by one, in the archive's order.
+pub(crate) fn read_members(
+    bytes: impl Read + Seek,
+    length: u64,
+    path: &Path,
+    limits: &NpzLimits,
+    taken: Taken,
+    mut give: impl FnMut(String, Member) -> Result<()>,
+) -> Result<()> {
     let left = Rc::new(Cell::new(limits.directory_bytes));
     let metered = Metered { inner: bytes, left: Rc::clone(&left) };
     let mut archive = ZipArchive::new(metered).map_err(|e| {
@@ -78,11 +114,19 @@ pub fn read_archive(
         Error::read(path, reason)
     };
     let mut left = most;
-    let mut arrays = BTreeMap::new();
     for (index, name) in names.into_iter().enumerate() {
         let member = archive
             .by_index(index)
             .map_err(|e| Error::read(path, format!("array {} {}", quoted(&name), zip_reason(&e))))?;
+        if taken == Taken::CompressedOnly
+            && member.compression() == CompressionMethod::Stored
+            && let Some(start) = member.data_start()
+        {
+            let end = start.saturating_add(member.compressed_size());
+            drop(member);
+            give(name, Member::Stored(start..end))?;
+            continue;
+        }
         let mut counted = Counted { inner: member, left: Some(left) };
         let room = Room::AtMost(limits.total_bytes);
         let source = Source { path, name: Some(&name), room };
@@ -94,9 +138,9 @@ pub fn read_archive(
             npy::read_announced(announced, &mut counted, source)
         });
         left = counted.left.ok_or_else(too_much)?;
-        arrays.insert(name, array?);
+        give(name, Member::Read(array?))?;
     }
-    Ok(arrays)
+    Ok(())
 }
 
 /// The names of all members without `.npy`, in the archive's order, after every check that needs no data.

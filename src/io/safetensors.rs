@@ -15,7 +15,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use super::array::Array;
 use super::disk;
-use super::elements::{self, Kind, Stored, data_bytes};
+use super::elements::{self, Kind, Lying, Stored, data_bytes};
 use super::limits;
 use super::wording::{quoted, reason};
 use crate::error::{Error, Result};
@@ -53,10 +53,7 @@ impl SafeTensors {
 
     /// The file at `path`, whose bytes have been read.
     pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        check_header(&bytes).map_err(|reason| Error::read(path, reason))?;
-        let (header_bytes, metadata) = safetensors::SafeTensors::read_metadata(&bytes)
-            .map_err(|e| Error::read(path, format!("its header is not consistent: {}", reason(e))))?;
-        let data_start = LENGTH_BYTES + header_bytes;
+        let (data_start, metadata) = header(path, &bytes)?;
         Ok(Self { path: path.to_path_buf(), bytes, data_start, metadata })
     }
 
@@ -79,19 +76,50 @@ impl SafeTensors {
     /// When there is no tensor of this name, and for element types that have no [`Array`]:
     /// 4-bit and 6-bit floats, the other 8-bit floats, complex numbers.
     pub fn get(&self, name: &str) -> Result<Array> {
-        let refuse = |reason: &str| Error::read(&self.path, format!("tensor {} {reason}", quoted(name)));
-        let info = self
-            .metadata
-            .info(name)
-            .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {}", quoted(name))))?;
-        let kind = kind(info.dtype)
-            .ok_or_else(|| refuse(&format!("has the element type {:?}, which is not supported", info.dtype)))?;
-        data_bytes(&info.shape, kind, limits::SAFETENSORS_BYTES).map_err(|e| refuse(&e))?;
-        let (start, end) = info.data_offsets;
-        let mut bytes = self.bytes[self.data_start..].get(start..end).ok_or_else(|| refuse("lies outside the file"))?;
-        let stored = Stored { kind, shape: &info.shape, fortran_order: false, big_endian: false, present: true };
-        elements::read(&stored, &mut bytes).map_err(|failure| refuse(&failure.to_string()))
+        let placed = place_one(&self.path, &self.bytes, self.data_start, &self.metadata, name)?;
+        let mut bytes = &self.bytes[placed.range];
+        let (kind, shape) = (placed.kind, &placed.shape);
+        let stored = Stored { kind, shape, fortran_order: false, big_endian: false, present: true };
+        elements::read(&stored, &mut bytes)
+            .map_err(|failure| Error::read(&self.path, format!("tensor {} {failure}", quoted(name))))
     }
+}
+
+/// Where the data begins, and what the header says.
+fn header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata)> {
+    check_header(bytes).map_err(|reason| Error::read(path, reason))?;
+    let (header_bytes, metadata) = safetensors::SafeTensors::read_metadata(bytes)
+        .map_err(|e| Error::read(path, format!("its header is not consistent: {}", reason(e))))?;
+    Ok((LENGTH_BYTES + header_bytes, metadata))
+}
+
+fn place_one(path: &Path, bytes: &[u8], data_start: usize, metadata: &Metadata, name: &str) -> Result<Lying> {
+    let refuse = |reason: &str| Error::read(path, format!("tensor {} {reason}", quoted(name)));
+    let info =
+        metadata.info(name).ok_or_else(|| Error::read(path, format!("there is no tensor {}", quoted(name))))?;
+    let kind = kind(info.dtype)
+        .ok_or_else(|| refuse(&format!("has the element type {:?}, which is not supported", info.dtype)))?;
+    data_bytes(&info.shape, kind, limits::SAFETENSORS_BYTES).map_err(|e| refuse(&e))?;
+    let (start, end) = (data_start + info.data_offsets.0, data_start + info.data_offsets.1);
+    if bytes.get(start..end).is_none() {
+        return Err(refuse("lies outside the file"));
+    }
+    Ok(Lying { kind, shape: info.shape.clone(), range: start..end })
+}
+
+/// Where each tensor of the file in `bytes` lies, sorted by name; the same is refused as in reading them all.
+pub(crate) fn place(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Lying)>> {
+    let (data_start, metadata) = header(path, bytes)?;
+    let mut names = metadata.offset_keys();
+    names.sort_unstable();
+    let placed = names.into_iter().map(|name| {
+        let placed = place_one(path, bytes, data_start, &metadata, &name)?;
+        placed
+            .check(bytes)
+            .map_err(|failure| Error::read(path, format!("tensor {} {failure}", quoted(&name))))?;
+        Ok((name, placed))
+    });
+    placed.collect()
 }
 
 fn kind(dtype: Dtype) -> Option<Kind> {

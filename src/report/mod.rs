@@ -2,10 +2,12 @@
 //!
 //! Nothing here measures, decides or prints.
 
+mod compare;
 mod json;
 mod summary;
 mod text;
 
+pub use compare::{CompareReport, compare_json, compare_text};
 pub use json::json;
 pub use summary::summary;
 pub use text::text;

@@ -10,7 +10,6 @@ mod schedule;
 pub use registry::{ALL, find, names};
 pub use schedule::Schedule;
 
-use crate::check::budget::Likeness;
 use crate::eval::Numerics;
 use crate::model::kv_cache::CacheKind;
 use crate::num::Dtype;
@@ -35,15 +34,6 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// How PyTorch computes `op` in this variant's format. Its eager models store attention scores in 16 bits; its
-    /// attention operation alone keeps them in f32.
-    pub fn likeness(&self, op: &str) -> Likeness {
-        let same = self.numerics == Numerics::plain(self.coarsest)
-            || self.numerics == Numerics::stored_in(self.coarsest)
-            || (self.numerics == Numerics::eager(self.coarsest) && op != "attention");
-        if same { Likeness::Same } else { Likeness::Other }
-    }
-
     /// Whether a question that is not about a sequence (an operation) is asked of it: a variant that only
     /// differs from another in cache or schedule has nothing of its own to say there.
     pub fn answers_operations(&self) -> bool {

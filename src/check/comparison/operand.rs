@@ -1,0 +1,449 @@
+//! One side of a comparison: an array of any element type, in memory or in the bytes of a mapped file.
+//!
+//! It gives values as f64 in blocks, and single elements exactly and as their stored bits. It knows nothing of
+//! tolerances.
+
+use super::level::{Level, Work, dispatch};
+use crate::io::Array;
+use crate::io::mapped::{Contents, MappedArray};
+use crate::num::Dtype;
+use half::{bf16, f16};
+use ndarray::{ArrayView, Dimension};
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+/// What an element of an array is.
+pub trait Element: Copy + Send + Sync + sealed::Stored {}
+
+pub(super) use sealed::Value;
+
+mod sealed {
+    use crate::num::Dtype;
+
+    /// A number as stored, before any rounding to f64.
+    #[derive(Debug, Clone, Copy)]
+    pub enum Value {
+        /// A floating-point number.
+        Float(f64),
+        /// An integer of 64 bits at most.
+        Whole(i128),
+    }
+
+    impl Value {
+        pub fn to_f64(self) -> f64 {
+            match self {
+                Self::Float(x) => x,
+                Self::Whole(x) => x as f64,
+            }
+        }
+    }
+
+    /// How an element type is stored and read; only the types of this file are.
+    #[expect(unnameable_types, reason = "a sealed trait is named by its public face, Element")]
+    pub trait Stored: Sized + Copy + Send + Sync {
+        const NAME: &'static str;
+        /// The format whose last places are counted; integers have none, their neighbours are 1 apart.
+        const FORMAT: Option<Dtype>;
+        const SIZE: usize = size_of::<Self>();
+        fn from_le(bytes: &[u8]) -> Self;
+        fn to_f64(self) -> f64;
+        fn value(self) -> Value {
+            Value::Float(self.to_f64())
+        }
+        /// False where f64 may not hold the element or its difference to another exactly.
+        fn is_exact(self) -> bool {
+            true
+        }
+        fn bits(self) -> String;
+    }
+}
+use sealed::Stored;
+
+macro_rules! float {
+    ($type:ty, $name:literal, $format:expr, $digits:literal, $to_f64:expr) => {
+        impl Stored for $type {
+            const NAME: &'static str = $name;
+            const FORMAT: Option<Dtype> = Some($format);
+            #[inline(always)]
+            fn from_le(bytes: &[u8]) -> Self {
+                let mut exact = [0; size_of::<$type>()];
+                exact.copy_from_slice(bytes);
+                <$type>::from_le_bytes(exact)
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                $to_f64(self)
+            }
+            fn bits(self) -> String {
+                format!(concat!("0x{:0", $digits, "x}"), self.to_bits())
+            }
+        }
+        impl Element for $type {}
+    };
+}
+float!(f64, "f64", Dtype::F64, "16", |x| x);
+float!(f32, "f32", Dtype::F32, "8", f64::from);
+float!(f16, "f16", Dtype::F16, "4", |x: f16| f64::from(widened(x)));
+float!(bf16, "bf16", Dtype::Bf16, "4", |x: bf16| f64::from(f32::from_bits(u32::from(x.to_bits()) << 16)));
+
+/// A half as f32 without a branch, so that loops over it become vectors: the bits moved to f32's places make a
+/// number 2^112 too small, subnormals included, and a product by a power of two is exact.
+#[inline(always)]
+fn widened(x: f16) -> f32 {
+    let bits = u32::from(x.to_bits());
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+    // From 2^16 upward stand infinity and NaN.
+    let special = if (bits & 0x7c00) == 0x7c00 { 0x7f80_0000 } else { 0 };
+    f32::from_bits(magnitude.to_bits() | special | ((bits & 0x8000) << 16))
+}
+
+macro_rules! whole {
+    ($($type:ty, $name:literal, $digits:literal, $exact:expr);+ $(;)?) => {
+        $(impl Stored for $type {
+            const NAME: &'static str = $name;
+            const FORMAT: Option<Dtype> = None;
+            #[inline(always)]
+            fn from_le(bytes: &[u8]) -> Self {
+                let mut exact = [0; size_of::<$type>()];
+                exact.copy_from_slice(bytes);
+                <$type>::from_le_bytes(exact)
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            fn value(self) -> Value {
+                Value::Whole(i128::from(self))
+            }
+            #[inline(always)]
+            fn is_exact(self) -> bool {
+                $exact(self)
+            }
+            fn bits(self) -> String {
+                format!(concat!("0x{:0", $digits, "x}"), self)
+            }
+        }
+        impl Element for $type {})+
+    };
+}
+// Two integers within ±2^51 and their difference are exact in f64.
+whole!(
+    i64, "i64", "16", |x: i64| (x.wrapping_add(1 << 51) as u64) < (1 << 52);
+    u64, "u64", "16", |x: u64| x < (1 << 51);
+    i32, "i32", "8", |_| true;
+    u32, "u32", "8", |_| true;
+    i16, "i16", "4", |_| true;
+    u16, "u16", "4", |_| true;
+    i8, "i8", "2", |_| true;
+    u8, "u8", "2", |_| true;
+);
+
+impl Stored for bool {
+    const NAME: &'static str = "bool";
+    const FORMAT: Option<Dtype> = None;
+    #[inline(always)]
+    fn from_le(bytes: &[u8]) -> Self {
+        bytes[0] != 0
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+    fn value(self) -> Value {
+        Value::Whole(i128::from(self))
+    }
+    fn bits(self) -> String {
+        format!("0x{:02x}", u8::from(self))
+    }
+}
+impl Element for bool {}
+
+/// An E4M3 byte.
+#[derive(Clone, Copy)]
+struct F8(u8);
+
+impl Stored for F8 {
+    const NAME: &'static str = "f8_e4m3";
+    const FORMAT: Option<Dtype> = Some(Dtype::F8E4M3);
+    #[inline(always)]
+    fn from_le(bytes: &[u8]) -> Self {
+        Self(bytes[0])
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        E4M3[usize::from(self.0)]
+    }
+    fn bits(self) -> String {
+        format!("0x{:02x}", self.0)
+    }
+}
+
+/// The values of the 256 bytes of E4M3 (OCP 8-bit Floating Point Specification, section 5.2).
+static E4M3: [f64; 256] = {
+    let mut values = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (exponent, fraction) = ((byte >> 3 & 15) as u64, (byte & 7) as f64);
+        let magnitude = if byte & 0x7f == 0x7f {
+            f64::NAN
+        } else if exponent == 0 {
+            fraction / 512.0
+        } else {
+            // 2^(exponent - 7), written as the bits of a double.
+            (1.0 + fraction / 8.0) * f64::from_bits((exponent + 1016) << 52)
+        };
+        values[byte] = if byte & 0x80 == 0 { magnitude } else { -magnitude };
+        byte += 1;
+    }
+    values
+};
+
+/// The elements of one side, whatever their type.
+pub(super) trait Elements: Sync {
+    /// The elements from `start` as f64; whether each of them, and each difference of two such, is exact.
+    fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool;
+    fn value(&self, index: usize) -> Value;
+    fn bits(&self, index: usize) -> String;
+}
+
+/// Converts one block, compiled for each instruction set.
+struct Convert<'x, T, I> {
+    from: I,
+    out: &'x mut [f64],
+    element: PhantomData<T>,
+}
+
+impl<T: Stored, I: Iterator<Item = T>> Work for Convert<'_, T, I> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut exact = true;
+        for (out, x) in self.out.iter_mut().zip(self.from) {
+            *out = x.to_f64();
+            exact &= x.is_exact();
+        }
+        exact
+    }
+}
+
+/// Elements in memory.
+struct InMemory<'a, T: Clone>(Cow<'a, [T]>);
+
+impl<T: Stored> Elements for InMemory<'_, T> {
+    fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
+        let from = self.0[start..start + out.len()].iter().copied();
+        dispatch(level, Convert { from, out, element: PhantomData })
+    }
+    fn value(&self, index: usize) -> Value {
+        self.0[index].value()
+    }
+    fn bits(&self, index: usize) -> String {
+        self.0[index].bits()
+    }
+}
+
+/// Little-endian bytes, which need not be aligned.
+struct InBytes<'a, T> {
+    bytes: &'a [u8],
+    element: PhantomData<T>,
+}
+
+impl<T: Stored> Elements for InBytes<'_, T> {
+    fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
+        let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
+        // A constant length, so that the loop sees plain loads.
+        match T::SIZE {
+            1 => dispatch(level, Convert { from: wide::<T, 1>(bytes), out, element: PhantomData }),
+            2 => dispatch(level, Convert { from: wide::<T, 2>(bytes), out, element: PhantomData }),
+            4 => dispatch(level, Convert { from: wide::<T, 4>(bytes), out, element: PhantomData }),
+            _ => dispatch(level, Convert { from: wide::<T, 8>(bytes), out, element: PhantomData }),
+        }
+    }
+    fn value(&self, index: usize) -> Value {
+        self.one(index).value()
+    }
+    fn bits(&self, index: usize) -> String {
+        self.one(index).bits()
+    }
+}
+
+#[inline(always)]
+fn wide<T: Stored, const SIZE: usize>(bytes: &[u8]) -> impl Iterator<Item = T> {
+    bytes.as_chunks::<SIZE>().0.iter().map(|bytes| T::from_le(bytes))
+}
+
+impl<T: Stored> InBytes<'_, T> {
+    fn one(&self, index: usize) -> T {
+        T::from_le(&self.bytes[index * T::SIZE..(index + 1) * T::SIZE])
+    }
+}
+
+/// One side of a comparison.
+pub struct Operand<'a> {
+    pub(super) shape: Vec<usize>,
+    pub(super) elements: Box<dyn Elements + 'a>,
+    pub(super) format: Option<Dtype>,
+    pub(super) dtype_name: &'static str,
+}
+
+impl<'a> Operand<'a> {
+    /// A view; copied only if it is not in C order.
+    pub fn from_view<T: Element + 'a, D: Dimension>(view: ArrayView<'a, T, D>) -> Self {
+        Self::of_view(view)
+    }
+
+    fn of_view<T: Stored + 'a, D: Dimension>(view: ArrayView<'a, T, D>) -> Self {
+        let shape = view.shape().to_vec();
+        let elements = view.to_slice().map_or_else(|| Cow::Owned(view.iter().copied().collect()), Cow::Borrowed);
+        Self::new(shape, Box::new(InMemory(elements)), T::FORMAT, T::NAME)
+    }
+
+    /// A slice, as an array of one axis.
+    pub fn from_slice<T: Element + 'a>(slice: &'a [T]) -> Self {
+        Self::new(vec![slice.len()], Box::new(InMemory(Cow::Borrowed(slice))), T::FORMAT, T::NAME)
+    }
+
+    /// Bytes that are f8 e4m3.
+    pub fn from_f8_e4m3<D: Dimension>(view: ArrayView<'a, u8, D>) -> Self {
+        let shape = view.shape().to_vec();
+        let elements: Vec<F8> = view.iter().map(|&byte| F8(byte)).collect();
+        Self::new(shape, Box::new(InMemory(Cow::Owned(elements))), F8::FORMAT, F8::NAME)
+    }
+
+    /// An array that was read.
+    pub fn from_array(array: &'a Array) -> Self {
+        match array {
+            Array::F64(a) => Self::of_view(a.view()),
+            Array::F32(a) => Self::of_view(a.view()),
+            Array::F16(a) => Self::of_view(a.view()),
+            Array::Bf16(a) => Self::of_view(a.view()),
+            Array::F8E4M3(a) => Self::from_f8_e4m3(a.view()),
+            Array::I64(a) => Self::of_view(a.view()),
+            Array::I32(a) => Self::of_view(a.view()),
+            Array::I16(a) => Self::of_view(a.view()),
+            Array::I8(a) => Self::of_view(a.view()),
+            Array::U64(a) => Self::of_view(a.view()),
+            Array::U32(a) => Self::of_view(a.view()),
+            Array::U16(a) => Self::of_view(a.view()),
+            Array::U8(a) => Self::of_view(a.view()),
+            Array::Bool(a) => Self::of_view(a.view()),
+        }
+    }
+
+    /// An array of a file.
+    pub fn from_mapped(array: &'a MappedArray) -> Self {
+        let bytes = match array.contents() {
+            Contents::Read(array) => return Self::from_array(array),
+            Contents::Bytes(bytes) => bytes,
+        };
+        fn raw<'a, T: Stored + 'a>(shape: &[usize], bytes: &'a [u8]) -> Operand<'a> {
+            let elements = InBytes::<T> { bytes, element: PhantomData };
+            Operand::new(shape.to_vec(), Box::new(elements), T::FORMAT, T::NAME)
+        }
+        let shape = array.shape();
+        match array.dtype_name() {
+            "f64" => raw::<f64>(shape, bytes),
+            "f32" => raw::<f32>(shape, bytes),
+            "f16" => raw::<f16>(shape, bytes),
+            "bf16" => raw::<bf16>(shape, bytes),
+            "f8_e4m3" => raw::<F8>(shape, bytes),
+            "i64" => raw::<i64>(shape, bytes),
+            "i32" => raw::<i32>(shape, bytes),
+            "i16" => raw::<i16>(shape, bytes),
+            "i8" => raw::<i8>(shape, bytes),
+            "u64" => raw::<u64>(shape, bytes),
+            "u32" => raw::<u32>(shape, bytes),
+            "u16" => raw::<u16>(shape, bytes),
+            "u8" => raw::<u8>(shape, bytes),
+            _ => raw::<bool>(shape, bytes),
+        }
+    }
+
+    fn new(
+        shape: Vec<usize>,
+        elements: Box<dyn Elements + 'a>,
+        format: Option<Dtype>,
+        dtype_name: &'static str,
+    ) -> Self {
+        Self { shape, elements, format, dtype_name }
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The element type as suites write it.
+    pub fn dtype_name(&self) -> &'static str {
+        self.dtype_name
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements from `start` as f64, rounded to nearest where f64 cannot hold an integer.
+    pub fn values(&self, start: usize, out: &mut [f64]) {
+        self.elements.load(Level::detect(), start, out);
+    }
+}
+
+impl std::fmt::Debug for Operand<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operand").field("shape", &self.shape).field("dtype", &self.dtype_name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_has_the_value_that_its_crate_gives() {
+        for bits in 0..=u16::MAX {
+            let (x, expected) = (f16::from_bits(bits), f16::from_bits(bits).to_f64());
+            assert!(x.to_f64().to_bits() == expected.to_bits() || (widened(x).is_nan() && expected.is_nan()), "{x}");
+            assert!(Stored::to_f64(x).to_bits() == expected.to_bits() || expected.is_nan(), "{x}");
+        }
+    }
+
+    #[test]
+    fn every_e4m3_byte_has_the_value_of_its_array() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let expected = Array::F8E4M3(ndarray::arr1(&bytes).into_dyn()).to_f64();
+        for (byte, &expected) in expected.iter().enumerate() {
+            assert!(E4M3[byte].to_bits() == expected.to_bits() || (E4M3[byte].is_nan() && expected.is_nan()), "{byte}");
+        }
+    }
+
+    #[test]
+    fn integers_are_exact_up_to_2_to_the_51() {
+        assert!(((1i64 << 51) - 1).is_exact() && (-(1i64 << 51)).is_exact());
+        assert!(!(1i64 << 51).is_exact() && !i64::MAX.is_exact() && !i64::MIN.is_exact());
+        assert!(((1u64 << 51) - 1).is_exact() && !(1u64 << 51).is_exact());
+    }
+
+    #[test]
+    fn bits_are_those_that_are_stored() {
+        assert_eq!((-6.0f32).bits(), "0xc0c00000");
+        assert_eq!(bf16::from_f32(1.0).bits(), "0x3f80");
+        assert_eq!((-1i8).bits(), "0xff");
+        assert_eq!(F8(0x7e).bits(), "0x7e");
+        assert_eq!(true.bits(), "0x01");
+    }
+
+    #[test]
+    fn a_transposed_view_is_read_in_its_own_order() {
+        let array = ndarray::arr2(&[[1.0f32, 2.0], [3.0, 4.0]]);
+        let operand = Operand::from_view(array.t());
+        let mut out = [0.0; 4];
+        operand.values(0, &mut out);
+        assert_eq!(out, [1.0, 3.0, 2.0, 4.0]);
+    }
+}

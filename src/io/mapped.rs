@@ -1,0 +1,276 @@
+//! Arrays where they lie: files mapped into memory and read by nobody before their elements are asked for.
+//!
+//! The headers pass the checks of the readers of each format. Compressed members of an archive, big-endian data and
+//! data in Fortran order are read instead. Folders are walked here too; what the arrays mean is known elsewhere.
+
+use super::array::Array;
+use super::disk;
+use super::elements::Lying;
+use super::limits::NpzLimits;
+use super::npz::{self, Member, Taken};
+use super::wording::{io_reason, quoted};
+use super::{npy, safetensors};
+use crate::error::{Error, Result};
+use memmap2::Mmap;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::Cursor;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A named array of a file.
+#[derive(Debug)]
+pub struct MappedArray {
+    name: String,
+    shape: Vec<usize>,
+    dtype: &'static str,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Little-endian in C order, at these bytes of the file.
+    Mapped { file: Arc<Mmap>, range: Range<usize> },
+    Read(Array),
+}
+
+/// The elements of a [`MappedArray`].
+#[derive(Debug, Clone, Copy)]
+pub enum Contents<'a> {
+    /// Little-endian, in C order, not aligned.
+    Bytes(&'a [u8]),
+    /// An array that could not stay where it was.
+    Read(&'a Array),
+}
+
+impl MappedArray {
+    /// The name: of the tensor, of the member of the archive, of the npy file without its extension.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The element type as suites write it.
+    pub fn dtype_name(&self) -> &'static str {
+        self.dtype
+    }
+
+    /// The elements.
+    pub fn contents(&self) -> Contents<'_> {
+        match &self.held {
+            Held::Mapped { file, range } => Contents::Bytes(&file[range.clone()]),
+            Held::Read(array) => Contents::Read(array),
+        }
+    }
+
+    /// The same array under another name.
+    #[must_use]
+    pub fn renamed(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same bits as `"bf16"` or `"f8_e4m3"`, as [`Array::reinterpret`] does.
+    ///
+    /// # Errors
+    /// For any other pair of element types than 16-bit words as bf16 and bytes as f8_e4m3.
+    pub fn reinterpret(self, dtype: &str) -> Result<Self> {
+        let Self { name, shape, dtype: stored, held } = self;
+        let (dtype, held) = match held {
+            Held::Read(array) => {
+                let array = array.reinterpret(dtype)?;
+                (array.dtype_name(), Held::Read(array))
+            }
+            held => match (stored, dtype) {
+                ("u16", "bf16") => ("bf16", held),
+                ("u8", "f8_e4m3") => ("f8_e4m3", held),
+                (same, asked) if same == asked => (same, held),
+                (other, "bf16" | "f8_e4m3") => {
+                    let wanted = if dtype == "bf16" { "bf16 as 16-bit words (uint16)" } else { "f8_e4m3 as bytes (uint8)" };
+                    return Err(Error::ask(format!("the elements are {other}, not {wanted}")));
+                }
+                (other, asked) => {
+                    return Err(Error::ask(format!(
+                        "an array of {other} cannot be read as {asked:?}; bf16 (stored as uint16) and f8_e4m3 \
+                         (stored as uint8) are the types that can be named"
+                    )));
+                }
+            },
+        };
+        Ok(Self { name, shape, dtype, held })
+    }
+
+    fn read(name: String, array: Array) -> Self {
+        Self { name, shape: array.shape().to_vec(), dtype: array.dtype_name(), held: Held::Read(array) }
+    }
+
+    fn placed(name: String, placed: Lying, offset: usize, file: &Arc<Mmap>) -> Self {
+        let range = offset + placed.range.start..offset + placed.range.end;
+        let held = Held::Mapped { file: Arc::clone(file), range };
+        Self { name, shape: placed.shape, dtype: placed.kind.name(), held }
+    }
+}
+
+/// The kinds of file that hold arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Npy,
+    Npz,
+    SafeTensors,
+}
+
+impl Format {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension().and_then(OsStr::to_str) {
+            Some("npy") => Some(Self::Npy),
+            Some("npz") => Some(Self::Npz),
+            Some("safetensors") => Some(Self::SafeTensors),
+            _ => None,
+        }
+    }
+}
+
+/// Every array of one npy, npz or safetensors file, sorted by name.
+///
+/// # Errors
+/// For a file that is none of these by its extension, is not a regular file, or that its reader would refuse.
+pub fn open(path: impl AsRef<Path>) -> Result<Vec<MappedArray>> {
+    let path = path.as_ref();
+    let (file, length) = disk::open(path)?;
+    let format = Format::of(path)
+        .ok_or_else(|| Error::read(path, "it ends in none of .npy, .npz and .safetensors, which hold arrays"))?;
+    // SAFETY: the map is read-only and private to this process, and `u8` has no invalid values. It must not shrink
+    // while it is mapped: reading beyond its new end would end the process (SIGBUS), as it would for any program that
+    // maps a file. Bytes that somebody changes meanwhile may give other numbers and nothing worse, because lengths and
+    // offsets are checked once and kept outside of the map.
+    let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::read(path, io_reason(&e)))?;
+    let map = Arc::new(map);
+    let mut arrays = match format {
+        Format::Npy => {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            vec![in_npy(&map, 0..map.len(), path, None, stem)?]
+        }
+        Format::Npz => in_npz(&map, length, path)?,
+        Format::SafeTensors => {
+            let placed = safetensors::place(path, &map)?;
+            placed.into_iter().map(|(name, placed)| MappedArray::placed(name, placed, 0, &map)).collect()
+        }
+    };
+    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(arrays)
+}
+
+fn in_npy(map: &Arc<Mmap>, range: Range<usize>, path: &Path, member: Option<&str>, name: String) -> Result<MappedArray> {
+    Ok(match npy::place(&map[range.clone()], path, member)? {
+        npy::Found::Placed(placed) => MappedArray::placed(name, placed, range.start, map),
+        npy::Found::Read(array) => MappedArray::read(name, array),
+    })
+}
+
+fn in_npz(map: &Arc<Mmap>, length: u64, path: &Path) -> Result<Vec<MappedArray>> {
+    let mut arrays = Vec::new();
+    let bytes = Cursor::new(&map[..]);
+    npz::read_members(bytes, length, path, &NpzLimits::DEFAULT, Taken::CompressedOnly, |name, member| {
+        arrays.push(match member {
+            Member::Read(array) => MappedArray::read(name, array),
+            Member::Stored(range) => {
+                let outside = || Error::read(path, format!("array {} lies outside the file", quoted(&name)));
+                let start = usize::try_from(range.start).map_err(|_| outside())?;
+                let end = usize::try_from(range.end).map_err(|_| outside())?;
+                map.get(start..end).ok_or_else(outside)?;
+                in_npy(map, start..end, path, Some(&name), name.clone())?
+            }
+        });
+        Ok(())
+    })?;
+    Ok(arrays)
+}
+
+/// Entries of a folder and those below it: links can lead to the same folder by more ways than can be walked.
+const ENTRIES: usize = 1 << 20;
+
+/// The arrays of a folder, and what else was there.
+#[derive(Debug)]
+pub struct Folder {
+    /// Every array of every file below, sorted by name.
+    pub arrays: Vec<MappedArray>,
+    /// Files that hold no arrays by their extension.
+    pub ignored: usize,
+}
+
+/// Folders within folders; deeper ones are refused, because only a loop of links goes on so.
+const DEPTH: usize = 64;
+
+/// Every array of every npy, npz and safetensors file below `path`. A name is the path from there without its extension,
+/// followed by a slash and the name in the file where a file holds several.
+///
+/// # Errors
+/// For an entry that cannot be read, whatever it is: nothing is skipped but files of other kinds, which are counted. For
+/// two arrays of the same name.
+pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
+    let path = path.as_ref();
+    let mut files = Vec::new();
+    let mut ignored = 0;
+    walk(path, &mut vec![identity(path)?], &mut files, &mut ignored)?;
+    files.sort();
+    let mut arrays = Vec::new();
+    let mut names = BTreeSet::new();
+    for file in files {
+        let stem = file.with_extension("");
+        let relative = stem.strip_prefix(path).unwrap_or(&stem);
+        let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+        let base = parts.join("/");
+        for array in open(&file)? {
+            let name =
+                if Format::of(&file) == Some(Format::Npy) { base.clone() } else { format!("{base}/{}", array.name) };
+            if !names.insert(name.clone()) {
+                let reason = format!("two arrays of the folder are called {}; rename one of the files", quoted(&name));
+                return Err(Error::read(&file, reason));
+            }
+            arrays.push(array.renamed(name));
+        }
+    }
+    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Folder { arrays, ignored })
+}
+
+/// What tells a folder from every other one, whatever the way to it.
+fn identity(folder: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(folder).map_err(|e| Error::read(folder, io_reason(&e)))
+}
+
+/// Collects the files below `folder`; `above` are the folders on the way to it, itself included.
+fn walk(folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>, ignored: &mut usize) -> Result<()> {
+    let unreadable = |e: std::io::Error| Error::read(folder, io_reason(&e));
+    if above.len() > DEPTH {
+        return Err(Error::read(folder, format!("it lies more than {DEPTH} folders deep")));
+    }
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?.path();
+        if files.len() + *ignored >= ENTRIES {
+            return Err(Error::read(folder, format!("there are more than {ENTRIES} files here and above")));
+        }
+        let metadata = std::fs::metadata(&entry).map_err(|e| Error::read(&entry, io_reason(&e)))?;
+        if metadata.is_dir() {
+            let own = identity(&entry)?;
+            if above.contains(&own) {
+                return Err(Error::read(&entry, "it is a link to a folder that it lies in"));
+            }
+            above.push(own);
+            walk(&entry, above, files, ignored)?;
+            above.pop();
+        } else if Format::of(&entry).is_some() {
+            files.push(entry);
+        } else {
+            *ignored += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
