@@ -80,7 +80,8 @@ fn telling(outcome: &Outcome) -> Option<&ArrayResult> {
     let Outcome::Compared { arrays, verdict, .. } = outcome else { return None };
     let error = |array: &ArrayResult| array.facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
     let mut telling: Option<&ArrayResult> = None;
-    for array in arrays.iter().filter(|array| outcome.standing() <= Standing::OtherBits || array.judged.verdict == *verdict)
+    for array in
+        arrays.iter().filter(|array| outcome.standing() <= Standing::OtherBits || array.judged.verdict == *verdict)
     {
         if telling.is_none_or(|so_far| error(array) > error(so_far)) {
             telling = Some(array);

@@ -76,7 +76,9 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
-        for word in ["plain/word_1", "", "two words", "it's", "$(touch x) `y` \\", "*", "a\nb\t'c'\\ \u{85}é", "-x", "ä|&;<>"] {
+        for word in
+            ["plain/word_1", "", "two words", "it's", "$(touch x) `y` \\", "*", "a\nb\t'c'\\ \u{85}é", "-x", "ä|&;<>"]
+        {
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{script}");

@@ -18,8 +18,9 @@ pub(super) fn sentence(text: &str) -> String {
 /// The text with everything spelled out that would steer whoever shows it: control characters, characters that turn
 /// the direction of writing, and the two beginnings of a line that GitHub's runner takes for a command.
 pub(super) fn visible(text: &str) -> String {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     let shown: String =
         text.chars().map(|c| if steers(c) { c.escape_unicode().collect() } else { String::from(c) }).collect();
     shown.replace("::", ":\\u{3a}").replace("##[", "#\\u{23}[")

@@ -143,7 +143,9 @@ impl RunDiff {
             }
         }
         if compared == 0 {
-            return Err(Error::ask("the two runs have no answer in common: no variant was asked the same case in both"));
+            return Err(Error::ask(
+                "the two runs have no answer in common: no variant was asked the same case in both",
+            ));
         }
         let (variants_before, variants_after) = (variants(before), variants(after));
         let (cases_before, cases_after) = (cases(before), cases(after));

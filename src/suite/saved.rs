@@ -51,6 +51,9 @@ impl RunReport {
     }
 }
 
+/// Variants, and suites, of a run: tables have a row for each, and each row looks at every result.
+const LISTED: usize = 1000;
+
 type Check = std::result::Result<(), String>;
 
 /// Whether the parts of a report fit each other, so that whoever walks it need not ask again.
@@ -59,6 +62,11 @@ fn consistent(report: &RunReport) -> Check {
         let Rung { atol, rtol, max_ulps } = *rung;
         if !(atol >= 0.0 && rtol >= 0.0 && max_ulps.is_none_or(|n| n >= 0.0)) {
             return Err(format!("rung {number} of its ladder is below 0"));
+        }
+    }
+    for (what, count) in [("variants", report.variants.len()), ("suites", report.suites.len())] {
+        if count > LISTED {
+            return Err(format!("it lists {count} {what}; a run has at most {LISTED}"));
         }
     }
     unique("variants", report.variants.iter().map(|variant| variant.name.as_str()))?;
@@ -207,7 +215,9 @@ enum Kind {
 }
 
 /// A field that is there, were it `null`: absent is another thing.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
