@@ -3,7 +3,7 @@
 //! Escaped as <https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts> does.
 
 use super::explain::{again, asked, disagreements, explain, headline};
-use super::words::{cut, name, plural};
+use super::words::{cut, disagree, name, plural};
 use crate::suite::{CaseResult, RunReport};
 
 /// GitHub shows so many errors of a step and drops the others.
@@ -22,7 +22,7 @@ pub fn github(report: &RunReport) -> String {
     };
     let summary = match failed.len() {
         0 => format!("{} as declared", plural(asked, "answer")),
-        failed => format!("{failed} of {} disagree{more}", plural(asked, "answer")),
+        failed => format!("{failed} of {} {}{more}", plural(asked, "answer"), disagree(failed)),
     };
     format!("{errors}::notice title={}::{}\n", property("goldref"), message(&summary))
 }

@@ -2,7 +2,7 @@
 
 use super::explain::{again, asked, disagreements, explain};
 use super::rates::{about, asked_of, pass_rate, verdict, worst_error};
-use super::words::{name, plural};
+use super::words::{disagree, name, plural};
 use crate::suite::{CaseResult, RunReport, VariantAbout};
 
 /// GitHub refuses a comment of more than 65 536 characters; the rest is left for what a bot writes around it.
@@ -17,7 +17,7 @@ pub fn markdown(report: &RunReport) -> String {
     let headline = match (asked, failed.len()) {
         (0, _) => "nothing was asked".to_string(),
         (_, 0) => format!("{} as declared", plural(asked, "answer")),
-        (_, failed) => format!("{failed} of {} disagree", plural(asked, "answer")),
+        (_, failed) => format!("{failed} of {} {}", plural(asked, "answer"), disagree(failed)),
     };
     let mut out = Page::new(format!("### goldref: {headline}\n\n{}\n\n", escaped(&about(report))));
     table(report, &mut out);

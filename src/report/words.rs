@@ -39,6 +39,11 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// The verb for so many answers.
+pub(super) fn disagree(count: usize) -> &'static str {
+    if count == 1 { "disagrees" } else { "disagree" }
+}
+
 /// Names with commas between them.
 pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(name).collect::<Vec<_>>().join(", ")
