@@ -110,7 +110,7 @@ fn painted(text: &str) -> String {
             _ if !row => return line.to_string(),
             "exact" | "rounding" | "explained" => AnsiColor::Green,
             _ if verdict.ends_with("to the bit") => AnsiColor::Green,
-            _ if verdict.ends_with(" case") || verdict.ends_with(" cases") => AnsiColor::Red,
+            _ if verdict.ends_with(" disagree") || verdict.ends_with(" disagrees") => AnsiColor::Red,
             _ => return line.to_string(),
         };
         let style = Style::new().fg_color(Some(colour.into()));

@@ -1,6 +1,6 @@
 //! What the formats say of the difference of two runs.
 
-use super::words::{cut, list, name, plural};
+use super::words::{cut, error, list, name, plural};
 use crate::suite::{Change, Difference, Direction, RunDiff};
 
 /// One line of counts.
@@ -56,7 +56,7 @@ fn one(diff: &RunDiff, difference: &Difference) -> String {
             } else {
                 String::new()
             };
-            format!("{} |err| {before:.1e} → {after:.1e}{ratio}", name(array))
+            format!("{} |err| {} → {}{ratio}", name(array), error(*before), error(*after))
         }
         Difference::RemovedArray { array } => format!("{} is not compared any more", name(array)),
     }

@@ -28,15 +28,19 @@ pub(super) fn again(report: &RunReport, result: &CaseResult) -> String {
 pub(super) fn headline(outcome: &Outcome) -> String {
     let standing = outcome.standing();
     match outcome {
-        Outcome::Compared { .. } => match telling(outcome) {
-            Some(array) => match &array.facts.worst_abs {
-                Some(worst) => {
-                    sentence(&format!("{standing}: {}{:?} is off by {:.3e}", array.name, worst.index, worst.err))
-                }
-                None => standing.to_string(),
-            },
-            None => standing.to_string(),
-        },
+        Outcome::Compared { .. } => {
+            let telling = telling(outcome);
+            let Some((array, worst)) = telling.and_then(|array| array.facts.worst_abs.as_ref().map(|w| (array, w)))
+            else {
+                return standing.to_string();
+            };
+            let place = format!("{standing}: {}{:?} is", name(&array.name), worst.index);
+            sentence(&if worst.err.is_finite() {
+                format!("{place} off by {:.3e}", worst.err)
+            } else {
+                format!("{place} {:?}; expected {:?}", worst.actual, worst.expected)
+            })
+        }
         Outcome::WrongShape { .. } | Outcome::Missing { .. } => {
             format!("{standing}: {}", explain(outcome).into_iter().next().unwrap_or_default())
         }

@@ -2,7 +2,7 @@
 //!
 //! Escaped as <https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts> does.
 
-use super::explain::{again, asked, disagreements, explain, headline};
+use super::explain::{again, asked, disagreements, explain};
 use super::words::{cut, disagree, name, plural};
 use crate::suite::{CaseResult, RunReport};
 
@@ -29,8 +29,7 @@ pub fn github(report: &RunReport) -> String {
 
 fn error(report: &RunReport, result: &CaseResult) -> String {
     let title = format!("goldref: {} {}: {}", name(&result.variant), name(&result.case), result.outcome.standing());
-    let mut lines = vec![headline(&result.outcome)];
-    lines.extend(explain(&result.outcome));
+    let mut lines = explain(&result.outcome);
     lines.push(format!("rerun  {}", again(report, result)));
     format!("::error title={}::{}\n", property(&title), message(&cut(&lines.join("\n"), CHARACTERS)))
 }

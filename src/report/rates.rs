@@ -1,6 +1,6 @@
 //! What the tables say of a run and of each variant: pass rates, the worst error, the worst verdict.
 
-use super::words::{list, name, plural};
+use super::words::{disagree, list, name, plural};
 use crate::check::Disagreement;
 use crate::suite::{CaseResult, Outcome, RunReport, Standing, VariantAbout};
 
@@ -47,15 +47,14 @@ pub(super) fn worst_case<'r>(asked: &[&'r CaseResult]) -> Option<(&'r CaseResult
     worst
 }
 
-/// The worst that was found of a variant, in words, and in how many cases where it is a disagreement.
+/// The worst that was found of a variant, and how many answers disagree.
 pub(super) fn verdict(variant: &VariantAbout, asked: &[&CaseResult]) -> String {
     let Some(worst) = asked.iter().map(|result| result.outcome.standing()).max() else {
         return Standing::NotAsked.to_string();
     };
     let disagreeing = asked.iter().filter(|result| result.outcome.disagrees()).count();
     match &variant.twin_of {
-        _ if disagreeing > 0 && disagreeing == asked.len() => format!("{worst} in {}", plural(disagreeing, "case")),
-        _ if disagreeing > 0 => format!("{worst} in {disagreeing} of {}", plural(asked.len(), "case")),
+        _ if disagreeing > 0 => format!("{worst}; {disagreeing} of {} {}", asked.len(), disagree(disagreeing)),
         Some(original) => format!("= {} to the bit", name(original)),
         None => worst.to_string(),
     }

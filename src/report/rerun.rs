@@ -1,5 +1,6 @@
 //! The exact command that runs one case again.
 
+use super::words::visible;
 use crate::check::{Ladder, Rung};
 
 /// `goldref check …` for one variant and one case, as a shell reads it.
@@ -38,15 +39,15 @@ pub(super) fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.to_string() } else { in_quotes(word) }
 }
 
-/// The word in single quotes. With control characters in it `$'…'`, so that the command stays on one line.
+/// The word in single quotes. With characters in it that would steer whoever shows it, `$'…'`, so that the command
+/// stays on one line and harmless.
 fn in_quotes(word: &str) -> String {
-    if !word.contains(char::is_control) {
+    if visible(word) == word {
         return format!("'{}'", word.replace('\'', r"'\''"));
     }
     let spelled = |c: char| match c {
-        '\'' | '\\' => format!("\\{c}"),
-        c if c.is_control() => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
-        c => c.to_string(),
+        c if c.is_ascii_alphanumeric() || "_-./=@+ ".contains(c) => c.to_string(),
+        c => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
     };
     format!("$'{}'", word.chars().map(spelled).collect::<String>())
 }
@@ -76,13 +77,22 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
-        for word in
-            ["plain/word_1", "", "two words", "it's", "$(touch x) `y` \\", "*", "a\nb\t'c'\\ \u{85}é", "-x", "ä|&;<>"]
-        {
+        for word in [
+            "plain/word_1",
+            "",
+            "two words",
+            "it's",
+            "$(touch x) `y` \\",
+            "*",
+            "a\nb\t'c'\\ \u{85}é",
+            "-x",
+            "ä|&;<>",
+            "::x ##[y]\u{202e}",
+        ] {
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{script}");
-            assert!(!script.contains('\n'));
+            assert_eq!(visible(&script), script);
         }
     }
 }

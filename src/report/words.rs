@@ -39,6 +39,11 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// An error as a table shows it.
+pub(super) fn error(err: f64) -> String {
+    if err == 0.0 { "0".to_string() } else { format!("{err:.1e}") }
+}
+
 /// The verb for so many answers.
 pub(super) fn disagree(count: usize) -> &'static str {
     if count == 1 { "disagrees" } else { "disagree" }

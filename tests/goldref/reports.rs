@@ -83,7 +83,7 @@ fn junit_is_as_servers_read_it(xml: &str) -> [usize; 4] {
     let counts_are_true = |node: roxmltree::Node| {
         let tags = ["testcase", "failure", "error", "skipped"];
         let found = tags.map(|tag| count(node, tag));
-        let said =
+        let said: [usize; 4] =
             ["tests", "failures", "errors", "skipped"].map(|said| node.attribute(said).unwrap().parse().unwrap());
         assert_eq!(found, said);
         found
@@ -151,9 +151,9 @@ fn hostile_names_stay_names() {
     assert!(markdown.chars().count() < 65_536);
     // A row has as many bars as the head, but for those that a backslash makes plain.
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
-    let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
-    assert_eq!(table.len(), 2 + hostile.variants.len());
-    assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{table:?}");
+    let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
+    assert_eq!(rows.len(), 2 + hostile.variants.len());
+    assert!(rows.iter().all(|line| bars(line) == bars(rows[0])), "{rows:?}");
     assert!(!markdown.lines().next().unwrap().contains('<'));
 }
 
