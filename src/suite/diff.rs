@@ -118,8 +118,7 @@ impl RunDiff {
     /// # Errors
     /// Ladders that differ, nothing asked in both, a factor below 1: such runs cannot be compared.
     pub fn between(before: &RunReport, after: &RunReport, factor: f64) -> Result<Self> {
-        // Written so that NaN is refused.
-        if !(factor >= 1.0) {
+        if factor < 1.0 || factor.is_nan() {
             return Err(Error::ask(format!("the factor is {factor}; it is a number of at least 1")));
         }
         if before.ladder != after.ladder {

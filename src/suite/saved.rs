@@ -170,8 +170,7 @@ fn array_facts(array: &ArrayResult, rungs: usize) -> Check {
         return Err(format!("{more} elements disagree of {} compared", facts.compared));
     }
     for worst in facts.worst_abs.iter().chain(&facts.worst_ulps) {
-        // Written so that NaN fails.
-        if !(worst.err >= 0.0) {
+        if worst.err < 0.0 || worst.err.is_nan() {
             return Err(format!("an error is {}; it is a number of at least 0", worst.err));
         }
     }
