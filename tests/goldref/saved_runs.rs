@@ -93,6 +93,8 @@ fn what_contradicts_itself_is_refused_in_a_sentence() {
     refuse(&facts("scale"), Value::Null, "invalid type: null");
     refuse("/results/4/outcome/arrays/1/name", json!("out"), "two of its arrays are called \"out\"");
     refuse("/results/3/outcome/arrays/0/judged/basis", json!({"kind": "floor"}), "lacks its evaluations");
+    let both = json!({"kind": "bounds", "evaluations": 8});
+    refuse("/results/0/outcome/arrays/0/judged/basis", both, "a basis of bounds has no evaluations");
 }
 
 #[test]

@@ -106,10 +106,12 @@ fn every_outcome() -> Value {
     serde_json::from_str(&report::json(&hand_made::report())).unwrap()
 }
 
+type Object = Map<String, Value>;
+
 /// Calls `visit` with the whole value once for each object in it, after `edit` changed that object.
 pub(super) fn with_each_object_edited(
     value: &Value,
-    edit: &dyn Fn(&mut Map<String, Value>) -> Vec<Map<String, Value>>,
+    edit: &dyn Fn(&mut Object) -> Vec<Object>,
     visit: &mut dyn FnMut(&Value, &str),
 ) {
     fn pointers(value: &Value, at: String, found: &mut Vec<String>) {
@@ -147,7 +149,7 @@ fn the_reports_of_check_follow_the_schema() {
 #[test]
 fn a_field_more_or_less_is_refused_in_every_object() {
     let mut objects = 0;
-    let more = |object: &mut Map<String, Value>| {
+    let more = |object: &mut Object| {
         object.insert("surplus".to_string(), Value::Null);
         vec![object.clone()]
     };
@@ -156,7 +158,7 @@ fn a_field_more_or_less_is_refused_in_every_object() {
         assert!(refused(broken).is_some(), "{at} may have a surplus field");
     });
     assert!(objects > 50, "{objects}");
-    let less = |object: &mut Map<String, Value>| {
+    let less = |object: &mut Object| {
         let without = |name: &String| {
             let mut object = object.clone();
             object.remove(name);
