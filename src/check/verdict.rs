@@ -64,7 +64,7 @@ impl std::fmt::Display for Verdict {
 
 /// What a verdict rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", tag = "kind", try_from = "BasisFields")]
 pub enum Basis {
     /// Bounds computed for each element of the operation.
     Bounds,
@@ -73,6 +73,34 @@ pub enum Basis {
         /// How many.
         evaluations: usize,
     },
+}
+
+/// A [`Basis`] as it is read: serde would let surplus fields beside `bounds` pass.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BasisFields {
+    kind: BasisKind,
+    evaluations: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BasisKind {
+    Bounds,
+    Floor,
+}
+
+impl TryFrom<BasisFields> for Basis {
+    type Error = &'static str;
+
+    fn try_from(fields: BasisFields) -> Result<Self, Self::Error> {
+        match (fields.kind, fields.evaluations) {
+            (BasisKind::Bounds, None) => Ok(Self::Bounds),
+            (BasisKind::Floor, Some(evaluations)) => Ok(Self::Floor { evaluations }),
+            (BasisKind::Bounds, Some(_)) => Err("a basis of bounds has no evaluations"),
+            (BasisKind::Floor, None) => Err("a basis of a floor lacks its evaluations"),
+        }
+    }
 }
 
 /// The largest ratios of an element's error to its bounds; infinite where a bound is 0 and the error is not.

@@ -1,13 +1,11 @@
 //! `goldref check`.
 
 use super::ladder::Tolerances;
+use super::report::{Printing, say};
 use super::{exit_code, progress};
-use anstyle::{AnsiColor, Style};
-use clap::ValueEnum;
 use goldref::error::{Error, Result};
 use goldref::report;
 use goldref::suite::{Selected, Store, count_cases, run};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `goldref check`.
@@ -17,7 +15,10 @@ Examples:
   goldref check
   goldref check --suite decode --variant 'bf16*'
   goldref check --case model/gemma2 --atol 1e-6,1e-4 --format json
-  goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7")]
+  goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7
+  goldref check --format junit --output junit.xml
+
+Where GITHUB_ACTIONS is true, the table is followed by annotations of the disagreements.")]
 pub(crate) struct Args {
     /// Folder with a suite.json, or of such folders [default: the bundled fixtures]
     #[arg(long, value_name = "DIR")]
@@ -33,24 +34,14 @@ pub(crate) struct Args {
     case: Vec<String>,
     #[command(flatten)]
     tolerances: Tolerances,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// A table for people
-    Text,
-    /// Everything, for programs
-    Json,
-    /// The plain block of course evaluators, for each suite and variant
-    Summary,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     let ladder = args.tolerances.ladder()?;
+    args.printing.ready()?;
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
@@ -58,13 +49,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     bar.finish_and_clear();
     report.fixtures = args.fixtures.as_ref().map(|folder| folder.display().to_string());
 
-    let printed = match args.format {
-        Format::Text => painted(&report::text(&report)),
-        Format::Json => report::json(&report),
-        Format::Summary => report::summary(&report),
-    };
-    // A closed pipe (`goldref check | head`) is not a failure of the check.
-    let _ = anstream::stdout().write_all(printed.as_bytes());
+    args.printing.print(&report)?;
+    if args.printing.prints_text() && std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        say(&report::github(&report));
+    }
     if !report.results.iter().any(|result| result.outcome.was_asked()) {
         return Err(Error::ask("no selected case fits a selected variant, and nothing asked is not a success"));
     }
@@ -79,21 +67,4 @@ fn bundled() -> Result<PathBuf> {
         .into_iter()
         .find(|folder| folder.is_dir())
         .ok_or_else(|| Error::read(built, "the bundled fixtures are not there any more; name a folder with --fixtures"))
-}
-
-/// Verdicts in colour. The stream drops the colour where it is not a terminal or NO_COLOR is set.
-fn painted(text: &str) -> String {
-    let paint = |line: &str| -> String {
-        let colour = if line.ends_with("beyond its rounding") {
-            AnsiColor::Red
-        } else if line.ends_with("exact") || line.ends_with("as declared") || line.ends_with("to the bit") {
-            AnsiColor::Green
-        } else {
-            return line.to_string();
-        };
-        let verdict = line.rfind("  ").map_or(0, |at| at + 2);
-        let style = Style::new().fg_color(Some(colour.into()));
-        format!("{}{style}{}{style:#}", &line[..verdict], &line[verdict..])
-    };
-    text.lines().map(|line| paint(line) + "\n").collect()
 }

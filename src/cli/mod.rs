@@ -2,9 +2,11 @@
 
 mod check;
 mod compare;
+mod diff;
 mod exit_code;
 mod ladder;
 mod progress;
+mod report;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "goldref", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 all agreed, 1 something disagreed, 2 could not ask (usage, unreadable input, nothing selected)."
+    after_help = "Exit codes: 0 all agreed, 1 something disagreed or got worse, 2 could not ask (usage, unreadable input, nothing selected)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -28,6 +30,10 @@ enum Command {
     Check(check::Args),
     /// Hold the arrays of a file or folder against those expected, and say how far off they are and where.
     Compare(compare::Args),
+    /// Say what got better or worse between two saved runs.
+    Diff(diff::Args),
+    /// Convert a saved run into another format.
+    Report(report::Args),
     /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
     Run(run::Args),
 }
@@ -39,6 +45,8 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),
+        Command::Diff(args) => diff::main(&args),
+        Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),
     };
     match outcome {

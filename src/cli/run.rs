@@ -139,7 +139,7 @@ fn integers(path: &Path) -> Result<Array2<i64>> {
 }
 
 /// A long run must not end at a folder that is not there.
-fn writable(output: &Path) -> Result<()> {
+pub(super) fn writable(output: &Path) -> Result<()> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if output.is_dir() {
         return Err(Error::write(output, "it is a folder; name a file"));

@@ -53,6 +53,14 @@ pub(crate) fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Writes a text file, whole or not at all.
+///
+/// # Errors
+/// A folder that is not there, a path that is no regular file, a full disk.
+pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<()> {
+    write_atomically(path.as_ref(), |writer| writer.write_all(text.as_bytes()))
+}
+
 /// Writes `path` through `fill`, whole or not at all: into a file beside it that then takes its name.
 pub(crate) fn write_atomically(
     path: &Path,

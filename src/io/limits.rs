@@ -18,6 +18,9 @@ pub const MAPPED_BYTES: u64 = 256 << 30;
 /// Bytes of a `config.json` or a `model.safetensors.index.json`; real ones stay below 1 MB.
 pub const JSON_BYTES: u64 = 64 << 20;
 
+/// Bytes of a saved run. One of all bundled cases and variants takes about 12 MB.
+pub const RUN_BYTES: u64 = 256 << 20;
+
 /// What reading one npz may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NpzLimits {

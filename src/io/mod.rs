@@ -21,4 +21,5 @@ pub(crate) mod wording;
 
 pub use array::{Array, NonFinite};
 pub use checkpoint::Checkpoint;
+pub use disk::write_text;
 pub use safetensors::SafeTensors;

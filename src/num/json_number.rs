@@ -3,47 +3,57 @@
 //! For `#[serde(with = "crate::num::json_number")]`, so that what was saved reads back equal;
 //! [`optional`] is the same for an `Option<f64>`.
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Finite(f64),
-    Named(Named),
-}
+/// An f64 as JSON has it. Read without keeping a copy of what stands there: that may be a stranger's long list.
+struct Number(f64);
 
-#[derive(Serialize, Deserialize)]
-enum Named {
-    #[serde(rename = "NaN")]
-    Nan,
-    #[serde(rename = "inf")]
-    Infinity,
-    #[serde(rename = "-inf")]
-    NegativeInfinity,
-}
-
-impl From<f64> for Number {
-    fn from(x: f64) -> Self {
-        if x.is_nan() {
-            Self::Named(Named::Nan)
-        } else if x == f64::INFINITY {
-            Self::Named(Named::Infinity)
-        } else if x == f64::NEG_INFINITY {
-            Self::Named(Named::NegativeInfinity)
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_nan() {
+            serializer.serialize_str("NaN")
+        } else if self.0.is_infinite() {
+            serializer.serialize_str(if self.0 > 0.0 { "inf" } else { "-inf" })
         } else {
-            Self::Finite(x)
+            serializer.serialize_f64(self.0)
         }
     }
 }
 
-impl From<Number> for f64 {
-    fn from(number: Number) -> Self {
-        match number {
-            Number::Finite(x) => x,
-            Number::Named(Named::Nan) => f64::NAN,
-            Number::Named(Named::Infinity) => f64::INFINITY,
-            Number::Named(Named::NegativeInfinity) => f64::NEG_INFINITY,
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
+            }
+
+            fn visit_f64<E: de::Error>(self, x: f64) -> Result<Number, E> {
+                Ok(Number(x))
+            }
+
+            fn visit_u64<E: de::Error>(self, x: u64) -> Result<Number, E> {
+                Ok(Number(x as f64))
+            }
+
+            fn visit_i64<E: de::Error>(self, x: i64) -> Result<Number, E> {
+                Ok(Number(x as f64))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Number, E> {
+                match name {
+                    "NaN" => Ok(Number(f64::NAN)),
+                    "inf" => Ok(Number(f64::INFINITY)),
+                    "-inf" => Ok(Number(f64::NEG_INFINITY)),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(name), &self)),
+                }
+            }
         }
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 
@@ -52,7 +62,7 @@ impl From<Number> for f64 {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    Number::from(*x).serialize(serializer)
+    Number(*x).serialize(serializer)
 }
 
 /// Reads a number or its name.
@@ -60,7 +70,7 @@ pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Erro
 /// # Errors
 /// Anything else.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Number::deserialize(deserializer).map(f64::from)
+    Number::deserialize(deserializer).map(|number| number.0)
 }
 
 /// The same for a number that may be absent (`null`).
@@ -73,7 +83,7 @@ pub mod optional {
     /// # Errors
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(x: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        x.map(Number::from).serialize(serializer)
+        x.map(Number).serialize(serializer)
     }
 
     /// Reads a number, its name, or null.
@@ -81,7 +91,7 @@ pub mod optional {
     /// # Errors
     /// Anything else.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        Ok(Option::<Number>::deserialize(deserializer)?.map(f64::from))
+        Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
     }
 }
 
@@ -102,6 +112,9 @@ mod tests {
             assert_eq!((back.0.to_bits(), back.1.map(f64::to_bits)), (x.to_bits(), Some(x.to_bits())));
         }
         assert!(serde_json::from_str::<Row>(&row(f64::NAN, None)).unwrap().0.is_nan());
-        assert!(serde_json::from_str::<Row>(r#"["infinite",null]"#).is_err());
+        for wrong in [r#"["infinite",null]"#, "[null,null]", "[[0,0],null]", "[true,null]", "[{},null]"] {
+            assert!(serde_json::from_str::<Row>(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(serde_json::from_str::<Row>("[-3,7]").unwrap().1, Some(7.0));
     }
 }

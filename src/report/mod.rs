@@ -1,13 +1,30 @@
-//! Reports: one file a format, each a pure function of a [`RunReport`](crate::suite::RunReport).
+//! Reports: one file a format, each a pure function of a [`RunReport`](crate::suite::RunReport) or of the
+//! [`RunDiff`](crate::suite::RunDiff) of two.
 //!
-//! Nothing here measures, decides or prints.
+//! Nothing here measures, decides or prints. A report may have been read from a stranger's file: every name of it goes
+//! through `words` before it is shown.
 
 mod compare;
+mod diff_markdown;
+mod diff_text;
+mod diff_words;
+mod explain;
+mod github;
 mod json;
+mod junit;
+mod markdown;
+mod rates;
+mod rerun;
 mod summary;
 mod text;
+mod words;
 
 pub use compare::{CompareReport, compare_json, compare_text};
-pub use json::json;
+pub use diff_markdown::diff_markdown;
+pub use diff_text::diff_text;
+pub use github::github;
+pub use json::{diff_json, json};
+pub use junit::junit;
+pub use markdown::markdown;
 pub use summary::summary;
 pub use text::text;

@@ -1,5 +1,6 @@
 //! The plain block that course evaluators print, once for each suite and variant.
 
+use super::words::name;
 use crate::suite::RunReport;
 use std::fmt::Write;
 
@@ -23,7 +24,7 @@ pub fn summary(report: &RunReport) -> String {
             let rate = 100.0 * passed as f64 / asked.len() as f64;
             let all = if passed == asked.len() { "True" } else { "False" };
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "{} · {} · {label}", suite.name, variant.name);
+            let _ = writeln!(out, "{} · {} · {label}", name(&suite.name), name(&variant.name));
             let _ = writeln!(out, "Evaluation Results:");
             let _ = writeln!(out, "  Num test cases: {}", asked.len());
             let _ = writeln!(out, "  All tests passed: {all}");

@@ -1,20 +1,24 @@
 //! Suites: cases as files, and running variants over them.
 //!
 //! A case is read ([`Store`]), asked of a variant ([`answer()`]), compared and gathered ([`run`]) into a
-//! [`RunReport`], which is plain data. Knows everything above it; does not know how a report looks.
+//! [`RunReport`], which is plain data, saved and read back, and compared with that of another run ([`RunDiff`]). Knows everything above it; does not know how a report looks.
 
 mod answer;
 mod case;
+mod diff;
 mod expectation;
 mod files;
 mod judging;
 mod report_data;
 mod runner;
+mod saved;
 mod selection;
+mod standing;
 mod store;
 
 pub use answer::{Asked, Prepared, answer};
 pub use case::{Case, Oracle, Suite, Tolerance};
+pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
 pub use files::run_files;
 pub use judging::EVALUATIONS;
 pub use report_data::{
@@ -22,4 +26,5 @@ pub use report_data::{
 };
 pub use runner::run;
 pub use selection::{Selected, count_cases};
+pub use standing::Standing;
 pub use store::Store;

@@ -1,5 +1,6 @@
 //! What a run found, as plain data. Every output format is a function of it.
 
+use super::saved::OutcomeFields;
 use crate::check::{Comparison, Judged, Ladder, ToleranceFacts, Verdict, WrongShape};
 use crate::num::json_number;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub struct CaseResult {
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "OutcomeFields")]
 pub enum Outcome {
     /// Every expected array was there in its shape.
     Compared {

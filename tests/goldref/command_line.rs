@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 fn goldref() -> Command {
     let mut command = Command::cargo_bin("goldref").unwrap();
-    command.env("NO_COLOR", "1");
+    // What the surrounding CI says is not what a test asks.
+    command.env("NO_COLOR", "1").env_remove("GITHUB_ACTIONS");
     command
 }
 
@@ -416,8 +417,163 @@ fn sizes_that_would_not_fit_are_said_and_not_tried() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["check", "run"] {
+    for command in ["check", "diff", "report", "run"] {
         let help = String::from_utf8(goldref().args([command, "--help"]).output().unwrap().stdout).unwrap();
         assert!(help.contains(&format!("Examples:\n  goldref {command}")), "{help}");
+    }
+}
+
+/// `goldref`, its exit code, and what it printed on both streams.
+fn goldref_says(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let result = goldref().args(arguments).output().unwrap();
+    (result.status.code(), String::from_utf8(result.stdout).unwrap(), String::from_utf8(result.stderr).unwrap())
+}
+
+/// A case whose author asks for more than the bounds of rounding might.
+const STRICT: &str = r#"{"id": "two", "op": "softmax", "tolerance": {"atol": 1e-7}}"#;
+
+/// A suite that f64 answers wrongly, and the file of its run.
+fn saved_disagreement(folder: &Path) -> (TempDir, PathBuf) {
+    let suite = foreign_suite(STRICT, Array::F64(array![0.5, 0.6].into_dyn()));
+    let (path, saved) = (suite.path().to_str().unwrap().to_string(), folder.join("run.json"));
+    let arguments = ["check", "--fixtures", &path, "--variant", "f64", "--format", "json", "--output"];
+    let (code, table, _) = goldref_says(&[&arguments[..], &[saved.to_str().unwrap()]].concat());
+    assert_eq!(code, Some(1));
+    assert!(table.contains("out[1]  actual 0.5  expected 0.6"), "the table is printed beside the file: {table}");
+    (suite, saved)
+}
+
+#[test]
+fn a_saved_run_is_converted_whatever_it_says() {
+    let folder = TempDir::new().unwrap();
+    let (_suite, saved) = saved_disagreement(folder.path());
+    let saved = saved.to_str().unwrap();
+    let starts = [
+        ("text", "goldref "),
+        ("json", "{\n  \"format\": \"goldref-run/1\""),
+        ("summary", "mine · f64 · 1e-3\n"),
+        ("junit", "<?xml"),
+        ("markdown", "### goldref: 1 of 1 answer disagrees"),
+        ("github", "::error title="),
+    ];
+    for (format, start) in starts {
+        let (code, printed, said) = goldref_says(&["report", saved, "--format", format]);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{format}");
+        assert!(printed.starts_with(start), "{format}: {printed}");
+    }
+    let (_, again, _) = goldref_says(&["report", saved, "--format", "json"]);
+    assert_eq!(again, fs::read_to_string(saved).unwrap());
+
+    let junit = folder.path().join("junit.xml");
+    let (code, printed, _) = goldref_says(&["report", saved, "--format", "junit", "--output", junit.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(printed.starts_with("goldref ") && fs::read_to_string(junit).unwrap().starts_with("<?xml"));
+}
+
+#[test]
+fn files_that_are_no_saved_runs_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("run.json");
+    let path = path.to_str().unwrap();
+    for (content, reason) in [
+        ("", "it is no saved run: EOF"),
+        ("[1]", "it is no saved run"),
+        ("{}", "it has no \"format\"; a saved run is of format goldref-run/1"),
+        (r#"{"format": "goldref-run/2"}"#, "its format is \"goldref-run/2\"; this version reads goldref-run/1"),
+        (r#"{"format": "goldref-run/1"}"#, "missing field"),
+    ] {
+        fs::write(path, content).unwrap();
+        for arguments in [vec!["report", path], vec!["diff", path, path]] {
+            let (code, printed, said) = goldref_says(&arguments);
+            assert_eq!((code, printed.as_str()), (Some(2), ""), "{said}");
+            assert!(said.starts_with(&format!("goldref: cannot read {path}: ")) && said.contains(reason), "{said}");
+            assert_eq!(said.trim_end().lines().count(), 1);
+        }
+    }
+    assert_eq!(goldref_says(&["report", "/nope.json"]).0, Some(2));
+    assert_eq!(goldref_says(&["report", folder.path().to_str().unwrap()]).0, Some(2));
+    // Sparse: it takes no place on the disk and must take none in memory.
+    fs::File::create(path).unwrap().set_len((256 << 20) + 1).unwrap();
+    let (code, _, said) = goldref_says(&["report", path]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("it is longer than 256 MiB"), "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_before_anything_runs() {
+    let folder = TempDir::new().unwrap();
+    for output in [folder.path().join("no/such/folder/x.xml"), folder.path().to_path_buf()] {
+        let output = output.to_str().unwrap();
+        let (code, printed, said) = goldref_says(&["check", "--format", "junit", "--output", output]);
+        assert_eq!((code, printed.as_str()), (Some(2), ""));
+        assert!(said.contains("cannot write"), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn annotations_follow_the_table_where_github_runs_it() {
+    let suite = foreign_suite(STRICT, Array::F64(array![0.5, 0.6].into_dyn()));
+    let check = |github: Option<&str>, more: &[&str]| {
+        let mut command = goldref();
+        command.arg("check").arg("--fixtures").arg(suite.path()).args(["--variant", "f64"]).args(more);
+        if let Some(value) = github {
+            command.env("GITHUB_ACTIONS", value);
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let table = check(None, &[]);
+    assert!(!table.contains("::"), "{table}");
+    assert_eq!(check(Some("false"), &[]), table);
+    let annotated = check(Some("true"), &[]);
+    let annotations = annotated.strip_prefix(&table).unwrap();
+    assert!(annotations.starts_with("::error title=goldref%3A f64 mine/two%3A "), "{annotations}");
+    assert!(annotations.ends_with("::notice title=goldref::1 of 1 answer disagrees\n"), "{annotations}");
+    // A program reads these.
+    assert!(!check(Some("true"), &["--format", "summary"]).contains("::"));
+    serde_json::from_str::<serde_json::Value>(&check(Some("true"), &["--format", "json"])).unwrap();
+}
+
+#[test]
+fn diff_exits_by_what_got_worse() {
+    let folder = TempDir::new().unwrap();
+    let (suite, wrong) = saved_disagreement(folder.path());
+    let right = folder.path().join("right.json");
+    let expected = BTreeMap::from([("out".to_string(), Array::F64(array![0.5, 0.5].into_dyn()))]);
+    npz::write(suite.path().join("two/expected.npz"), &expected).unwrap();
+    let check = |more: &[&str], output: &Path| {
+        let fixtures = suite.path().to_str().unwrap();
+        let arguments = ["check", "--fixtures", fixtures, "--format", "json", "--output", output.to_str().unwrap()];
+        goldref_says(&[&arguments[..], more].concat()).0
+    };
+    assert_eq!(check(&["--variant", "f64"], &right), Some(0));
+    let diff = |a: &Path, b: &Path, more: &[&str]| {
+        goldref_says(&[&["diff", a.to_str().unwrap(), b.to_str().unwrap()], more].concat())
+    };
+    let (code, printed, _) = diff(&right, &wrong, &[]);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(
+        printed.starts_with("1 worse, 0 better of 1 answer in both runs\n\nworse\n f64  mine/two  exact → "),
+        "{printed}"
+    );
+    assert!(printed.trim_end().ends_with("--variant f64 --case mine/two"), "{printed}");
+    assert_eq!(diff(&wrong, &right, &[]).0, Some(0), "better");
+    assert_eq!(diff(&wrong, &wrong, &[]).0, Some(0), "the same");
+    let (_, json, _) = diff(&right, &wrong, &["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["format"], &json["changes"][0]["direction"]), (&"goldref-diff/1".into(), &"worse".into()));
+    assert!(diff(&right, &wrong, &["--format", "markdown"]).1.starts_with("### goldref: something got worse\n"));
+
+    let other = folder.path().join("other.json");
+    assert_eq!(check(&["--variant", "f32"], &other), Some(0));
+    let (code, _, said) = diff(&right, &other, &[]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no answer in common"), "{said}");
+    assert_eq!(check(&["--variant", "f64", "--atol", "1e-9"], &other), Some(0));
+    let (code, _, said) = diff(&right, &other, &[]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("the first run has the tolerances 1e-5, 1e-4, 1e-3 and the second 1e-9"), "{said}");
+    for factor in ["0.5", "-2", "nan"] {
+        assert_eq!(diff(&right, &right, &["--factor", factor]).0, Some(2), "{factor}");
     }
 }

@@ -7,10 +7,14 @@ mod command_line;
 mod elementary;
 mod evaluations;
 mod fixtures;
+mod hand_made;
 mod layers;
 mod perturbed;
 mod registry;
 mod reports;
+mod run_diff;
+mod saved_runs;
+mod schema;
 mod truth;
 
 use std::path::PathBuf;

@@ -1,0 +1,119 @@
+//! What the formats say of one answer: its headline, the lines below it, the command to run it again.
+
+use super::rerun::rerun;
+use super::words::{name, sentence};
+use crate::suite::{ArrayResult, CaseResult, Outcome, RunReport, Standing};
+
+/// The answers that disagree, in the order of the report.
+pub(super) fn disagreements(report: &RunReport) -> Vec<&CaseResult> {
+    report.results.iter().filter(|result| result.outcome.disagrees()).collect()
+}
+
+/// How many answers were asked for.
+pub(super) fn asked(report: &RunReport) -> usize {
+    report.results.iter().filter(|result| result.outcome.was_asked()).count()
+}
+
+/// `suite` and `id` of a case.
+pub(super) fn suite_and_id(case: &str) -> (&str, &str) {
+    case.split_once('/').unwrap_or(("", case))
+}
+
+/// The command that runs just this answer again.
+pub(super) fn again(report: &RunReport, result: &CaseResult) -> String {
+    rerun(report.fixtures.as_deref(), &report.ladder, &result.variant, &result.case)
+}
+
+/// One line: how it stands, and the number or the reason that says most.
+pub(super) fn headline(outcome: &Outcome) -> String {
+    let standing = outcome.standing();
+    match outcome {
+        Outcome::Compared { .. } => {
+            let telling = telling(outcome);
+            let Some((array, worst)) = telling.and_then(|array| array.facts.worst_abs.as_ref().map(|w| (array, w)))
+            else {
+                return standing.to_string();
+            };
+            let place = format!("{standing}: {}{:?} is", name(&array.name), worst.index);
+            sentence(&if worst.err.is_finite() {
+                format!("{place} off by {:.3e}", worst.err)
+            } else {
+                format!("{place} {:?}; expected {:?}", worst.actual, worst.expected)
+            })
+        }
+        Outcome::WrongShape { .. } | Outcome::Missing { .. } => {
+            format!("{standing}: {}", explain(outcome).into_iter().next().unwrap_or_default())
+        }
+        Outcome::Failed { reason } | Outcome::NotAsked { reason } => sentence(&format!("{standing}: {reason}")),
+    }
+}
+
+/// What happened, where, and what would be right: a line each.
+pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Compared { same_bits, meets_tolerance, verdict, .. } => {
+            let mut lines = Vec::new();
+            if let Some(array) = telling(outcome) {
+                lines.push(worst_element(array));
+                lines.extend(bounds(array));
+                lines.push(sentence(&match array.judged.reason.as_str() {
+                    "" => format!("verdict: {verdict}"),
+                    reason => format!("verdict: {verdict}: {reason}"),
+                }));
+            }
+            if *same_bits == Some(false) {
+                lines.push("its bits differ from those of the variant it must equal".to_string());
+            }
+            if *meets_tolerance == Some(false) {
+                lines.push("it is beyond the tolerance of the case's author".to_string());
+            }
+            lines
+        }
+        Outcome::WrongShape { array, shapes } => {
+            let (actual, expected) = (&shapes.actual, &shapes.expected);
+            vec![sentence(&format!("{} has shape {actual:?}; expected {expected:?}", name(array)))]
+        }
+        Outcome::Missing { array } => vec![format!("the answer has no array {}", name(array))],
+        Outcome::Failed { reason } => vec![sentence(&format!("could not answer: {reason}"))],
+        Outcome::NotAsked { reason } => vec![sentence(&format!("not asked: {reason}"))],
+    }
+}
+
+/// The array to show: of those with the worst verdict, the one with the largest error.
+fn telling(outcome: &Outcome) -> Option<&ArrayResult> {
+    let Outcome::Compared { arrays, verdict, .. } = outcome else { return None };
+    let error = |array: &ArrayResult| array.facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err);
+    let mut telling: Option<&ArrayResult> = None;
+    for array in
+        arrays.iter().filter(|array| outcome.standing() <= Standing::OtherBits || array.judged.verdict == *verdict)
+    {
+        if telling.is_none_or(|so_far| error(array) > error(so_far)) {
+            telling = Some(array);
+        }
+    }
+    telling.or(arrays.first())
+}
+
+fn worst_element(array: &ArrayResult) -> String {
+    let Some(worst) = &array.facts.worst_abs else { return format!("{}: no difference", name(&array.name)) };
+    let ulps = array.facts.worst_ulps.as_ref().map_or_else(|| "—".to_string(), |worst| format!("{:.3e}", worst.err));
+    sentence(&format!(
+        "{}{:?}  actual {:?}  expected {:?}  |err| {:.3e}, worst ulps {ulps}, {} not finite",
+        name(&array.name),
+        worst.index,
+        worst.actual,
+        worst.expected,
+        worst.err,
+        array.facts.non_finite_mismatches
+    ))
+}
+
+/// How the errors stand to the bounds, where bounds are known.
+fn bounds(array: &ArrayResult) -> Option<String> {
+    let ratios = array.judged.ratios.as_ref()?;
+    let worst = ratios.worst.map_or_else(String::new, |worst| format!(", {worst:.2e} × the worst case W"));
+    Some(sentence(&format!(
+        "at most {:.2e} × the estimate R (R is {:.2e} at {:?}), {:.2e} × the centred bound C{worst}",
+        ratios.estimate, ratios.allowed, ratios.index, ratios.centred
+    )))
+}

@@ -1,0 +1,74 @@
+//! Words that the formats share: a stranger's names made harmless, counts, lists.
+
+/// Characters of a name that are shown: real ones have some thirty, and a table is as wide as its longest.
+const NAME: usize = 120;
+/// Characters of a sentence that are shown.
+const SENTENCE: usize = 1000;
+
+/// A name from a report, on one line and not endless.
+pub(super) fn name(text: &str) -> String {
+    cut(&visible(text), NAME)
+}
+
+/// A sentence from a report, on one line and not endless.
+pub(super) fn sentence(text: &str) -> String {
+    cut(&visible(text), SENTENCE)
+}
+
+/// The text with everything spelled out that would steer whoever shows it: control characters, characters that turn
+/// the direction of writing, and the two beginnings of a line that GitHub's runner takes for a command.
+pub(super) fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown: String =
+        text.chars().map(|c| if steers(c) { c.escape_unicode().collect() } else { String::from(c) }).collect();
+    shown.replace("::", ":\\u{3a}").replace("##[", "#\\u{23}[")
+}
+
+/// The first `length` characters, and a sign where there were more.
+pub(super) fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// `1 case`, `2 cases`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// An error as a table shows it.
+pub(super) fn error(err: f64) -> String {
+    if err == 0.0 { "0".to_string() } else { format!("{err:.1e}") }
+}
+
+/// The verb for so many answers.
+pub(super) fn disagree(count: usize) -> &'static str {
+    if count == 1 { "disagrees" } else { "disagree" }
+}
+
+/// Names with commas between them.
+pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal_or_a_runner() {
+        assert_eq!(visible("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\u{a}b\\u{202e}c");
+        assert_eq!(visible("::set-env"), ":\\u{3a}set-env");
+        assert!(!visible(":::::").contains("::") && !visible("###[x").contains("##["));
+        assert_eq!(visible("f32, ∑ 1:2 #3"), "f32, ∑ 1:2 #3");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        assert_eq!(name(&"ä".repeat(121)), "ä".repeat(120) + "…");
+        assert_eq!(name("ä"), "ä");
+    }
+}
