@@ -56,6 +56,8 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
             if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
                 lines.extend(bounds(array));
+                lines.extend(argmax(array));
+                lines.push(sentence(&format!("suggested tolerance: {}", array.tolerance.suggestion.formula)));
                 lines.push(sentence(&match array.judged.reason.as_str() {
                     "" => format!("verdict: {verdict}"),
                     reason => format!("verdict: {verdict}: {reason}"),
@@ -106,6 +108,15 @@ fn worst_element(array: &ArrayResult) -> String {
         worst.err,
         array.facts.non_finite_mismatches
     ))
+}
+
+/// Whether the likeliest token changes.
+fn argmax(array: &ArrayResult) -> Option<String> {
+    let found = array.argmax.as_ref()?;
+    let margin = found.closest_margin_ratio.map_or_else(String::new, |ratio| {
+        format!("; the closest margin of the two likeliest is {ratio:.2} × the row's error")
+    });
+    Some(format!("argmax: {} of {} rows flip, {} could{margin}", found.flips, found.rows, found.can_flip))
 }
 
 /// How the errors stand to the bounds, where bounds are known.

@@ -17,6 +17,7 @@ mod rates;
 mod rerun;
 mod summary;
 mod text;
+mod tolerances;
 mod words;
 
 pub use compare::{CompareReport, compare_json, compare_text};

@@ -15,6 +15,13 @@ pub fn text(report: &RunReport) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}\n\n{}\n", about(report), table(report));
+    let notes = super::tolerances::notes(report);
+    for note in &notes {
+        let _ = writeln!(out, "{note}");
+    }
+    if !notes.is_empty() {
+        out.push('\n');
+    }
     failures(report, &mut out);
     conclusion(report, &mut out);
     out

@@ -9,7 +9,8 @@ use super::report_data::{ArrayResult, ErrorRatios, Outcome};
 use crate::check::bounds::{self, Bound};
 use crate::check::floor::{Floor, floor};
 use crate::check::{
-    Basis, FormatOf, Ladder, Selection, Uncertainty, Verdict, Yardstick, compare, judge, tolerance_facts,
+    Argmax, Basis, FormatOf, Ladder, Selection, Uncertainty, Verdict, Yardstick, argmax, compare, judge,
+    tolerance_facts,
 };
 use crate::error::Result;
 use crate::eval::Numerics;
@@ -177,8 +178,16 @@ pub(super) fn judge_answer(
             largest = largest_estimate(&yardstick);
         }
         let format = FormatOf { expected: *dtype, output: output_format(variant, name) };
+        let argmax = is_logits(name).then(|| argmax_of(actual, expected)).flatten();
         let tolerance = tolerance_facts(expected, selection, format, ladder, largest);
-        arrays.push(ArrayResult { name: name.clone(), dtype: dtype.name().to_string(), facts, judged, tolerance });
+        arrays.push(ArrayResult {
+            name: name.clone(),
+            dtype: dtype.name().to_string(),
+            facts,
+            judged,
+            tolerance,
+            argmax,
+        });
     }
     if arrays.iter().all(|array| array.facts.compared == 0) {
         let reason = "no element was compared, and nothing compared is not a success".to_string();
@@ -196,6 +205,18 @@ pub(super) fn judge_answer(
     Ok(Outcome::Compared { passes, meets_tolerance, verdict, arrays, same_bits: None, error_ratios })
 }
 
+fn is_logits(array: &str) -> bool {
+    array.split('.').next() == Some("logits")
+}
+
+/// Whether the likeliest token of a row changes; `None` where there is no row.
+fn argmax_of(actual: &ArrayD<f64>, expected: &ArrayD<f64>) -> Option<Argmax> {
+    let width = *expected.shape().last()?;
+    let (actual, expected) = (actual.as_standard_layout(), expected.as_standard_layout());
+    let found = argmax(actual.as_slice()?, expected.as_slice()?, width);
+    (found.rows > 0).then_some(found)
+}
+
 /// The largest finite R: what the suggested tolerance is made of.
 fn largest_estimate(yardstick: &Yardstick) -> f64 {
     yardstick.estimate.iter().filter(|r| r.is_finite()).fold(0.0, |m, &r| if r > m { r } else { m })
@@ -203,8 +224,7 @@ fn largest_estimate(yardstick: &Yardstick) -> f64 {
 
 /// The format that an output array is stored in.
 fn output_format(variant: &Variant, array: &str) -> Dtype {
-    let is_logits = array.split('.').next() == Some("logits");
-    let stored = if is_logits { variant.numerics.logits } else { variant.numerics.activations };
+    let stored = if is_logits(array) { variant.numerics.logits } else { variant.numerics.activations };
     let arithmetic = variant.numerics.arithmetic;
     if stored.precision() < arithmetic.precision() { stored } else { arithmetic }
 }

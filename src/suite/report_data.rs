@@ -1,7 +1,7 @@
 //! What a run found, as plain data. Every output format is a function of it.
 
 use super::saved::OutcomeFields;
-use crate::check::{Comparison, Judged, Ladder, ToleranceFacts, Verdict, WrongShape};
+use crate::check::{Argmax, Comparison, Judged, Ladder, ToleranceFacts, Verdict, WrongShape};
 use crate::num::json_number;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,8 @@ pub struct ArrayResult {
     pub judged: Judged,
     /// Whether the tolerances of the ladder make sense for this array, and which would.
     pub tolerance: ToleranceFacts,
+    /// For logits: whether the likeliest token changes.
+    pub argmax: Option<Argmax>,
 }
 
 /// Largest error of the main output over that of somebody else: FlashAttention's tests ask for at most 2

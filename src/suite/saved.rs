@@ -169,7 +169,17 @@ fn array_facts(array: &ArrayResult, rungs: usize) -> Check {
     if let Some(more) = counted.into_iter().find(|&&count| count > facts.compared) {
         return Err(format!("{more} elements disagree of {} compared", facts.compared));
     }
-    for worst in facts.worst_abs.iter().chain(&facts.worst_ulps) {
+    let tolerance = &array.tolerance;
+    if tolerance.infeasible.len() != rungs || tolerance.vacuous.len() != rungs {
+        return Err(format!("its tolerances are not those of the {rungs} rungs of the ladder"));
+    }
+    if let Some(missed) = tolerance.infeasible.iter().find(|&&missed| missed > facts.compared) {
+        return Err(format!("{missed} elements miss a tolerance of {} compared", facts.compared));
+    }
+    if array.argmax.as_ref().is_some_and(|found| found.equal.checked_add(found.flips) != Some(found.rows)) {
+        return Err("its argmax rows are not those that are equal and those that flip".into());
+    }
+    for worst in facts.worst_abs.iter().chain(&facts.worst_rel).chain(&facts.worst_ulps) {
         if worst.err < 0.0 || worst.err.is_nan() {
             return Err(format!("an error is {}; it is a number of at least 0", worst.err));
         }

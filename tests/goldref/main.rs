@@ -8,6 +8,7 @@ mod elementary;
 mod evaluations;
 mod fixtures;
 mod hand_made;
+mod judge;
 mod layers;
 mod perturbed;
 mod registry;
