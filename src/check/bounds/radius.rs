@@ -56,6 +56,13 @@ impl Radius {
     }
 }
 
+impl Radius {
+    /// The error where some round the value once more and some do not: the bounds allow it, the estimate does not expect it.
+    pub(super) fn maybe_rounded(self, value: f64, step: Step) -> Self {
+        Self { variance: self.variance, ..self.rounded(value, step) }
+    }
+}
+
 /// One rounding: at most `u · |x| + floor`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
