@@ -165,7 +165,8 @@ mod tests {
         let expected = ndarray::Array3::from_shape_fn((2, 3, 5), |(i, j, k)| ((i + 2 * j + 3 * k) % 5) as f32);
         let mut actual = expected.clone();
         actual[[1, 2, 0]] = 9.0;
-        let found = argmax_of_operands(&Operand::from_view(actual.view()), &Operand::from_view(expected.view())).unwrap();
+        let found =
+            argmax_of_operands(&Operand::from_view(actual.view()), &Operand::from_view(expected.view())).unwrap();
         assert_eq!((found.rows, found.flips), (6, 1));
         let scalar = ndarray::arr0(1.0f32);
         assert_eq!(argmax_of_operands(&Operand::from_view(scalar.view()), &Operand::from_view(scalar.view())), None);

@@ -180,7 +180,11 @@ mod tests {
         let mut bins = Bins::new();
         let mut max = 0.0;
         for &err in errors {
-            if err == 0.0 { bins.equal += 1 } else { bins.add(err) }
+            if err == 0.0 {
+                bins.equal += 1
+            } else {
+                bins.add(err)
+            }
             max = if err > max { err } else { max };
         }
         bins.finish(max)

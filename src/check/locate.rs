@@ -208,11 +208,13 @@ impl Locator {
             return surprising(first, first + 1).then_some((Pattern::OneIndex { index: first }, 1.0, words));
         }
         if axis.width == 1
-            && let Some((index, &most)) = axis.misses.iter().enumerate().max_by_key(|(index, n)| (**n, usize::MAX - index))
+            && let Some((index, &most)) =
+                axis.misses.iter().enumerate().max_by_key(|(index, n)| (**n, usize::MAX - index))
         {
             let share = most as f64 / all as f64;
             if share >= 0.75 && axis.length >= 3 && weights.share(index, index + 1) < 0.5 && most >= 8 {
-                let words = format!("{:.0} % of the {all} mismatches are in {}", (100.0 * share).floor(), name.at(index));
+                let words =
+                    format!("{:.0} % of the {all} mismatches are in {}", (100.0 * share).floor(), name.at(index));
                 return Some((Pattern::OneIndex { index }, share, words));
             }
         }

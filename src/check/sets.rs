@@ -4,7 +4,9 @@
 //! found, and what is printed of them, is known elsewhere.
 
 use super::argmax::{Argmax, argmax_of_operands};
-use super::comparison::{Comparison, Disagreement, Measured, Operand, Question, Selection, WrongShape, compare_operands};
+use super::comparison::{
+    Comparison, Disagreement, Measured, Operand, Question, Selection, WrongShape, compare_operands,
+};
 use super::ladder::Ladder;
 use crate::error::{Error, Result};
 use crate::io::mapped::MappedArray;

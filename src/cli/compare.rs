@@ -93,8 +93,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     for asked in &args.reinterpret {
         reinterpret(asked, &mut actual, &mut expected)?;
     }
-    let question =
-        SetQuestion { ladder, dtype: args.dtype, show: usize::from(args.show), logits: args.logits.clone() };
+    let question = SetQuestion { ladder, dtype: args.dtype, show: usize::from(args.show), logits: args.logits.clone() };
     let set = compare_sets(&actual, &expected, &question)?;
     let report = CompareReport {
         goldref: env!("CARGO_PKG_VERSION").to_string(),
@@ -131,7 +130,11 @@ fn mapped_names(mut arrays: Vec<MappedArray>, maps: &[String], path: &Path) -> R
         };
         let Some(at) = arrays.iter().position(|array| array.name() == from) else {
             let there: Vec<String> = arrays.iter().take(5).map(|array| format!("{:?}", array.name())).collect();
-            return Err(Error::ask(format!("--map names {from:?}, which is not in {}; there is {}", path.display(), there.join(", "))));
+            return Err(Error::ask(format!(
+                "--map names {from:?}, which is not in {}; there is {}",
+                path.display(),
+                there.join(", ")
+            )));
         };
         if renamed[at].replace(to).is_some() {
             return Err(Error::ask(format!("--map names {from:?} twice")));
@@ -147,7 +150,11 @@ fn mapped_names(mut arrays: Vec<MappedArray>, maps: &[String], path: &Path) -> R
         .collect();
     arrays.sort_by(|a, b| a.name().cmp(b.name()));
     if let Some(pair) = arrays.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
-        return Err(Error::ask(format!("after --map, two arrays of {} are called {:?}", path.display(), pair[0].name())));
+        return Err(Error::ask(format!(
+            "after --map, two arrays of {} are called {:?}",
+            path.display(),
+            pair[0].name()
+        )));
     }
     Ok(arrays)
 }
@@ -159,7 +166,11 @@ fn reinterpret(asked: &str, actual: &mut Vec<MappedArray>, expected: &mut Vec<Ma
     let stored = match dtype {
         "bf16" => "u16",
         "f8_e4m3" => "u8",
-        _ => return Err(Error::ask(format!("--as {asked:?} is neither bf16 nor f8_e4m3, with or without NAME= before it"))),
+        _ => {
+            return Err(Error::ask(format!(
+                "--as {asked:?} is neither bf16 nor f8_e4m3, with or without NAME= before it"
+            )));
+        }
     };
     let chosen = |array: &MappedArray| name.is_none_or(|name| array.name() == name);
     let fits = |array: &MappedArray| chosen(array) && array.dtype_name() == stored;
@@ -170,7 +181,9 @@ fn reinterpret(asked: &str, actual: &mut Vec<MappedArray>, expected: &mut Vec<Ma
     }
     for side in [actual, expected] {
         let arrays = std::mem::take(side).into_iter();
-        *side = arrays.map(|array| if fits(&array) { array.reinterpret(dtype) } else { Ok(array) }).collect::<Result<_>>()?;
+        *side = arrays
+            .map(|array| if fits(&array) { array.reinterpret(dtype) } else { Ok(array) })
+            .collect::<Result<_>>()?;
     }
     Ok(())
 }

@@ -31,7 +31,10 @@ pub struct MappedArray {
 #[derive(Debug)]
 enum Held {
     /// Little-endian in C order, at these bytes of the file.
-    Mapped { file: Arc<Mmap>, range: Range<usize> },
+    Mapped {
+        file: Arc<Mmap>,
+        range: Range<usize>,
+    },
     Read(Array),
 }
 
@@ -90,7 +93,8 @@ impl MappedArray {
                 ("u8", "f8_e4m3") => ("f8_e4m3", held),
                 (same, asked) if same == asked => (same, held),
                 (other, "bf16" | "f8_e4m3") => {
-                    let wanted = if dtype == "bf16" { "bf16 as 16-bit words (uint16)" } else { "f8_e4m3 as bytes (uint8)" };
+                    let wanted =
+                        if dtype == "bf16" { "bf16 as 16-bit words (uint16)" } else { "f8_e4m3 as bytes (uint8)" };
                     return Err(Error::ask(format!("the elements are {other}, not {wanted}")));
                 }
                 (other, asked) => {
@@ -164,7 +168,13 @@ pub fn open(path: impl AsRef<Path>) -> Result<Vec<MappedArray>> {
     Ok(arrays)
 }
 
-fn in_npy(map: &Arc<Mmap>, range: Range<usize>, path: &Path, member: Option<&str>, name: String) -> Result<MappedArray> {
+fn in_npy(
+    map: &Arc<Mmap>,
+    range: Range<usize>,
+    path: &Path,
+    member: Option<&str>,
+    name: String,
+) -> Result<MappedArray> {
     Ok(match npy::place(&map[range.clone()], path, member)? {
         npy::Found::Placed(placed) => MappedArray::placed(name, placed, range.start, map),
         npy::Found::Read(array) => MappedArray::read(name, array),

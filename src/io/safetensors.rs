@@ -95,8 +95,7 @@ fn header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata)> {
 
 fn place_one(path: &Path, bytes: &[u8], data_start: usize, metadata: &Metadata, name: &str) -> Result<Lying> {
     let refuse = |reason: &str| Error::read(path, format!("tensor {} {reason}", quoted(name)));
-    let info =
-        metadata.info(name).ok_or_else(|| Error::read(path, format!("there is no tensor {}", quoted(name))))?;
+    let info = metadata.info(name).ok_or_else(|| Error::read(path, format!("there is no tensor {}", quoted(name))))?;
     let kind = kind(info.dtype)
         .ok_or_else(|| refuse(&format!("has the element type {:?}, which is not supported", info.dtype)))?;
     data_bytes(&info.shape, kind, limits::SAFETENSORS_BYTES).map_err(|e| refuse(&e))?;
@@ -114,9 +113,7 @@ pub(crate) fn place(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Lying)>> {
     names.sort_unstable();
     let placed = names.into_iter().map(|name| {
         let placed = place_one(path, bytes, data_start, &metadata, &name)?;
-        placed
-            .check(bytes)
-            .map_err(|failure| Error::read(path, format!("tensor {} {failure}", quoted(&name))))?;
+        placed.check(bytes).map_err(|failure| Error::read(path, format!("tensor {} {failure}", quoted(&name))))?;
         Ok((name, placed))
     });
     placed.collect()

@@ -162,6 +162,13 @@ fn array_facts(array: &ArrayResult, rungs: usize) -> Check {
     if facts.mismatches.len() != rungs {
         return Err(format!("mismatches has {} entries; the ladder has {rungs} rungs", facts.mismatches.len()));
     }
+    for (what, entries) in
+        [("infeasible", array.tolerance.infeasible.len()), ("vacuous", array.tolerance.vacuous.len())]
+    {
+        if entries != rungs {
+            return Err(format!("{what} has {entries} entries; the ladder has {rungs} rungs"));
+        }
+    }
     if facts.compared.checked_add(facts.left_out).is_none() {
         return Err("compared and left_out are more than any array holds".into());
     }
@@ -169,7 +176,7 @@ fn array_facts(array: &ArrayResult, rungs: usize) -> Check {
     if let Some(more) = counted.into_iter().find(|&&count| count > facts.compared) {
         return Err(format!("{more} elements disagree of {} compared", facts.compared));
     }
-    for worst in facts.worst_abs.iter().chain(&facts.worst_ulps) {
+    for worst in facts.worst_abs.iter().chain(&facts.worst_rel).chain(&facts.worst_ulps) {
         if worst.err < 0.0 || worst.err.is_nan() {
             return Err(format!("an error is {}; it is a number of at least 0", worst.err));
         }

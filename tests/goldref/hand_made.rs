@@ -1,6 +1,8 @@
 //! A run made by hand, with every kind of outcome, that no change of the numbers moves.
 
-use goldref::check::{Basis, Bias, Judged, Ladder, Ratios, Selection, Verdict, WrongShape, compare};
+use goldref::check::{
+    Basis, Bias, FormatOf, Judged, Ladder, Ratios, Selection, Verdict, WrongShape, compare, tolerance_facts,
+};
 use goldref::num::Dtype;
 use goldref::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RUN_FORMAT, RunReport, SuiteCount, VariantAbout};
 use ndarray::ArrayD;
@@ -9,6 +11,8 @@ use ndarray::ArrayD;
 pub(super) fn array(name: &str, actual: &[f64], expected: &[f64], verdict: Verdict) -> ArrayResult {
     let column = |values: &[f64]| ArrayD::from_shape_vec(vec![values.len()], values.to_vec()).unwrap();
     let facts = compare(&column(actual), &column(expected), Dtype::F64, Selection::All, &Ladder::default()).unwrap();
+    let format = FormatOf { expected: Dtype::F64, output: Dtype::F32 };
+    let tolerance = tolerance_facts(&column(expected), Selection::All, format, &Ladder::default(), 4e-4);
     let far = verdict > Verdict::Explained;
     let judged = Judged {
         verdict,
@@ -23,7 +27,7 @@ pub(super) fn array(name: &str, actual: &[f64], expected: &[f64], verdict: Verdi
         bias: far.then_some(Bias { offset: f64::NEG_INFINITY, scale: 3.5 }),
         reason: if far { "a worst case of 0 is exceeded".to_string() } else { String::new() },
     };
-    ArrayResult { name: name.to_string(), dtype: "f64".to_string(), facts, judged }
+    ArrayResult { name: name.to_string(), dtype: "f64".to_string(), facts, judged, tolerance }
 }
 
 /// An answer that was compared: the parts that follow from the arrays are made to follow.

@@ -126,6 +126,9 @@ mod tests {
         assert_eq!(difference(Value::Whole(i128::from(u64::MAX)), Value::Float(2f64.powi(64))), -1.0);
         assert_eq!(difference(Value::Float(0.25), Value::Whole(3)), -2.75);
         assert_eq!(difference(Value::Whole(-1), Value::Float(1e300)), -1e300);
-        assert_eq!(difference(Value::Whole(i128::from(i64::MIN)), Value::Whole(i128::from(u64::MAX))), -(1.5 * 2f64.powi(64)));
+        assert_eq!(
+            difference(Value::Whole(i128::from(i64::MIN)), Value::Whole(i128::from(u64::MAX))),
+            -(1.5 * 2f64.powi(64))
+        );
     }
 }

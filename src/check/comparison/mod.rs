@@ -255,12 +255,7 @@ pub fn compare_operands(actual: &Operand, expected: &Operand, question: &Questio
     measure(Level::detect(), actual, expected, question)
 }
 
-fn measure(
-    level: Level,
-    actual: &Operand,
-    expected: &Operand,
-    question: &Question,
-) -> Result<Measured, WrongShape> {
+fn measure(level: Level, actual: &Operand, expected: &Operand, question: &Question) -> Result<Measured, WrongShape> {
     if actual.shape != expected.shape {
         return Err(WrongShape { actual: actual.shape.clone(), expected: expected.shape.clone() });
     }
@@ -377,9 +372,10 @@ impl Sides<'_, '_> {
             actual_census: totals.actual,
             expected_census: totals.expected,
             histogram: totals.bins.finish(totals::largest(totals.worst_abs)),
-            location: totals.locator.as_ref().map_or_else(Vec::new, |locator| {
-                locator.concentrations(question.axes, compared)
-            }),
+            location: totals
+                .locator
+                .as_ref()
+                .map_or_else(Vec::new, |locator| locator.concentrations(question.axes, compared)),
         }
     }
 }

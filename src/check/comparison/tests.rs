@@ -4,68 +4,68 @@ use super::level::Level;
 use super::*;
 use crate::check::Rung;
 use half::{bf16, f16};
+use ndarray::array;
 use proptest::prelude::*;
-    use ndarray::array;
 
-    fn facts(actual: ArrayD<f64>, expected: ArrayD<f64>) -> Comparison {
-        compare(&actual, &expected, Dtype::F32, Selection::All, &Ladder::default()).unwrap()
-    }
+fn facts(actual: ArrayD<f64>, expected: ArrayD<f64>) -> Comparison {
+    compare(&actual, &expected, Dtype::F32, Selection::All, &Ladder::default()).unwrap()
+}
 
-    #[test]
-    fn an_all_nan_answer_disagrees_everywhere() {
-        // A fold with f32::max over |NaN - x| reads as "max diff 0".
-        let facts = facts(ArrayD::from_elem(vec![4], f64::NAN), array![1.0, 2.0, 3.0, 4.0].into_dyn());
-        assert_eq!(facts.mismatches, [4, 4, 4]);
-        assert_eq!(facts.non_finite_mismatches, 4);
-        assert_eq!(facts.worst_abs.unwrap().err, f64::INFINITY);
-    }
+#[test]
+fn an_all_nan_answer_disagrees_everywhere() {
+    // A fold with f32::max over |NaN - x| reads as "max diff 0".
+    let facts = facts(ArrayD::from_elem(vec![4], f64::NAN), array![1.0, 2.0, 3.0, 4.0].into_dyn());
+    assert_eq!(facts.mismatches, [4, 4, 4]);
+    assert_eq!(facts.non_finite_mismatches, 4);
+    assert_eq!(facts.worst_abs.unwrap().err, f64::INFINITY);
+}
 
-    #[test]
-    fn infinities_have_a_sign_and_are_not_large_numbers() {
-        let inf = f64::INFINITY;
-        assert_eq!(facts(array![inf].into_dyn(), array![-inf].into_dyn()).mismatches, [1, 1, 1]);
-        assert_eq!(facts(array![f64::from(f32::MAX)].into_dyn(), array![inf].into_dyn()).mismatches, [1, 1, 1]);
-        assert_eq!(facts(array![-inf, f64::NAN].into_dyn(), array![-inf, f64::NAN].into_dyn()).mismatches, [0, 0, 0]);
-    }
+#[test]
+fn infinities_have_a_sign_and_are_not_large_numbers() {
+    let inf = f64::INFINITY;
+    assert_eq!(facts(array![inf].into_dyn(), array![-inf].into_dyn()).mismatches, [1, 1, 1]);
+    assert_eq!(facts(array![f64::from(f32::MAX)].into_dyn(), array![inf].into_dyn()).mismatches, [1, 1, 1]);
+    assert_eq!(facts(array![-inf, f64::NAN].into_dyn(), array![-inf, f64::NAN].into_dyn()).mismatches, [0, 0, 0]);
+}
 
-    #[test]
-    fn a_finite_answer_where_nan_is_expected_disagrees() {
-        // Checkers that skip elements whose reference is not finite never see a leak through a mask.
-        assert_eq!(facts(array![0.0].into_dyn(), array![f64::NAN].into_dyn()).mismatches, [1, 1, 1]);
-    }
+#[test]
+fn a_finite_answer_where_nan_is_expected_disagrees() {
+    // Checkers that skip elements whose reference is not finite never see a leak through a mask.
+    assert_eq!(facts(array![0.0].into_dyn(), array![f64::NAN].into_dyn()).mismatches, [1, 1, 1]);
+}
 
-    #[test]
-    fn rungs_count_their_own_mismatches_and_the_worst_has_an_index() {
-        let facts = facts(array![[1.0, 2.00005], [3.0, -3.99]].into_dyn(), array![[1.0, 2.0], [3.0, -4.0]].into_dyn());
-        assert_eq!(facts.mismatches, [2, 1, 1]);
-        let worst = facts.worst_abs.unwrap();
-        assert_eq!((worst.index, worst.actual, worst.expected), (vec![1, 1], -3.99, -4.0));
-    }
+#[test]
+fn rungs_count_their_own_mismatches_and_the_worst_has_an_index() {
+    let facts = facts(array![[1.0, 2.00005], [3.0, -3.99]].into_dyn(), array![[1.0, 2.0], [3.0, -4.0]].into_dyn());
+    assert_eq!(facts.mismatches, [2, 1, 1]);
+    let worst = facts.worst_abs.unwrap();
+    assert_eq!((worst.index, worst.actual, worst.expected), (vec![1, 1], -3.99, -4.0));
+}
 
-    #[test]
-    fn a_minus_sign_counts() {
-        assert_eq!(facts(array![-1.0].into_dyn(), array![1.0].into_dyn()).mismatches, [1, 1, 1]);
-        assert_eq!(facts(array![-0.0].into_dyn(), array![0.0].into_dyn()).mismatches, [0, 0, 0]);
-    }
+#[test]
+fn a_minus_sign_counts() {
+    assert_eq!(facts(array![-1.0].into_dyn(), array![1.0].into_dyn()).mismatches, [1, 1, 1]);
+    assert_eq!(facts(array![-0.0].into_dyn(), array![0.0].into_dyn()).mismatches, [0, 0, 0]);
+}
 
-    #[test]
-    fn another_shape_is_no_comparison() {
-        let (row, column) = (array![[1.0, 2.0]].into_dyn(), array![[1.0], [2.0]].into_dyn());
-        assert!(compare(&row, &column, Dtype::F32, Selection::All, &Ladder::default()).is_err());
-        // The tolerance is not a matter of the array's size either: one wrong element of a million is one.
-        let mut million = ArrayD::zeros(vec![1_000_000]);
-        let expected = million.clone();
-        million[[999_999]] = 2e-3;
-        assert_eq!(facts(million, expected).mismatches, [1, 1, 1]);
-    }
+#[test]
+fn another_shape_is_no_comparison() {
+    let (row, column) = (array![[1.0, 2.0]].into_dyn(), array![[1.0], [2.0]].into_dyn());
+    assert!(compare(&row, &column, Dtype::F32, Selection::All, &Ladder::default()).is_err());
+    // The tolerance is not a matter of the array's size either: one wrong element of a million is one.
+    let mut million = ArrayD::zeros(vec![1_000_000]);
+    let expected = million.clone();
+    million[[999_999]] = 2e-3;
+    assert_eq!(facts(million, expected).mismatches, [1, 1, 1]);
+}
 
-    #[test]
-    fn a_selection_leaves_rows_out() {
-        let chosen = array![[true, false]].into_dyn();
-        let (actual, expected) = (array![[[1.0], [9.0]]].into_dyn(), array![[[1.0], [2.0]]].into_dyn());
-        let facts = compare(&actual, &expected, Dtype::F64, Selection::Where(&chosen), &Ladder::default()).unwrap();
-        assert_eq!((facts.compared, facts.left_out, facts.mismatches), (1, 1, vec![0, 0, 0]));
-    }
+#[test]
+fn a_selection_leaves_rows_out() {
+    let chosen = array![[true, false]].into_dyn();
+    let (actual, expected) = (array![[[1.0], [9.0]]].into_dyn(), array![[[1.0], [2.0]]].into_dyn());
+    let facts = compare(&actual, &expected, Dtype::F64, Selection::Where(&chosen), &Ladder::default()).unwrap();
+    assert_eq!((facts.compared, facts.left_out, facts.mismatches), (1, 1, vec![0, 0, 0]));
+}
 
 // What follows: the rules that the wider facts add, and the equality of all paths.
 
@@ -164,7 +164,10 @@ fn an_array_without_axes_is_one_element_and_an_empty_one_none() {
         compare_views(a.view(), e.view(), &Question::new(&Ladder::default())).unwrap().facts
     };
     let facts = of(&[]);
-    assert_eq!((facts.compared, facts.mismatches.as_slice(), facts.worst_abs.unwrap().index), (1, &[1, 1, 1][..], vec![]));
+    assert_eq!(
+        (facts.compared, facts.mismatches.as_slice(), facts.worst_abs.unwrap().index),
+        (1, &[1, 1, 1][..], vec![])
+    );
     assert_eq!(facts.location[0].words, "one element");
     let facts = of(&[3, 0]);
     assert_eq!((facts.compared, facts.mismatches.as_slice()), (0, &[0, 0, 0][..]));
@@ -228,8 +231,11 @@ fn pairs() -> impl Strategy<Value = Vec<(f64, f64)>> {
 fn ladders() -> impl Strategy<Value = Ladder> {
     let rung = (prop::sample::select(vec![0.0, 1e-5, 1e-3, 1.0]), prop::sample::select(vec![0.0, 0.0, 1e-6, 0.1]))
         .prop_flat_map(|(atol, rtol)| {
-            prop::option::of(prop::sample::select(vec![0.0, 0.5, 1.0, 4.0, 1e6]))
-                .prop_map(move |max_ulps| Rung { atol, rtol, max_ulps })
+            prop::option::of(prop::sample::select(vec![0.0, 0.5, 1.0, 4.0, 1e6])).prop_map(move |max_ulps| Rung {
+                atol,
+                rtol,
+                max_ulps,
+            })
         });
     prop::collection::vec(rung, 0..4).prop_map(Ladder)
 }
@@ -297,7 +303,8 @@ fn f8_follows_the_same_path() {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    let expected: Vec<f32> = (0..400_000u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) * 1e-6 - 8.0).collect();
+    let expected: Vec<f32> =
+        (0..400_000u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) * 1e-6 - 8.0).collect();
     let actual: Vec<f32> = expected.iter().enumerate().map(|(i, x)| x + if i % 3 == 0 { 2e-5 } else { 0.0 }).collect();
     let shape = (400, 1000);
     let of = |level, threads| {

@@ -68,8 +68,7 @@ fn a_compressed_member_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.npz");
     let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-    let options =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     archive.start_file("a.npy", options).unwrap();
     let mut npy = Vec::new();
     npy::write_to(&mut npy, &Array::from(arr1(&[0.0f32; 999]).into_dyn())).unwrap();
@@ -97,9 +96,21 @@ fn what_the_readers_refuse_is_refused() {
     let at = |name: &str| folder.path().join(name);
     for (name, bytes, reason) in [
         ("e.npy", vec![], "it ends within its header"),
-        ("s.npy", raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", &[0; 7]), "it holds 7 of the 8"),
-        ("l.npy", raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", &[0; 9]), "it goes on after the 8"),
-        ("b.npy", raw_npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n", &[0, 2]), "it holds the byte 2"),
+        (
+            "s.npy",
+            raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", &[0; 7]),
+            "it holds 7 of the 8",
+        ),
+        (
+            "l.npy",
+            raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", &[0; 9]),
+            "it goes on after the 8",
+        ),
+        (
+            "b.npy",
+            raw_npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n", &[0, 2]),
+            "it holds the byte 2",
+        ),
         ("o.npy", raw_npy("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }\n", &[0; 9]), "it is a pickled"),
         ("x.npz", b"PK".to_vec(), "it is no npz archive"),
         ("x.safetensors", vec![0; 7], "it ends after 7 bytes"),

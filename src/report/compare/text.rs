@@ -116,7 +116,13 @@ fn other_worsts(worst: &Disagreement, facts: &Comparison) -> String {
 }
 
 fn first(failure: &Disagreement) -> String {
-    format!("{:?}  actual {:?}  expected {:?}  |err| {}", failure.index, failure.actual, failure.expected, number(failure.err))
+    format!(
+        "{:?}  actual {:?}  expected {:?}  |err| {}",
+        failure.index,
+        failure.actual,
+        failure.expected,
+        number(failure.err)
+    )
 }
 
 fn scale(facts: &Comparison) -> String {
@@ -127,7 +133,11 @@ fn scale(facts: &Comparison) -> String {
         number(facts.rmse),
         maybe(facts.nmse),
         maybe(facts.cosine.map(|cosine| 1.0 - cosine)),
-        if facts.mean_signed_err > 0.0 { format!("+{}", number(facts.mean_signed_err)) } else { number(facts.mean_signed_err) }
+        if facts.mean_signed_err > 0.0 {
+            format!("+{}", number(facts.mean_signed_err))
+        } else {
+            number(facts.mean_signed_err)
+        }
     )
 }
 
@@ -139,11 +149,7 @@ fn censuses(facts: &Comparison) -> String {
         )
     };
     let (actual, expected) = (words(&facts.actual_census), words(&facts.expected_census));
-    if actual == expected {
-        format!("{actual} on both sides")
-    } else {
-        format!("actual {actual}; expected {expected}")
-    }
+    if actual == expected { format!("{actual} on both sides") } else { format!("actual {actual}; expected {expected}") }
 }
 
 /// One block a decade, from the smallest to the largest error, and the quantiles.
@@ -258,7 +264,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (x, words) in [(0.0, "0"), (1.0, "1"), (160.0, "160"), (3.05e-4, "3.05e-4"), (0.0125, "0.0125"), (1234.5, "1.23e3")] {
+        for (x, words) in
+            [(0.0, "0"), (1.0, "1"), (160.0, "160"), (3.05e-4, "3.05e-4"), (0.0125, "0.0125"), (1234.5, "1.23e3")]
+        {
             assert_eq!(number(x), words);
         }
         assert_eq!(number(f64::INFINITY), "inf");
