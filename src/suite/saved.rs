@@ -162,6 +162,13 @@ fn array_facts(array: &ArrayResult, rungs: usize) -> Check {
     if facts.mismatches.len() != rungs {
         return Err(format!("mismatches has {} entries; the ladder has {rungs} rungs", facts.mismatches.len()));
     }
+    for (what, entries) in
+        [("infeasible", array.tolerance.infeasible.len()), ("vacuous", array.tolerance.vacuous.len())]
+    {
+        if entries != rungs {
+            return Err(format!("{what} has {entries} entries; the ladder has {rungs} rungs"));
+        }
+    }
     if facts.compared.checked_add(facts.left_out).is_none() {
         return Err("compared and left_out are more than any array holds".into());
     }

@@ -85,6 +85,8 @@ fn what_contradicts_itself_is_refused_in_a_sentence() {
     refuse("/results/0/outcome/arrays", json!([]), "it was compared and has no arrays");
     let facts = |field: &str| format!("/results/3/outcome/arrays/0/facts/{field}");
     refuse(&facts("mismatches"), json!([1]), "mismatches has 1 entries");
+    refuse("/results/3/outcome/arrays/0/tolerance/vacuous", json!([]), "vacuous has 0 entries; the ladder has 3 rungs");
+    refuse(&facts("worst_rel/err"), json!("NaN"), "an error is NaN");
     refuse(&facts("mismatches/0"), json!(3), "3 elements disagree of 2 compared");
     refuse(&facts("non_finite_mismatches"), json!(3), "3 elements disagree of 2 compared");
     refuse(&facts("left_out"), json!(usize::MAX), "more than any array holds");
