@@ -4,9 +4,6 @@ use super::rerun::rerun;
 use super::words::{name, sentence};
 use crate::suite::{ArrayResult, CaseResult, Outcome, RunReport, Standing};
 
-/// Sentences about where the misses are, best first.
-const PLACES: usize = 2;
-
 /// The answers that disagree, in the order of the report.
 pub(super) fn disagreements(report: &RunReport) -> Vec<&CaseResult> {
     report.results.iter().filter(|result| result.outcome.disagrees()).collect()
@@ -58,7 +55,6 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
             let mut lines = Vec::new();
             if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
-                lines.extend(array.facts.location.iter().take(PLACES).map(|place| sentence(&place.words)));
                 lines.extend(bounds(array));
                 lines.extend(argmax(array));
                 lines.push(sentence(&format!("suggested tolerance: {}", array.tolerance.suggestion.formula)));

@@ -11,8 +11,6 @@ use ndarray::ArrayD;
 pub(super) fn array(name: &str, actual: &[f64], expected: &[f64], verdict: Verdict) -> ArrayResult {
     let column = |values: &[f64]| ArrayD::from_shape_vec(vec![values.len()], values.to_vec()).unwrap();
     let facts = compare(&column(actual), &column(expected), Dtype::F64, Selection::All, &Ladder::default()).unwrap();
-    let format = FormatOf { expected: Dtype::F64, output: Dtype::F32 };
-    let tolerance = tolerance_facts(&column(expected), Selection::All, format, &Ladder::default(), 4e-4);
     let far = verdict > Verdict::Explained;
     let judged = Judged {
         verdict,
