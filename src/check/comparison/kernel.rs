@@ -4,6 +4,9 @@
 //! which count for nothing. Then a few plain loops run over it. Where f64 would not give what the definition says
 //! (64-bit integers, numbers near the ends of f64), the block goes to the definition.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "predicates are written so that NaN falls on the failing side")]
+#![expect(clippy::needless_range_loop, reason = "loops over lanes of several arrays become vector code as they stand")]
+
 use super::definition::{self, Indices};
 use super::level::{Level, Work, dispatch};
 use super::operand::Operand;
@@ -309,10 +312,11 @@ fn worst(totals: &mut Totals, e: &[f64], err: &[f64], extremes: &Extremes, start
         }
         Some(dtype) => {
             let (smallest, factor) = gap_factor(dtype);
-            let largest = maximum(err, e, |err, e| scaled(err, e, smallest));
-            if totals.worst_ulps.is_none_or(|worst| largest * factor > worst.err) {
-                let at = first(err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) == largest));
-                keep_worst(&mut totals.worst_ulps, largest * factor, at);
+            // The product by a power of two is exact or ∞, in f64 against 0.
+            let largest = maximum(err, e, |err, e| scaled(err, e, smallest)) * factor;
+            if totals.worst_ulps.is_none_or(|worst| largest > worst.err) {
+                let at = first(err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) * factor == largest));
+                keep_worst(&mut totals.worst_ulps, largest, at);
             }
         }
     }

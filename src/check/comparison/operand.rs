@@ -251,13 +251,7 @@ struct InBytes<'a, T> {
 impl<T: Stored> Elements for InBytes<'_, T> {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
         let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
-        // A constant length, so that the loop sees plain loads.
-        match T::SIZE {
-            1 => dispatch(level, Convert { from: wide::<T, 1>(bytes), out, element: PhantomData }),
-            2 => dispatch(level, Convert { from: wide::<T, 2>(bytes), out, element: PhantomData }),
-            4 => dispatch(level, Convert { from: wide::<T, 4>(bytes), out, element: PhantomData }),
-            _ => dispatch(level, Convert { from: wide::<T, 8>(bytes), out, element: PhantomData }),
-        }
+        dispatch(level, Convert { from: bytes.chunks_exact(T::SIZE).map(T::from_le), out, element: PhantomData })
     }
     fn value(&self, index: usize) -> Value {
         self.one(index).value()
@@ -265,11 +259,6 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     fn bits(&self, index: usize) -> String {
         self.one(index).bits()
     }
-}
-
-#[inline(always)]
-fn wide<T: Stored, const SIZE: usize>(bytes: &[u8]) -> impl Iterator<Item = T> {
-    bytes.as_chunks::<SIZE>().0.iter().map(|bytes| T::from_le(bytes))
 }
 
 impl<T: Stored> InBytes<'_, T> {
