@@ -3,6 +3,7 @@
 //! It gives values as f64 in blocks, and single elements exactly and as their stored bits. It knows nothing of
 //! tolerances.
 
+use super::lanes::Lanes;
 use super::level::{Level, Work, dispatch};
 use crate::io::Array;
 use crate::io::mapped::{Contents, MappedArray};
@@ -216,7 +217,7 @@ struct Convert<'x, T, I> {
 impl<T: Stored, I: Iterator<Item = T>> Work for Convert<'_, T, I> {
     type Output = bool;
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<V: Lanes>(self) -> bool {
         let mut exact = true;
         for (out, x) in self.out.iter_mut().zip(self.from) {
             *out = x.to_f64();
