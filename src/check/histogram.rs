@@ -109,6 +109,7 @@ impl Bins {
 
     /// Counts the decades of a block whose largest error is `max` and of whose errors `non_zero` are not 0.
     /// `at_least` says how many are not below an edge. Goes down from the largest until all are counted.
+    #[inline(always)]
     pub(super) fn add_decades(&mut self, max: f64, non_zero: u64, mut at_least: impl FnMut(f64) -> u64) {
         let mut decade = decade_of(max);
         let mut counted = 0;

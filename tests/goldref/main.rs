@@ -4,6 +4,7 @@
 
 mod bits;
 mod command_line;
+mod compare;
 mod elementary;
 mod evaluations;
 mod fixtures;

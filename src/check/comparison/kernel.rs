@@ -4,7 +4,11 @@
 //! which count for nothing. Then a few plain loops run over it. Where f64 would not give what the definition says
 //! (64-bit integers, numbers near the ends of f64), the block goes to the definition.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "predicates are written so that NaN falls on the failing side")]
+#![expect(clippy::needless_range_loop, reason = "loops over lanes of several arrays become vector code as they stand")]
+
 use super::definition::{self, Indices};
+use super::lanes::Lanes;
 use super::level::{Level, Work, dispatch};
 use super::operand::Operand;
 use super::totals::{BLOCK, LANES, Rules, SUMS, Totals, Worst, keep_worst, largest};
@@ -14,9 +18,9 @@ use crate::check::locate::finite_square;
 use crate::num::Dtype;
 
 /// Histograms that neighbouring elements go to in turn, so that equal errors do not wait for one another.
-const TURNS: usize = 4;
-/// Blocks after which the counts of 16 bits are added up: each histogram takes BLOCK / TURNS counts a block.
-const BLOCKS_A_FLUSH: usize = (u16::MAX as usize) / (BLOCK / TURNS) - 1;
+const TURNS: usize = 2;
+/// Blocks after which the counts of 32 bits are added up.
+const BLOCKS_A_FLUSH: usize = u32::MAX as usize / BLOCK - 1;
 
 /// Memory for one worker.
 pub(super) struct Scratch {
@@ -25,7 +29,7 @@ pub(super) struct Scratch {
     err: [f64; BLOCK],
     bins: [u16; BLOCK],
     missed: [u8; BLOCK],
-    counts: Box<[[u16; BINS]; TURNS]>,
+    counts: Box<[[u32; BINS]; TURNS]>,
     blocks: usize,
 }
 
@@ -43,7 +47,7 @@ impl Scratch {
         })
     }
 
-    /// Adds the counts of 16 bits to the totals.
+    /// Adds the counts of 32 bits to the totals.
     pub(super) fn flush(&mut self, totals: &mut Totals) {
         if self.blocks == 0 {
             return;
@@ -115,7 +119,7 @@ struct Finite<'x> {
 impl Work for Finite<'_> {
     type Output = bool;
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<V: Lanes>(self) -> bool {
         let mut bad = false;
         for (a, e) in self.a.iter().zip(self.e) {
             bad |= !(a.abs() <= f64::MAX) | !(e.abs() <= f64::MAX);
@@ -151,13 +155,13 @@ impl Work for Block<'_, '_> {
     /// False, and nothing done, where the block has to go to the definition.
     type Output = bool;
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<V: Lanes>(self) -> bool {
         let Self { scratch, totals, operands, start, count, padded, rules, not_finite } = self;
         let Scratch { actual, expected, err, bins, missed, counts, blocks } = scratch;
         let (a, e, err) = (&actual[..padded], &expected[..padded], &mut err[..padded]);
 
         let mut lanes = [[0.0; LANES]; SUMS];
-        let extremes = errors(a, e, err, &mut lanes);
+        let extremes = errors::<V>(a, e, err, &mut lanes);
         let whole_f64 = operands.0.format == Some(Dtype::F64) || operands.1.format == Some(Dtype::F64);
         if whole_f64 && near_the_ends(&extremes, err) {
             return false;
@@ -179,7 +183,7 @@ impl Work for Block<'_, '_> {
             }
         }
         if extremes.differing > 0 {
-            worst(totals, e, err, &extremes, start, rules);
+            worst::<V>(totals, e, err, &extremes, start, rules);
             distribution(totals, err, &extremes, (bins, counts, blocks));
         }
         if not_finite > 0 {
@@ -205,41 +209,36 @@ impl Work for Block<'_, '_> {
 
 /// Errors, their sums and extremes.
 #[inline(always)]
-fn errors(a: &[f64], e: &[f64], err: &mut [f64], lanes: &mut [[f64; LANES]; SUMS]) -> Extremes {
-    let (mut max_err, mut max_expected) = ([0.0f64; LANES], [0.0f64; LANES]);
-    let (mut differing, mut zero_a, mut zero_e) = ([0u64; LANES], [0u64; LANES], [0u64; LANES]);
-    let (a, e) = (a.as_chunks::<LANES>().0, e.as_chunks::<LANES>().0);
-    let err = err.as_chunks_mut::<LANES>().0;
-    let [mut squares, mut of_expected, mut of_actual, mut products, mut signed] = *lanes;
-    for ((a, e), err) in a.iter().zip(e).zip(err.iter_mut()) {
-        for lane in 0..LANES {
-            let difference = a[lane] - e[lane];
-            err[lane] = difference.abs();
-            squares[lane] += difference * difference;
-            of_expected[lane] += e[lane] * e[lane];
-            of_actual[lane] += a[lane] * a[lane];
-            products[lane] += a[lane] * e[lane];
-            signed[lane] += difference;
+fn errors<V: Lanes>(a: &[f64], e: &[f64], err: &mut [f64], lanes: &mut [[f64; LANES]; SUMS]) -> Extremes {
+    let mut sums = [V::zero(); SUMS];
+    let (mut max_err, mut max_expected) = (V::zero(), V::zero());
+    let pairs = a.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0);
+    for ((a, e), err) in pairs.zip(err.as_chunks_mut::<LANES>().0) {
+        let (a, e) = (V::load(a), V::load(e));
+        let difference = a.sub(e);
+        let size = difference.abs();
+        size.store(err);
+        let terms = [difference.mul(difference), e.mul(e), a.mul(a), a.mul(e), difference];
+        for (sum, term) in sums.iter_mut().zip(terms) {
+            *sum = sum.add(term);
         }
+        max_err = max_err.max(size);
+        max_expected = max_expected.max(e.abs());
     }
-    *lanes = [squares, of_expected, of_actual, products, signed];
-    for ((a, e), err) in a.iter().zip(e).zip(err.iter()) {
-        for lane in 0..LANES {
-            let size = e[lane].abs();
-            max_err[lane] = if err[lane] > max_err[lane] { err[lane] } else { max_err[lane] };
-            max_expected[lane] = if size > max_expected[lane] { size } else { max_expected[lane] };
-            differing[lane] += u64::from(err[lane] > 0.0);
-            zero_a[lane] += u64::from(a[lane] == 0.0);
-            zero_e[lane] += u64::from(e[lane] == 0.0);
-        }
+    for (lanes, sum) in lanes.iter_mut().zip(sums) {
+        sum.store(lanes);
     }
-    let largest = |lanes: [f64; LANES]| lanes.into_iter().fold(0.0, |m: f64, x| if x > m { x } else { m });
     Extremes {
-        err: largest(max_err),
-        expected: largest(max_expected),
-        differing: differing.iter().sum(),
-        zeros: [zero_a.iter().sum(), zero_e.iter().sum()],
+        err: largest_lane(max_err),
+        expected: largest_lane(max_expected),
+        differing: count(err, err, |err, _| err > 0.0),
+        zeros: [count(a, a, |a, _| a == 0.0), count(e, e, |e, _| e == 0.0)],
     }
+}
+
+#[inline(always)]
+fn largest_lane<V: Lanes>(lanes: V) -> f64 {
+    lanes.array().into_iter().fold(0.0, |m, x| if x > m { x } else { m })
 }
 
 /// Whether products by powers of two could leave the range of f64: only for numbers that f32 cannot hold.
@@ -277,7 +276,7 @@ fn gap_factor(dtype: Dtype) -> (f64, f64) {
 }
 
 #[inline(always)]
-fn worst(totals: &mut Totals, e: &[f64], err: &[f64], extremes: &Extremes, start: usize, rules: &Rules) {
+fn worst<V: Lanes>(totals: &mut Totals, e: &[f64], err: &[f64], extremes: &Extremes, start: usize, rules: &Rules) {
     let first = |found: Option<usize>| start + found.unwrap_or(0);
     if totals.worst_abs.is_none_or(|worst| extremes.err > worst.err) {
         let at = first(err.iter().position(|&err| err == extremes.err));
@@ -309,10 +308,11 @@ fn worst(totals: &mut Totals, e: &[f64], err: &[f64], extremes: &Extremes, start
         }
         Some(dtype) => {
             let (smallest, factor) = gap_factor(dtype);
-            let largest = maximum(err, e, |err, e| scaled(err, e, smallest));
-            if totals.worst_ulps.is_none_or(|worst| largest * factor > worst.err) {
-                let at = first(err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) == largest));
-                keep_worst(&mut totals.worst_ulps, largest * factor, at);
+            // The product by a power of two is exact or ∞, in f64 against 0.
+            let largest = maximum_scaled::<V>(err, e, smallest) * factor;
+            if totals.worst_ulps.is_none_or(|worst| largest > worst.err) {
+                let at = first(err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) * factor == largest));
+                keep_worst(&mut totals.worst_ulps, largest, at);
             }
         }
     }
@@ -331,19 +331,27 @@ fn maximum(err: &[f64], e: &[f64], measure: impl Fn(f64, f64) -> f64) -> f64 {
     max.into_iter().fold(0.0, |m: f64, x| if x > m { x } else { m })
 }
 
+/// The largest of [`scaled`].
+#[inline(always)]
+fn maximum_scaled<V: Lanes>(err: &[f64], e: &[f64], smallest: f64) -> f64 {
+    let (mut max, smallest) = (V::zero(), V::splat(smallest));
+    for (err, e) in err.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0) {
+        max = max.max(V::load(err).mul(V::load(e).power().max(smallest).reciprocal()));
+    }
+    largest_lane(max)
+}
+
 /// How many of the pairs are chosen.
 #[inline(always)]
 fn count(err: &[f64], e: &[f64], chosen: impl Fn(f64, f64) -> bool) -> u64 {
-    let mut counts = [0u64; LANES];
-    for (err, e) in err.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            counts[lane] += u64::from(chosen(err[lane], e[lane]));
-        }
+    let mut count = 0;
+    for (&err, &e) in err.iter().zip(e) {
+        count += u64::from(chosen(err, e));
     }
-    counts.iter().sum()
+    count
 }
 
-type Counts<'x> = (&'x mut [u16; BLOCK], &'x mut [[u16; BINS]; TURNS], &'x mut usize);
+type Counts<'x> = (&'x mut [u16; BLOCK], &'x mut [[u32; BINS]; TURNS], &'x mut usize);
 
 #[inline(always)]
 fn distribution(totals: &mut Totals, err: &[f64], extremes: &Extremes, (bins, counts, blocks): Counts) {
@@ -359,7 +367,7 @@ fn distribution(totals: &mut Totals, err: &[f64], extremes: &Extremes, (bins, co
     let mut equal = err.len() as u64 - extremes.differing;
     for turn in counts.iter_mut() {
         let here = equal.min(u64::from(turn[0]));
-        turn[0] -= here as u16;
+        turn[0] -= here as u32;
         equal -= here;
     }
     *blocks += 1;

@@ -1,5 +1,9 @@
 //! Which instruction set a block is worked on with. Each gives the same bits.
 
+use super::lanes::{Lanes, Plain};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{Avx2, Avx512};
+
 /// Instruction sets, plainest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -61,26 +65,26 @@ fn has_avx512() -> bool {
 /// that it takes on the instruction set of its caller.
 pub(super) trait Work {
     type Output;
-    fn run(self) -> Self::Output;
+    fn run<V: Lanes>(self) -> Self::Output;
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.run()
+    work.run::<Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
 fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.run()
+    work.run::<Avx512>()
 }
 
 /// Runs `work` compiled for `level`.
 #[inline]
 pub(super) fn dispatch<W: Work>(level: Level, work: W) -> W::Output {
     match level {
-        Level::Definition | Level::Baseline => work.run(),
+        Level::Definition | Level::Baseline => work.run::<Plain>(),
         // SAFETY: this level comes from `detect` or `all`, which found its features on this CPU.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { run_avx2(work) },

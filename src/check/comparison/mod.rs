@@ -12,6 +12,7 @@
 
 mod definition;
 mod kernel;
+mod lanes;
 mod level;
 mod operand;
 mod stream;

@@ -3,6 +3,7 @@
 //! It gives values as f64 in blocks, and single elements exactly and as their stored bits. It knows nothing of
 //! tolerances.
 
+use super::lanes::Lanes;
 use super::level::{Level, Work, dispatch};
 use crate::io::Array;
 use crate::io::mapped::{Contents, MappedArray};
@@ -216,7 +217,7 @@ struct Convert<'x, T, I> {
 impl<T: Stored, I: Iterator<Item = T>> Work for Convert<'_, T, I> {
     type Output = bool;
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<V: Lanes>(self) -> bool {
         let mut exact = true;
         for (out, x) in self.out.iter_mut().zip(self.from) {
             *out = x.to_f64();
@@ -251,13 +252,7 @@ struct InBytes<'a, T> {
 impl<T: Stored> Elements for InBytes<'_, T> {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
         let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
-        // A constant length, so that the loop sees plain loads.
-        match T::SIZE {
-            1 => dispatch(level, Convert { from: wide::<T, 1>(bytes), out, element: PhantomData }),
-            2 => dispatch(level, Convert { from: wide::<T, 2>(bytes), out, element: PhantomData }),
-            4 => dispatch(level, Convert { from: wide::<T, 4>(bytes), out, element: PhantomData }),
-            _ => dispatch(level, Convert { from: wide::<T, 8>(bytes), out, element: PhantomData }),
-        }
+        dispatch(level, Convert { from: bytes.chunks_exact(T::SIZE).map(T::from_le), out, element: PhantomData })
     }
     fn value(&self, index: usize) -> Value {
         self.one(index).value()
@@ -265,11 +260,6 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     fn bits(&self, index: usize) -> String {
         self.one(index).bits()
     }
-}
-
-#[inline(always)]
-fn wide<T: Stored, const SIZE: usize>(bytes: &[u8]) -> impl Iterator<Item = T> {
-    bytes.as_chunks::<SIZE>().0.iter().map(|bytes| T::from_le(bytes))
 }
 
 impl<T: Stored> InBytes<'_, T> {

@@ -33,7 +33,7 @@ fn paragraph(array: &ArrayComparison, of: &ComparedArray, ladder: &Ladder) -> St
         return lines.concat();
     }
     if let Some(worst) = &facts.worst_abs {
-        lines.push(format!("   worst   |err| {}{}", number(worst.err), element(worst, facts)));
+        lines.push(format!("   worst   |err| {}{}", number(worst.err), element(worst)));
         lines.push(format!("           {}", other_worsts(worst, facts)));
     }
     if let Some(rung) = facts.tightest_missed() {
@@ -73,11 +73,9 @@ fn headline(array: &ArrayComparison, of: &ComparedArray, ladder: &Ladder) -> Str
         (None, _) if facts.worst_abs.is_none() => "equal".to_string(),
         (None, _) => "all agree".to_string(),
         (Some(rung), true) => format!("not all agree at {}", ladder.0[rung].label()),
-        (Some(rung), false) => {
+        (Some(_), false) => {
             let last = ladder.0.len() - 1;
-            let misses = facts.mismatches[last];
-            let _ = rung;
-            format!("DISAGREES: {} of {} beyond {}", misses, facts.compared, ladder.0[last].label())
+            format!("DISAGREES: {} of {} beyond {}", facts.mismatches[last], facts.compared, ladder.0[last].label())
         }
     };
     let _ = write!(line, "    {verdict}");
@@ -93,7 +91,7 @@ fn percent(part: usize, all: usize) -> String {
     if part > 0 && share < 0.1 { "< 0.1 %".to_string() } else { format!("{:.1} %", (share * 10.0).floor() / 10.0) }
 }
 
-fn element(at: &Disagreement, _facts: &Comparison) -> String {
+fn element(at: &Disagreement) -> String {
     format!(
         " at {:?}   actual {:?} ({})   expected {:?} ({})",
         at.index, at.actual, at.actual_bits, at.expected, at.expected_bits
@@ -209,7 +207,8 @@ fn conclusion(report: &CompareReport) -> String {
     let compared = count(|outcome| matches!(outcome, ArrayOutcome::Compared(_)));
     let agreeing = count(|outcome| matches!(outcome, ArrayOutcome::Compared(of) if of.agrees));
     let within = set.ladder.0.last().map_or_else(String::new, |rung| format!(" within {}", rung.label()));
-    said.push(format!("{agreeing} of {} agree{within}", plural(compared, "array")));
+    let verb = if compared == 1 { "agrees" } else { "agree" };
+    said.push(format!("{agreeing} of {} {verb}{within}", plural(compared, "array")));
     for (words, number) in [
         ("missing", count(|outcome| matches!(outcome, ArrayOutcome::Missing))),
         ("surplus", count(|outcome| matches!(outcome, ArrayOutcome::Surplus))),
