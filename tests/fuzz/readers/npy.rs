@@ -184,7 +184,12 @@ pub(super) fn invented(random: &mut Random) -> Vec<u8> {
     ];
     let (descr, size) = DESCR[random.below(DESCR.len())];
     let axes = if random.one_in(16) { random.below(70) } else { random.below(5) };
-    let shape: Vec<usize> = (0..axes).map(|_| if axes > 5 { 1 } else { random.below(6) }).collect();
+    let mut shape: Vec<usize> = (0..axes).map(|_| if axes > 5 { 1 } else { random.below(6) }).collect();
+    if axes > 1 && random.one_in(16) {
+        // Nothing in all, but an axis without end.
+        shape[0] = 0;
+        shape[1] = mutation::NUMBERS[random.below(mutation::NUMBERS.len())] as usize;
+    }
     let lengths: String = shape.iter().map(|length| format!("{length}, ")).collect();
     let order = if random.one_in(2) { "True" } else { "False" };
     let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({lengths}), }}\n");

@@ -131,7 +131,7 @@ fn archive(random: &mut Random, own: &[(String, Vec<u8>)], others: &[(String, Ve
     if let Some((name, content)) = others.first() {
         // Often one more, seldom more than the limit, and then all deflated.
         let copies = if random.one_in(32) { random.below(24) } else { random.below(2) };
-        let content = if copies > 1 { &zeros(random, 1 << 14, 1 << 16) } else { content };
+        let content = if copies > 1 { &zeros(random, 1 << 6, 1 << 8) } else { content };
         let method = if copies > 1 { CompressionMethod::Deflated } else { CompressionMethod::Stored };
         for copy in 0..copies {
             let options = SimpleFileOptions::default().compression_method(method);
