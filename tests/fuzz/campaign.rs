@@ -87,7 +87,7 @@ fn run<R: Reader>(executions: u64, seed: u64) {
         match outcome {
             Outcome::Accepted => accepted += 1,
             Outcome::Refused(message) => {
-                if reasons.insert(skeleton(&message)) && pool.len() < POOL {
+                if pool.len() < POOL && reasons.insert(skeleton(&message)) {
                     pool.push(bytes);
                 }
             }
@@ -95,7 +95,7 @@ fn run<R: Reader>(executions: u64, seed: u64) {
     }
     let seconds = start.elapsed().as_secs_f64();
     eprintln!(
-        "{}: {executions} executions in {seconds:.1} s, seed {seed}; {accepted} accepted, {} refused for {} reasons; \
+        "{}: {executions} executions in {seconds:.1} s, seed {seed}; {accepted} accepted, {} refused; {} reasons remembered; \
          at most {most} bytes of memory and {:.1} ms for one",
         R::NAME,
         executions - accepted,

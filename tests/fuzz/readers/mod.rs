@@ -10,6 +10,7 @@ pub(crate) use npz::Npz;
 pub(crate) use safetensors::SafeTensors;
 pub(crate) use suite::Suite;
 
+use goldref::io::limits::ARRAY_BYTES;
 use goldref::io::{Array, npy as files};
 
 /// The bits of an array: its header as npy spells it, and its elements in C order.
@@ -19,7 +20,18 @@ fn bits(array: &Array) -> Vec<u8> {
     bytes
 }
 
-/// The number of elements is the product of the shape.
+/// The elements alone: little-endian, in C order.
+fn elements(array: &Array) -> Vec<u8> {
+    let bytes = bits(array);
+    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    bytes[header..].to_vec()
+}
+
+/// The number of elements is the product of the shape, and no axis is so long that a loop over it would not end, even
+/// where another one is empty.
 fn check_shape(array: &Array) {
-    assert_eq!(array.len(), array.shape().iter().product::<usize>(), "{:?}", array.shape());
+    let shape = array.shape();
+    assert_eq!(array.len(), shape.iter().product::<usize>(), "{shape:?}");
+    let loops = shape.iter().try_fold(1u64, |product, &length| product.checked_mul((length as u64).max(1)));
+    assert!(loops.is_some_and(|loops| loops <= ARRAY_BYTES), "{shape:?}");
 }

@@ -6,7 +6,7 @@ use goldref::error::Result;
 use goldref::io::Array;
 use goldref::io::npy::{self, Room, Source};
 
-use super::{bits, check_shape};
+use super::{bits, check_shape, elements};
 use crate::campaign::Reader;
 use crate::mutation;
 use crate::random::Random;
@@ -63,8 +63,9 @@ impl Reader for Npy {
         (192 << 10) + 16 * length
     }
 
-    fn check(array: &Array, _: &[u8]) {
+    fn check(array: &Array, bytes: &[u8]) {
         check_shape(array);
+        assert_eq!(elements(array), decoded(array, bytes));
         let written = bits(array);
         let again = Self::read(&written).unwrap();
         assert_eq!((again.dtype_name(), again.shape()), (array.dtype_name(), array.shape()));
@@ -75,6 +76,12 @@ impl Reader for Npy {
         if random.one_in(4) {
             return Some(invented(random));
         }
+        if random.one_in(256) {
+            // More than a block of data, and a shape that asks for far more.
+            let length = 1usize << (14 + random.below(18));
+            let bytes = 70_000 + random.below(100_000);
+            return Some(zeros(random, length, bytes));
+        }
         let (mut text, mut data) = parts(bytes)?;
         match random.below(3) {
             0 => mutation::change(random, &mut data, other, Self::DICTIONARY),
@@ -82,6 +89,39 @@ impl Reader for Npy {
         }
         Some(file(random, &text, &data))
     }
+}
+
+/// The elements in the file, decoded once more: the last bytes of it, turned around where the header's one string says
+/// big-endian, and put into C order where its one truth value says Fortran.
+fn decoded(array: &Array, bytes: &[u8]) -> Vec<u8> {
+    let size = elements(array).len() / array.len().max(1);
+    let (header, data) = bytes.split_at(bytes.len() - size * array.len());
+    // Behind the magic and the low bytes of the header's length, which may be any.
+    let text = &header[10..];
+    let big_endian = text.contains(&b'>');
+    let fortran = text.windows(4).any(|word| word == b"True");
+    let mut out = Vec::new();
+    for index in 0..array.len() {
+        // The place of the element with this index in C order.
+        let (mut rest, mut stride, mut place) = (index, array.len(), 0);
+        if fortran {
+            let mut step = 1;
+            for &length in array.shape() {
+                stride /= length;
+                place += rest / stride * step;
+                rest %= stride;
+                step *= length;
+            }
+        } else {
+            place = index;
+        }
+        let element = &data[place * size..][..size];
+        match big_endian {
+            true => out.extend(element.iter().rev()),
+            false => out.extend(element),
+        }
+    }
+    out
 }
 
 /// The text of the header and the data behind it.
@@ -112,6 +152,12 @@ fn file(random: &mut Random, text: &[u8], data: &[u8]) -> Vec<u8> {
     file
 }
 
+/// `length` elements of f32, by its word, and `bytes` bytes of data, all 0.
+pub(super) fn zeros(random: &mut Random, length: usize, bytes: usize) -> Vec<u8> {
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({length},), }}\n");
+    file(random, text.as_bytes(), &vec![0; bytes])
+}
+
 /// A file from nothing: any element type and shape, and data of about the length that they ask for.
 pub(super) fn invented(random: &mut Random) -> Vec<u8> {
     const DESCR: [(&str, usize); 20] = [
@@ -138,7 +184,12 @@ pub(super) fn invented(random: &mut Random) -> Vec<u8> {
     ];
     let (descr, size) = DESCR[random.below(DESCR.len())];
     let axes = if random.one_in(16) { random.below(70) } else { random.below(5) };
-    let shape: Vec<usize> = (0..axes).map(|_| if axes > 5 { 1 } else { random.below(6) }).collect();
+    let mut shape: Vec<usize> = (0..axes).map(|_| if axes > 5 { 1 } else { random.below(6) }).collect();
+    if axes > 1 && random.one_in(16) {
+        // Nothing in all, but an axis without end.
+        shape[0] = 0;
+        shape[1] = mutation::NUMBERS[random.below(mutation::NUMBERS.len())] as usize;
+    }
     let lengths: String = shape.iter().map(|length| format!("{length}, ")).collect();
     let order = if random.one_in(2) { "True" } else { "False" };
     let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({lengths}), }}\n");

@@ -10,8 +10,8 @@ use goldref::io::{Array, npz};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::npy::invented;
-use super::{Npy, bits, check_shape};
+use super::npy::{invented, zeros};
+use super::{Npy, bits, check_shape, elements};
 use crate::campaign::Reader;
 use crate::mutation;
 use crate::random::Random;
@@ -54,12 +54,14 @@ impl Reader for Npz {
     fn most_memory(length: usize) -> usize {
         // The archive's directory and the window of the inflater; then arrays as large as the limits allow, the last
         // of which doubles while it arrives.
-        let inflated = (20 * length).clamp(256 << 10, 4 << 20);
-        (512 << 10) + 32 * length + 3 * inflated
+        (512 << 10) + 32 * length + 3 * most_inflated(length)
     }
 
-    fn check(arrays: &Self::Value, _: &[u8]) {
+    fn check(arrays: &Self::Value, bytes: &[u8]) {
         arrays.values().for_each(check_shape);
+        let inflated: usize = arrays.values().map(|array| elements(array).len()).sum();
+        assert!(inflated <= most_inflated(bytes.len()), "{inflated} bytes of data in {} of file", bytes.len());
+        assert!(arrays.len() <= LIMITS.entries);
         let mut written = Cursor::new(Vec::new());
         npz::write_archive(&mut written, arrays).unwrap();
         // Without compression nothing is too large by its ratio, but the limits of this test are small.
@@ -81,6 +83,11 @@ impl Reader for Npz {
         }
         archive(random, &members(bytes), &members(other))
     }
+}
+
+/// The bytes that a file of `length` bytes may inflate to, worked out from the limits once more.
+fn most_inflated(length: usize) -> usize {
+    (20 * length).clamp(256 << 10, 4 << 20)
 }
 
 /// The members of an archive, as far as they can be read.
@@ -112,8 +119,9 @@ fn archive(random: &mut Random, own: &[(String, Vec<u8>)], others: &[(String, Ve
             content = Npy::change_inside(random, &content, &[])?;
         }
         if random.one_in(16) {
-            // Shrinks a thousandfold.
-            content.resize(content.len() + (1 << random.below(18)), 0);
+            // Shrinks a thousandfold; a few of these together are more than the limit.
+            let length = 1 << random.below(17);
+            content = zeros(random, length, 4 * length);
         }
         let name = if random.one_in(4) { NAMES[random.below(NAMES.len())] } else { name };
         let method = if random.one_in(3) { CompressionMethod::Deflated } else { CompressionMethod::Stored };
@@ -121,8 +129,15 @@ fn archive(random: &mut Random, own: &[(String, Vec<u8>)], others: &[(String, Ve
         archive.write_all(&content).ok()?;
     }
     if let Some((name, content)) = others.first() {
-        archive.start_file(format!("x{name}"), SimpleFileOptions::default()).ok()?;
-        archive.write_all(content).ok()?;
+        // Often one more, seldom more than the limit, and then all deflated.
+        let copies = if random.one_in(32) { random.below(24) } else { random.below(2) };
+        let content = if copies > 1 { &zeros(random, 1 << 6, 1 << 8) } else { content };
+        let method = if copies > 1 { CompressionMethod::Deflated } else { CompressionMethod::Stored };
+        for copy in 0..copies {
+            let options = SimpleFileOptions::default().compression_method(method);
+            archive.start_file(format!("{copy}{name}"), options).ok()?;
+            archive.write_all(content).ok()?;
+        }
     }
     Some(archive.finish().ok()?.into_inner())
 }
