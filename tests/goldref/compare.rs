@@ -22,7 +22,8 @@ impl Files {
     }
 
     fn npz(&self, name: &str, arrays: &[(&str, Array)]) -> PathBuf {
-        let arrays: BTreeMap<String, Array> = arrays.iter().map(|(name, array)| (name.to_string(), array.clone())).collect();
+        let arrays: BTreeMap<String, Array> =
+            arrays.iter().map(|(name, array)| (name.to_string(), array.clone())).collect();
         npz::write(self.at(name), &arrays).unwrap();
         self.at(name)
     }
@@ -162,7 +163,10 @@ fn nothing_compared_is_not_a_success() {
     let alone = files.npz("a.npz", &[("x", empty.clone())]);
     let (code, printed, _) = compare(&alone, &alone, &[]);
     assert_eq!(code, 1);
-    assert!(printed.contains("no element to compare") && printed.contains("nothing compared is not a success"), "{printed}");
+    assert!(
+        printed.contains("no element to compare") && printed.contains("nothing compared is not a success"),
+        "{printed}"
+    );
     let beside = files.npz("b.npz", &[("x", empty), ("y", f32s(&[1.0]))]);
     assert_eq!(compare(&beside, &beside, &[]).0, 0);
     let none = files.npz("n.npz", &[]);
@@ -213,7 +217,12 @@ fn logits_say_whether_the_argmax_flips() {
     let expected = files.npz("e.npz", &[("logits", logits([[1.0, 2.0, 0.0], [5.0, 1.0, 0.0]]))]);
     let actual = files.npz("a.npz", &[("logits", logits([[2.5, 2.0, 0.0], [5.0, 1.5, 0.0]]))]);
     let (_, printed, _) = compare(&actual, &expected, &[]);
-    assert!(printed.contains("argmax  flips in 1 of 2 rows; the closest margin is 0.667 × the error of its row, 1 row can flip"), "{printed}");
+    assert!(
+        printed.contains(
+            "argmax  flips in 1 of 2 rows; the closest margin is 0.667 × the error of its row, 1 row can flip"
+        ),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Scaled dot-product attention, stage by stage.
 //!
 //! ```text
-//! scores   δ = n u σ Σ |q||k| + 2 u |s|, stored                       products.rs
+//! scores   δ = n u σ Σ |q||k| + 2 u |s|, stored twice                 products.rs
 //! capped   tanh' ≤ 1:  δ + 5 u |c|, stored
 //! masked   δ + u |s + a|, stored
 //! probs    softmax.rs, stored
@@ -125,6 +125,8 @@ fn score_radii(q: &Bounded<Ix4>, k: &Bounded<Ix4>, scale: f64, steps: &Steps) ->
         }
         let (value, radius) = dot.finish(steps.accumulator);
         let scaled = scale * value;
+        // Some store the product before it is scaled.
+        let radius = radius.rounded(value, steps.scores);
         radius.times(scale).rounded(scaled, steps.arithmetic).rounded(scaled, steps.arithmetic)
     })
 }

@@ -26,9 +26,14 @@ pub(super) fn ask_embedding(question: &Question, numerics: &Numerics) -> Result<
 
 /// ALiBi: a power of two and a product.
 pub(super) fn ask_alibi(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
-    let u = Steps::of(numerics).arithmetic.u;
+    let steps = Steps::of(numerics);
+    // Many take powers of the first slope, whose rounding then comes in once a head; the slopes for a number of heads that is
+    // no power of two are those of up to twice as many.
+    let heads = question.params.get("num_heads").and_then(serde_json::Value::as_u64).unwrap_or(0) as f64;
+    let size = (FUNCTION + 1.0 + 2.0 * heads) * steps.arithmetic.u;
     with_radii(exact("alibi", question, numerics)?, Shared::Axis(0), |value| {
-        Radius::uniform((FUNCTION + 1.0) * u * value.abs())
+        // Slope and bias may both be stored.
+        Radius::uniform(size * value.abs()).rounded(value, steps.activations).rounded(value, steps.activations)
     })
 }
 

@@ -9,7 +9,7 @@
 //! A sum of n terms in any order: Jeannerod & Rump 2013, see `products`. Square roots and reciprocals count two
 //! roundings each, so that `x / √…` and `x · (1/√…)` are both within.
 
-use super::radius::{Radius, Step, Steps};
+use super::radius::{Radius, Step, Steps, repetition};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
@@ -35,7 +35,7 @@ pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<Boun
     let mut answer = super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis));
 
     let kept: Vec<usize> = inputs.shape.iter().enumerate().map(|(i, &n)| if i < inputs.axis { n } else { 1 }).collect();
-    let (mut means, mut deviations) = (Vec::new(), Vec::new());
+    let (mut means, mut deviations, mut leans) = (Vec::new(), Vec::new(), false);
     for row in inputs.rows.rows() {
         let values = row.to_vec();
         let exact = layer_statistics(&values, inputs.spec.norm_eps);
@@ -43,16 +43,19 @@ pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<Boun
         means.push((exact.mean, found.mean.rounded(exact.mean, steps.activations)));
         let deviation = found.root.times(exact.inv_std_dev);
         deviations.push((exact.inv_std_dev, deviation.rounded(exact.inv_std_dev, steps.activations)));
+        leans |= found.leans;
     }
-    answer.insert("mean".to_string(), Bounded::from_pairs(IxDyn(&kept), means));
-    answer.insert("inv_std_dev".to_string(), Bounded::from_pairs(IxDyn(&kept), deviations));
+    let shared = if leans { Shared::All } else { Shared::Leading(inputs.axis) };
+    answer.insert("mean".to_string(), Bounded::from_pairs(IxDyn(&kept), means).sharing(shared));
+    answer.insert("inv_std_dev".to_string(), Bounded::from_pairs(IxDyn(&kept), deviations).sharing(shared));
     Ok(answer)
 }
 
 /// The rows in the input's shape; the axes from `axis` on were one row.
 fn reshaped<D: Dimension>(x: Bounded<D>, shape: &[usize], axis: usize) -> Bounded<IxDyn> {
     let pairs = x.value.iter().copied().zip(x.radius.iter().copied()).collect();
-    Bounded::from_pairs(IxDyn(shape), pairs).sharing(Shared::Leading(axis))
+    let shared = if x.shared == Shared::All { Shared::All } else { Shared::Leading(axis) };
+    Bounded::from_pairs(IxDyn(shape), pairs).sharing(shared)
 }
 
 /// Errors of the statistics of one row.
@@ -65,6 +68,8 @@ struct Statistics {
     inverse_root: f64,
     /// Centred values; the values themselves in an RMSNorm.
     centred: Vec<(f64, Radius)>,
+    /// Whether the squares of errors outweigh the rest, which moves every row's root to the same side.
+    leans: bool,
 }
 
 impl Statistics {
@@ -85,7 +90,8 @@ impl Statistics {
                         partial * partial
                     })
                     .sum();
-                let summed = Radius { variance: u * u / 3.0 * partial_squares / (n * n), ..Radius::uniform(size) };
+                let variance = repetition(row) * u * u / 3.0 * partial_squares / (n * n);
+                let summed = Radius { variance, ..Radius::uniform(size) };
                 let inherited = radii.iter().fold(Radius::NONE, |sum, r| sum.plus(*r));
                 let inherited = Radius { variance: inherited.variance / (n * n), ..inherited.times(1.0 / n) };
                 let mean_radius = summed.plus(inherited).rounded(mean, steps.arithmetic).rounded(mean, inner);
@@ -103,19 +109,24 @@ impl Statistics {
         let below_root = mean_square + spec.norm_eps;
         let inherited =
             |f: fn(&Radius) -> f64| centred.iter().map(|(d, r)| 2.0 * d.abs() * f(r) + f(r) * f(r)).sum::<f64>() / n;
+        // d² of an erroneous d: 2 d δ + δ², of which the second part has one sign.
         let inherited_variance = centred.iter().map(|(d, r)| 4.0 * d * d * r.variance).sum::<f64>() / (n * n);
+        let one_sided = centred.iter().map(|(_, r)| r.variance).sum::<f64>() / n;
         let summed = (n + 1.0) * u * mean_square;
         let rounded = inner.u * mean_square + inner.floor + u * below_root;
         let t = |inherited: f64| (inherited + summed + rounded) / below_root;
         let root_of = |t: f64| if t < 1.0 { (1.0 - t).sqrt().recip() - 1.0 } else { f64::INFINITY };
         let own = Radius::several(4.0, u).plus(Radius::uniform(inner.u));
-        let mean_variance = inherited_variance + (u * mean_square).powi(2) * n / 9.0 + rounded * rounded / 3.0;
+        let squares: Vec<f64> = centred.iter().map(|(d, _)| d * d).collect();
+        let summing = repetition(&squares) * (u * mean_square).powi(2) * n / 9.0;
+        let mean_variance = inherited_variance + 3.0 * one_sided * one_sided + summing + rounded * rounded / 3.0;
         let root = Radius {
             worst: root_of(t(inherited(|r| r.worst))),
             centred: root_of(t(inherited(|r| r.centred))),
             variance: 0.25 * mean_variance / (below_root * below_root),
         };
-        Self { mean, root: root.plus(own), inverse_root: below_root.sqrt().recip(), centred }
+        let leans = one_sided * one_sided > inherited_variance;
+        Self { mean, root: root.plus(own), inverse_root: below_root.sqrt().recip(), centred, leans }
     }
 }
 
@@ -131,8 +142,10 @@ pub(super) fn bounded_norm<D: Dimension>(
     let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
     let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
     let mut out = Vec::with_capacity(values.len());
+    let mut leans = false;
     for (row, radii) in values.chunks(width).zip(radii.chunks(width)) {
         let found = Statistics::of(row, radii, spec, steps);
+        leans |= found.leans;
         for (i, &(d, radius)) in found.centred.iter().enumerate() {
             let weight = weights.weight.as_ref().map_or(1.0, |weight| match spec.weight_form {
                 WeightForm::W => weight[i],
@@ -164,5 +177,6 @@ pub(super) fn bounded_norm<D: Dimension>(
     }
     let shape = value.raw_dim();
     let radius = Array::from_shape_vec(shape, out).unwrap_or_else(|_| Array::from_elem(value.raw_dim(), Radius::NONE));
-    Bounded::new(value, radius)
+    let bounded = Bounded::new(value, radius);
+    if leans { bounded.sharing(Shared::All) } else { bounded }
 }

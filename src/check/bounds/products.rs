@@ -87,7 +87,7 @@ pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &
             let (mut value, mut radius) = dot.finish(steps.accumulator);
             if let Some(bias) = &layer.bias {
                 // Some store the product before the bias is added.
-                radius = radius.maybe_rounded(value, steps.activations);
+                radius = radius.rounded(value, steps.activations);
                 value += bias[o];
                 radius = radius.rounded(value, steps.arithmetic);
             }

@@ -56,13 +56,6 @@ impl Radius {
     }
 }
 
-impl Radius {
-    /// The error where some round the value once more and some do not: the bounds allow it, the estimate does not expect it.
-    pub(super) fn maybe_rounded(self, value: f64, step: Step) -> Self {
-        Self { variance: self.variance, ..self.rounded(value, step) }
-    }
-}
-
 /// One rounding: at most `u · |x| + floor`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
@@ -136,4 +129,13 @@ impl Steps {
             smallest_normal: numerics.arithmetic.smallest_normal(),
         }
     }
+}
+
+/// How much the roundings of a sum lean together: equal terms round alike. 1 where all of them differ, their number where none
+/// does.
+pub(super) fn repetition(terms: &[f64]) -> f64 {
+    let mut sizes: Vec<u64> = terms.iter().map(|x| x.abs().to_bits()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    terms.len() as f64 / sizes.len().max(1) as f64
 }

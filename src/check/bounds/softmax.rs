@@ -16,7 +16,7 @@
 //! order of the keys, or from their end, that is at most the number of times a new maximum comes up.
 
 use super::products::{lanes_back, lanes_last};
-use super::radius::{FUNCTION, Radius, Steps};
+use super::radius::{FUNCTION, Radius, Steps, repetition};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
@@ -63,7 +63,7 @@ pub(super) fn row(scores: &[f64], radii: &[Radius], sink: Option<f64>, steps: &S
     let additions = keys.saturating_sub(1) as f64;
     let size = additions * u;
     // The partial sums of n probabilities in order, squared and summed: at most n, and n/3 where they are alike.
-    let common = Radius { variance: additions * u * u / 3.0, ..Radius::uniform(size) };
+    let common = Radius { variance: repetition(&probs) * additions * u * u / 3.0, ..Radius::uniform(size) };
     let own = if keys > 1 { Radius::several(2.0, u) } else { Radius::NONE };
     Row { probs, exponent, common, own, sink }
 }

@@ -171,13 +171,37 @@ mod x86 {
     use std::arch::x86_64::*;
 
     registers!(
-        Avx2, __m256d, 2, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_setzero_pd, _mm256_add_pd, _mm256_sub_pd,
-        _mm256_mul_pd, _mm256_max_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_and_si256, _mm256_sub_epi64,
+        Avx2,
+        __m256d,
+        2,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_setzero_pd,
+        _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_mul_pd,
+        _mm256_max_pd,
+        _mm256_castpd_si256,
+        _mm256_castsi256_pd,
+        _mm256_and_si256,
+        _mm256_sub_epi64,
         _mm256_set1_epi64x
     );
     registers!(
-        Avx512, __m512d, 1, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_setzero_pd, _mm512_add_pd, _mm512_sub_pd,
-        _mm512_mul_pd, _mm512_max_pd, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_and_si512, _mm512_sub_epi64,
+        Avx512,
+        __m512d,
+        1,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_setzero_pd,
+        _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_mul_pd,
+        _mm512_max_pd,
+        _mm512_castpd_si512,
+        _mm512_castsi512_pd,
+        _mm512_and_si512,
+        _mm512_sub_epi64,
         _mm512_set1_epi64
     );
 }

@@ -1,8 +1,8 @@
 //! Which instruction set a block is worked on with. Each gives the same bits.
 
-use super::lanes::{Lanes, Plain};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
+use super::lanes::{Lanes, Plain};
 
 /// Instruction sets, plainest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
