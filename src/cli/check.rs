@@ -5,7 +5,7 @@ use super::report::{Printing, say};
 use super::{exit_code, progress};
 use goldref::error::{Error, Result};
 use goldref::report;
-use goldref::suite::{Selected, Store, count_cases, run};
+use goldref::suite::{Selected, Store, count_cases, run, run_files};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `goldref check`.
@@ -17,6 +17,7 @@ Examples:
   goldref check --case model/gemma2 --atol 1e-6,1e-4 --format json
   goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7
   goldref check --format junit --output junit.xml
+  goldref check --answers out/ --variant bf16 --suite model   # out/model/gemma2.npz holds `logits`
 
 Where GITHUB_ACTIONS is true, the table is followed by annotations of the disagreements.")]
 pub(crate) struct Args {
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Only these cases, as suite/id or id (`*` matches any characters)
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     case: Vec<String>,
+    /// Judge the arrays in DIR/<suite>/<case>.npz as answers of the one variant named, instead of computing them
+    #[arg(long, value_name = "DIR")]
+    answers: Option<PathBuf>,
     #[command(flatten)]
     tolerances: Tolerances,
     #[command(flatten)]
@@ -45,7 +49,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
-    let mut report = run(&store, &selected, &ladder, &|| bar.inc(1))?;
+    let mut report = match &args.answers {
+        Some(folder) => run_files(&store, &selected, &ladder, folder, &|| bar.inc(1))?,
+        None => run(&store, &selected, &ladder, &|| bar.inc(1))?,
+    };
     bar.finish_and_clear();
     report.fixtures = args.fixtures.as_ref().map(|folder| folder.display().to_string());
 
