@@ -21,6 +21,9 @@ const HARD_LIMIT: usize = 64 << 20;
 /// Inputs remembered for the reason they are refused for.
 const POOL: usize = 400;
 
+/// Bytes of a message: the longest quotes four names of 80 characters, each of which may be spelled with ten bytes.
+const MESSAGE: usize = 4000;
+
 /// Longer than any machine needs for an input of at most 64 KiB.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -154,7 +157,7 @@ fn examine<R: Reader>(bytes: &[u8]) -> (Outcome, usize) {
         Err(error) => {
             let message = error.to_string();
             assert!(!message.chars().any(char::is_control), "control characters in {message:?}");
-            assert!(message.len() < 600, "a message of {} bytes: {message}", message.len());
+            assert!(message.len() < MESSAGE, "a message of {} bytes: {message}", message.len());
             Outcome::Refused(message)
         }
     };
@@ -192,9 +195,9 @@ mod tests {
 
         fn read(bytes: &[u8]) -> Result<u8> {
             match bytes[0] {
-                b'm' => drop(vec![0u8; 9000]),
+                b'm' => drop(vec![0u8; 90_000]),
                 b'c' => return Err(Error::Ask("an escape \u{1b}[2J".into())),
-                b'l' => return Err(Error::read("x", "long".repeat(200))),
+                b'l' => return Err(Error::read("x", "long".repeat(2000))),
                 b'p' => panic!("planted"),
                 _ => {}
             }
@@ -202,7 +205,7 @@ mod tests {
         }
 
         fn most_memory(length: usize) -> usize {
-            4000 * length
+            40_000 * length
         }
 
         fn check(&value: &u8, _: &[u8]) {

@@ -70,7 +70,7 @@ fn word(random: &mut Random, words: &[&[u8]]) -> String {
     match random.below(8) {
         0 => String::new(),
         1 => "\u{1b}[2J\n\0é".to_owned(),
-        2 => "long".repeat(400),
+        2 => "long".repeat(1500),
         _ => String::from_utf8_lossy(random.pick(words)).into_owned(),
     }
 }

@@ -29,7 +29,7 @@ mod random;
 mod readers;
 
 use campaign::campaign;
-use readers::{Npy, Npz, SafeTensors, Suite};
+use readers::{Npy, Npz, RunReport, SafeTensors, Suite};
 use rstest::rstest;
 
 #[rstest]
@@ -37,6 +37,7 @@ use rstest::rstest;
 #[case::npz(campaign::<Npz>)]
 #[case::safetensors(campaign::<SafeTensors>)]
 #[case::suite(campaign::<Suite>)]
+#[case::run_report(campaign::<RunReport>)]
 fn hostile_bytes_are_read_or_refused(#[case] campaign: fn()) {
     campaign();
 }

@@ -2,11 +2,13 @@
 
 mod npy;
 mod npz;
+mod run_report;
 mod safetensors;
 mod suite;
 
 pub(crate) use npy::Npy;
 pub(crate) use npz::Npz;
+pub(crate) use run_report::RunReport;
 pub(crate) use safetensors::SafeTensors;
 pub(crate) use suite::Suite;
 
