@@ -7,7 +7,7 @@
 
 use super::comparison::Selection;
 use super::ladder::{Ladder, Rung};
-use crate::num::{Dtype, round_f64};
+use crate::num::{Dtype, json_number, round_f64};
 use ndarray::{Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +189,8 @@ fn mean_of_finite(values: &[f64]) -> f64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suggestion {
-    /// Absolute tolerance.
+    /// Absolute tolerance; infinite where the numbers are so large that two digits of it leave the range of f64.
+    #[serde(with = "json_number")]
     pub atol: f64,
     /// Relative tolerance. Always 0: errors of a sum go with the size of its terms, not of its result, so a relative
     /// tolerance is too tight where the result is small and too loose where it is large.

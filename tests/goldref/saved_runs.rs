@@ -48,7 +48,8 @@ fn a_surplus_field_is_refused_in_every_object() {
     with_each_object_edited(&every_outcome(), &more, &mut |broken, at| {
         objects += 1;
         let error = RunReport::from_json(broken.to_string()).map(drop).expect_err(at).to_string();
-        assert!(error.contains("surplus"), "{at}: {error}");
+        // A pattern is a name with its fields: what else stands there is not a field of it.
+        assert!(error.contains("surplus") || at.ends_with("/pattern"), "{at}: {error}");
     });
     assert!(objects > 50, "{objects}");
 }

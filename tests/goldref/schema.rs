@@ -46,6 +46,11 @@ fn refusal(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Stri
                 Some(number) if number < wanted.as_f64().unwrap() => refused(format!("{value} is below {wanted}")),
                 _ => None,
             },
+            "minProperties" | "maxProperties" => value.as_object().and_then(|object| {
+                let (found, bound) = (object.len() as u64, wanted.as_u64().unwrap());
+                let fits = if keyword == "minProperties" { found >= bound } else { found <= bound };
+                if fits { None } else { refused(format!("{found} fields")) }
+            }),
             "minItems" => match value.as_array() {
                 Some(items) if (items.len() as u64) < wanted.as_u64().unwrap() => refused("too few items".to_string()),
                 _ => None,
@@ -188,5 +193,9 @@ fn broken_reports_are_refused() {
     broken("/results/0/outcome/arrays/0/facts/compared", json!(-1));
     broken("/results/0/outcome/arrays/0/facts/scale", json!("Infinity"));
     broken("/results/0/outcome/arrays/0/facts/scale", Value::Null);
+    let pattern = "/results/3/outcome/arrays/0/facts/location/0/pattern";
+    broken(pattern, json!("shrinks"));
+    broken(pattern, json!({}));
+    broken(pattern, json!({"one_index": {"index": 0}, "range": {"first": 0, "last": 1}}));
     broken("/results/3/outcome/arrays/0/judged/basis", json!({"kind": "bounds", "evaluations": 8}));
 }
