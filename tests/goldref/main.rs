@@ -17,6 +17,7 @@ mod reports;
 mod run_diff;
 mod saved_runs;
 mod schema;
+mod tightness;
 mod truth;
 
 use std::path::PathBuf;
