@@ -5,7 +5,6 @@
 //! (64-bit integers, numbers near the ends of f64), the block goes to the definition.
 
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "predicates are written so that NaN falls on the failing side")]
-#![expect(clippy::needless_range_loop, reason = "loops over lanes of several arrays become vector code as they stand")]
 
 use super::definition::{self, Indices};
 use super::lanes::Lanes;
@@ -86,49 +85,51 @@ pub(super) fn add_block(
     let padded = count.next_multiple_of(LANES);
     scratch.actual[count..padded].fill(0.0);
     scratch.expected[count..padded].fill(0.0);
-    let mut not_finite = 0;
-    if !dispatch(level, Finite { a: &scratch.actual[..padded], e: &scratch.expected[..padded] }) {
-        scratch.missed[..padded].fill(0);
-        for place in 0..count {
-            let (a, e) = (&mut scratch.actual[place], &mut scratch.expected[place]);
-            if !(a.is_finite() && e.is_finite()) {
-                scratch.missed[place] = NOT_FINITE;
-                (*a, *e) = (0.0, 0.0);
-                not_finite += 1;
-            }
+    let mut not_finite = None;
+    loop {
+        let ahead = [actual, expected].map(|side| side.elements.ahead(start + count, BLOCK));
+        let operands = (actual, expected);
+        let block = Block { scratch, totals, operands, start, count, padded, rules, not_finite, ahead };
+        match dispatch(level, block) {
+            Done::All => break,
+            Done::NothingForDefinition => return define(totals),
+            Done::NothingForSums => not_finite = Some(make_finite(scratch, count)),
         }
-    }
-    let block = Block { scratch, totals, operands: (actual, expected), start, count, padded, rules, not_finite };
-    if !dispatch(level, block) {
-        define(totals);
     }
     if scratch.blocks == BLOCKS_A_FLUSH {
         scratch.flush(totals);
     }
 }
 
+/// What came of a block.
+enum Done {
+    /// It is added.
+    All,
+    /// Nothing is added: it has to go to the definition.
+    NothingForDefinition,
+    /// Nothing is added: its sums are not finite, and it has to be looked at element by element.
+    NothingForSums,
+}
+
+/// Marks the pairs that are not finite, and puts 0 and 0 in their place; how many there are.
+fn make_finite(scratch: &mut Scratch, count: usize) -> usize {
+    let mut not_finite = 0;
+    scratch.missed.fill(0);
+    for place in 0..count {
+        let (a, e) = (&mut scratch.actual[place], &mut scratch.expected[place]);
+        if !(a.is_finite() && e.is_finite()) {
+            scratch.missed[place] = NOT_FINITE;
+            (*a, *e) = (0.0, 0.0);
+            not_finite += 1;
+        }
+    }
+    not_finite
+}
+
 /// Stands in `Scratch::missed` for a pair that was not finite, until it is known whether it is a miss.
 const NOT_FINITE: u8 = 2;
 
-/// Whether all values are finite.
-struct Finite<'x> {
-    a: &'x [f64],
-    e: &'x [f64],
-}
-
-impl Work for Finite<'_> {
-    type Output = bool;
-    #[inline(always)]
-    fn run<V: Lanes>(self) -> bool {
-        let mut bad = false;
-        for (a, e) in self.a.iter().zip(self.e) {
-            bad |= !(a.abs() <= f64::MAX) | !(e.abs() <= f64::MAX);
-        }
-        !bad
-    }
-}
-
-/// A block of finite values.
+/// A block of values.
 struct Block<'x, 'o> {
     scratch: &'x mut Scratch,
     totals: &'x mut Totals,
@@ -138,8 +139,32 @@ struct Block<'x, 'o> {
     count: usize,
     padded: usize,
     rules: &'x Rules<'x>,
-    /// Pairs that were not finite and stand as 0 and 0 now; `scratch.missed` says which.
-    not_finite: usize,
+    /// Pairs that were not finite and stand as 0 and 0 now, as `scratch.missed` says; `None` before they were looked for.
+    not_finite: Option<usize>,
+    /// The bytes of the next block.
+    ahead: [&'x [u8]; 2],
+}
+
+/// Parts of the next block that are fetched between the loops over this one: memory works while the loops compute, and
+/// its queue is not overrun.
+const FETCHES: usize = 4;
+
+/// Asks for one part of the bytes to come; changes nothing but when they come.
+#[inline(always)]
+fn fetch(ahead: [&[u8]; 2], part: usize) {
+    const LINE: usize = 64;
+    for bytes in ahead {
+        let (start, end) = (part * bytes.len() / FETCHES, (part + 1) * bytes.len() / FETCHES);
+        for line in bytes[start..end].chunks(LINE) {
+            // SAFETY: a hint about an address, which here is that of a byte of the slice.
+            #[cfg(target_arch = "x86_64")]
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast());
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = line;
+        }
+    }
 }
 
 /// What the first loop finds.
@@ -152,19 +177,25 @@ struct Extremes {
 }
 
 impl Work for Block<'_, '_> {
-    /// False, and nothing done, where the block has to go to the definition.
-    type Output = bool;
+    type Output = Done;
     #[inline(always)]
-    fn run<V: Lanes>(self) -> bool {
-        let Self { scratch, totals, operands, start, count, padded, rules, not_finite } = self;
+    fn run<V: Lanes>(self) -> Done {
+        let Self { scratch, totals, operands, start, count, padded, rules, not_finite, ahead } = self;
         let Scratch { actual, expected, err, bins, missed, counts, blocks } = scratch;
         let (a, e, err) = (&actual[..padded], &expected[..padded], &mut err[..padded]);
 
         let mut lanes = [[0.0; LANES]; SUMS];
+        fetch(ahead, 0);
         let extremes = errors::<V>(a, e, err, &mut lanes);
+        // A value that is not finite leaves a sum of squares that is not: nothing else has to be asked of most blocks.
+        let squares = lanes[1].iter().chain(&lanes[2]).sum::<f64>();
+        if not_finite.is_none() && !(squares <= f64::MAX) {
+            return Done::NothingForSums;
+        }
+        let not_finite = not_finite.unwrap_or(0);
         let whole_f64 = operands.0.format == Some(Dtype::F64) || operands.1.format == Some(Dtype::F64);
         if whole_f64 && near_the_ends(&extremes, err) {
-            return false;
+            return Done::NothingForDefinition;
         }
         let fillers = (padded - count + not_finite) as u64;
         totals.compared += count as u64;
@@ -182,10 +213,13 @@ impl Work for Block<'_, '_> {
                 census.negative_zero += negative_zeros(values) as usize;
             }
         }
+        fetch(ahead, 1);
         if extremes.differing > 0 {
             worst::<V>(totals, e, err, &extremes, start, rules);
+            fetch(ahead, 2);
             distribution(totals, err, &extremes, (bins, counts, blocks));
         }
+        fetch(ahead, 3);
         if not_finite > 0 {
             for (place, missed) in missed[..count].iter_mut().enumerate().filter(|(_, missed)| **missed == NOT_FINITE) {
                 let value = |side: &Operand| side.elements.value(start + place).to_f64();
@@ -195,7 +229,7 @@ impl Work for Block<'_, '_> {
         }
         if not_finite == 0 {
             if extremes.differing == 0 {
-                return true;
+                return Done::All;
             }
             missed[..padded].fill(0);
         }
@@ -203,7 +237,7 @@ impl Work for Block<'_, '_> {
         if located || (not_finite > 0 && rules.located < rules.rungs.len() && missed[..count].contains(&1)) {
             locate(totals, err, &missed[..count], start, rules);
         }
-        true
+        Done::All
     }
 }
 
@@ -212,6 +246,7 @@ impl Work for Block<'_, '_> {
 fn errors<V: Lanes>(a: &[f64], e: &[f64], err: &mut [f64], lanes: &mut [[f64; LANES]; SUMS]) -> Extremes {
     let mut sums = [V::zero(); SUMS];
     let (mut max_err, mut max_expected) = (V::zero(), V::zero());
+    let (mut min_actual, mut min_expected) = (V::splat(f64::MAX), V::splat(f64::MAX));
     let pairs = a.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0);
     for ((a, e), err) in pairs.zip(err.as_chunks_mut::<LANES>().0) {
         let (a, e) = (V::load(a), V::load(e));
@@ -224,7 +259,13 @@ fn errors<V: Lanes>(a: &[f64], e: &[f64], err: &mut [f64], lanes: &mut [[f64; LA
         }
         max_err = max_err.max(size);
         max_expected = max_expected.max(e.abs());
+        min_actual = min_actual.min(a.abs());
+        min_expected = min_expected.min(e.abs());
     }
+    let zeros = |smallest: V, values: &[f64]| {
+        let found = smallest.array().contains(&0.0);
+        if found { count(values, values, |x, _| x == 0.0) } else { 0 }
+    };
     for (lanes, sum) in lanes.iter_mut().zip(sums) {
         sum.store(lanes);
     }
@@ -232,7 +273,7 @@ fn errors<V: Lanes>(a: &[f64], e: &[f64], err: &mut [f64], lanes: &mut [[f64; LA
         err: largest_lane(max_err),
         expected: largest_lane(max_expected),
         differing: count(err, err, |err, _| err > 0.0),
-        zeros: [count(a, a, |a, _| a == 0.0), count(e, e, |e, _| e == 0.0)],
+        zeros: [zeros(min_actual, a), zeros(min_expected, e)],
     }
 }
 

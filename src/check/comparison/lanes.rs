@@ -15,6 +15,8 @@ pub(super) trait Lanes: Copy {
     fn mul(self, other: Self) -> Self;
     /// The larger, of numbers that are not NaN and have no minus sign.
     fn max(self, other: Self) -> Self;
+    /// The smaller, of the same.
+    fn min(self, other: Self) -> Self;
     fn abs(self) -> Self;
     /// `2^exponent` of normal numbers, 0 of smaller ones.
     fn power(self) -> Self;
@@ -84,6 +86,10 @@ impl Lanes for Plain {
         self.each(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.each(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
     fn abs(self) -> Self {
         self.bits(|x| x & !SIGN)
     }
@@ -100,7 +106,7 @@ impl Lanes for Plain {
 /// The operations of one instruction set, given for one register and the number of registers that make eight lanes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
-    ($name:ident, $register:ty, $count:literal, $load:ident, $store:ident, $zero:ident, $add:ident, $sub:ident, $mul:ident, $max:ident,
+    ($name:ident, $register:ty, $count:literal, $load:ident, $store:ident, $zero:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident,
      $to_bits:ident, $from_bits:ident, $and:ident, $sub_bits:ident, $set_bits:ident) => {
         #[derive(Clone, Copy)]
         pub(in crate::check::comparison) struct $name([$register; $count]);
@@ -147,6 +153,11 @@ macro_rules! registers {
                 Self(std::array::from_fn(|at| unsafe { $max(self.0[at], other.0[at]) }))
             }
             #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                // SAFETY: the instruction is there.
+                Self(std::array::from_fn(|at| unsafe { $min(self.0[at], other.0[at]) }))
+            }
+            #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: the instructions are there.
                 Self(self.0.map(|x| unsafe { $from_bits($and($to_bits(x), $set_bits(!SIGN as i64))) }))
@@ -181,6 +192,7 @@ mod x86 {
         _mm256_sub_pd,
         _mm256_mul_pd,
         _mm256_max_pd,
+        _mm256_min_pd,
         _mm256_castpd_si256,
         _mm256_castsi256_pd,
         _mm256_and_si256,
@@ -198,6 +210,7 @@ mod x86 {
         _mm512_sub_pd,
         _mm512_mul_pd,
         _mm512_max_pd,
+        _mm512_min_pd,
         _mm512_castpd_si512,
         _mm512_castsi512_pd,
         _mm512_and_si512,

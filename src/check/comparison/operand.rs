@@ -205,6 +205,10 @@ pub(super) trait Elements: Sync {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool;
     fn value(&self, index: usize) -> Value;
     fn bits(&self, index: usize) -> String;
+    /// The bytes of elements that will be loaded soon; none where they are not worth fetching ahead.
+    fn ahead(&self, _start: usize, _count: usize) -> &[u8] {
+        &[]
+    }
 }
 
 /// Converts one block, compiled for each instruction set.
@@ -253,6 +257,10 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
         let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
         dispatch(level, Convert { from: bytes.chunks_exact(T::SIZE).map(T::from_le), out, element: PhantomData })
+    }
+    fn ahead(&self, start: usize, count: usize) -> &[u8] {
+        let (start, end) = (start * T::SIZE, (start + count) * T::SIZE);
+        self.bytes.get(start..end.min(self.bytes.len())).unwrap_or(&[])
     }
     fn value(&self, index: usize) -> Value {
         self.one(index).value()

@@ -243,7 +243,7 @@ fn ladders() -> impl Strategy<Value = Ladder> {
 fn every_level_agrees<A: Element, E: Element>(actual: &[A], expected: &[E], ladder: &Ladder, dtype: Option<Dtype>) {
     let question = Question { dtype, show: 3, ..Question::new(ladder) };
     // Two axes where they fit.
-    let width = [7, 5, 3].into_iter().find(|width| actual.len() % width == 0).unwrap_or(1);
+    let width = [7, 5, 3].into_iter().find(|width| actual.len().is_multiple_of(*width)).unwrap_or(1);
     let shape = (actual.len() / width, width);
     let side = |level| {
         let a = ndarray::ArrayView::from_shape(shape, actual).unwrap();
