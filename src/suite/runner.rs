@@ -26,6 +26,8 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     let cases = select_cases(&suites, &selected.cases)?;
     let by_case: Vec<Vec<CaseResult>> = cases
         .par_iter()
+        // Cases differ a thousandfold in size: each is handed out alone.
+        .with_max_len(1)
         .map(|case| {
             let results = run_case(case, &variants, ladder);
             on_case();

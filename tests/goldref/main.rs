@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture should stop where it stands")]
 
+mod answers;
 mod bits;
 mod command_line;
 mod compare;
@@ -20,11 +21,20 @@ mod schema;
 mod tightness;
 mod truth;
 
+use goldref::check::Ladder;
+use goldref::suite::{RunReport, Selected, run};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The root of the source tree.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every variant over every bundled case, run once for all tests that look at it.
+fn whole_run() -> &'static RunReport {
+    static REPORT: OnceLock<RunReport> = OnceLock::new();
+    REPORT.get_or_init(|| run(&store(), &Selected::default(), &Ladder::default(), &|| ()).unwrap())
 }
 
 /// The bundled fixtures.

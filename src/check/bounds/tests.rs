@@ -1,3 +1,5 @@
+//! Bounds worked out by hand.
+
 use super::*;
 use crate::io::Array as Stored;
 use crate::num::Dtype;

@@ -1,3 +1,5 @@
+//! Verdicts of errors made by hand.
+
 use super::*;
 use crate::check::{Ladder, compare};
 use ndarray::{Array1, array};
@@ -136,6 +138,8 @@ fn what_the_inputs_rounding_makes_is_nobodys_error() {
     let numerics = Numerics::stored_in(Dtype::Bf16);
     let yardstick = Yardstick::of_bound(&bound, &exact, &numerics, Uncertainty::default());
     assert_eq!(with(vec![1.0078125], vec![1.01], &yardstick).verdict, Verdict::Rounding);
+    // From the input as it came, the answer is 1.01 itself.
+    assert_eq!(with(vec![1.0100001], vec![1.01], &yardstick).verdict, Verdict::Rounding);
     assert_eq!(with(vec![1.0101], vec![1.01], &yardstick).verdict, Verdict::NotRounding);
 }
 
