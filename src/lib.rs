@@ -5,7 +5,8 @@
 //! **How data flows.** A [`suite`] is read from files: cases with inputs and expected arrays that foreign oracles
 //! computed. A case is asked of a [`variant`] (numerics, cache and schedule as a value), which runs the one
 //! [`model`] forward pass or one operation of [`ops`]; at each named site the [`eval`]uator rounds and records.
-//! The answer is compared with what is expected ([`check`]), gathered into a run report and rendered ([`report`]).
+//! The answer is compared with what is expected and judged: computed bounds and noise floors say whether rounding accounts for
+//! the difference ([`check`]). The verdicts are gathered into a run report and rendered ([`report`]).
 //!
 //! **Defined bits.** Products are left folds of fused multiply-adds in ascending order, sums have one order,
 //! elementary functions are correctly rounded; see [`linalg`] and [`num`]. So a cached decode equals a full

@@ -1,7 +1,7 @@
 //! Facts about two answers, and whether rounding explains what they differ in.
 //!
-//! [`compare`] measures and has no opinion; [`Ladder`] counts at the tolerances people name, and [`tolerance_facts`] says which of them
-//! make sense; [`bounds`] and [`mod@floor`] say how far a right answer may be off, and [`judge`] gives the verdict. Every predicate is
+//! [`compare()`] measures and has no opinion; [`Ladder`] counts at the tolerances people name, and [`tolerance_facts`] says which of them
+//! make sense; [`bounds`] and [`mod@floor`] say how far a right answer may be off, and [`judge()`] gives the verdict. Every predicate is
 //! written so that NaN fails. Knows arrays, formats and operations; knows nothing of cases or variants.
 
 mod argmax;

@@ -28,7 +28,7 @@ fn infeasible(report: &RunReport) -> Vec<String> {
         }
     }
     let line = |(missed, asked, names): (usize, usize, Vec<&str>)| {
-        let names = list(names.into_iter());
+        let names = list(names);
         format!(
             "{names}: rounding the exact answer once already misses {label} in {missed} of {}",
             plural(asked, "case")

@@ -254,7 +254,7 @@ pub(super) fn main_error(answer: &Answer, expectation: &Expectation) -> f64 {
         for (&actual, &expected) in actual.iter().zip(expected) {
             let err = (actual - expected).abs();
             let same = actual == expected || (actual.is_nan() && expected.is_nan());
-            if !same && !(err <= largest) {
+            if !same && (err > largest || err.is_nan()) {
                 largest = err;
             }
         }

@@ -20,7 +20,7 @@ pub struct Selected {
 /// How many cases a selection covers, for a progress bar.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run`](super::run).
 pub fn count_cases(store: &Store, selected: &Selected) -> Result<usize> {
     Ok(select_cases(&select_suites(store, &selected.suites)?, &selected.cases)?.len())
 }

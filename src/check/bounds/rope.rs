@@ -78,7 +78,7 @@ fn rotated(
         _ if d >= 2 * pairs => None,
         RopeLayout::HalfSplit if d < pairs => Some((d, d + pairs)),
         RopeLayout::HalfSplit => Some((d - pairs, d - pairs)),
-        RopeLayout::Interleaved if d % 2 == 0 => Some((d / 2, d + 1)),
+        RopeLayout::Interleaved if d.is_multiple_of(2) => Some((d / 2, d + 1)),
         RopeLayout::Interleaved => Some((d / 2, d - 1)),
     };
     let radius = Array4::from_shape_fn(value.raw_dim(), |(b, h, t, d)| {

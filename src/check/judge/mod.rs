@@ -150,7 +150,7 @@ fn judge_around(
     let mut lean = Lean::new(yardstick.shared, actual.shape());
     let mut beyond = Beyond::default();
     for ((index, &a), &e) in actual.indexed_iter().zip(expected) {
-        if !selection.covers(index.slice()) || !(a.is_finite() && e.is_finite()) {
+        if !(selection.covers(index.slice()) && a.is_finite() && e.is_finite()) {
             continue;
         }
         let element = yardstick.element(&index, a, e);
@@ -169,14 +169,13 @@ fn judge_around(
         {
             *largest = here;
         }
-        // Written so that a NaN counts as beyond.
-        beyond.estimate += usize::from(!(of_estimate <= OF_ESTIMATE));
-        beyond.centred += usize::from(!(of_centred <= 1.0));
-        beyond.worst += usize::from(!(of_worst.unwrap_or(of_centred) <= 1.0));
+        beyond.estimate += usize::from(!within(of_estimate, OF_ESTIMATE));
+        beyond.centred += usize::from(!within(of_centred, 1.0));
+        beyond.worst += usize::from(!within(of_worst.unwrap_or(of_centred), 1.0));
         lean.add(&index, &element);
     }
     let bias = lean.means();
-    let biased = bias.as_ref().is_some_and(|bias| !(bias.offset.abs() <= BIAS && bias.scale.abs() <= BIAS));
+    let biased = bias.as_ref().is_some_and(|bias| !(within(bias.offset.abs(), BIAS) && within(bias.scale.abs(), BIAS)));
     let compared = facts.compared;
     let (verdict, reason) = match beyond {
         Beyond { worst: n, .. } if n > 0 => {
@@ -208,6 +207,11 @@ fn bias_in_words(bias: Option<&Bias>) -> String {
     let (kind, size) =
         if bias.offset.abs() > bias.scale.abs() { ("offset", bias.offset) } else { ("factor", bias.scale) };
     format!("the errors are small but lean to one side, as by a wrong {kind}: {size:+.1} standard deviations")
+}
+
+/// A NaN is within nothing.
+fn within(ratio: f64, limit: f64) -> bool {
+    ratio <= limit
 }
 
 /// 0 where there is no error, infinite where none is allowed.
