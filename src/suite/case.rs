@@ -1,5 +1,6 @@
 //! A case and its suite as `suite.json` spells them. The format is documented in `fixtures/README.md`.
 
+use super::object;
 use crate::check::Rung;
 use crate::num::Dtype;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub struct Suite {
     #[serde(default)]
     pub notice: Option<String>,
     /// The cases, in the order they are shown.
+    #[serde(deserialize_with = "object::each")]
     pub cases: Vec<Case>,
     /// Where the suite was read from.
     #[serde(skip)]
@@ -42,7 +44,7 @@ pub struct Case {
     #[serde(default)]
     pub dtypes: BTreeMap<String, String>,
     /// What the suite's author asks for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub tolerance: Option<Tolerance>,
     /// Free words about the situation.
     #[serde(default)]
@@ -51,7 +53,7 @@ pub struct Case {
     #[serde(default)]
     pub catches: Vec<String>,
     /// Who computed the expected values.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub oracle: Option<Oracle>,
     /// Seed of the inputs.
     #[serde(default)]

@@ -9,6 +9,7 @@ mod diff;
 mod expectation;
 mod files;
 mod judging;
+mod object;
 mod report_data;
 mod runner;
 mod saved;

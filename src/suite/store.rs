@@ -1,6 +1,7 @@
 //! Reads suites and their arrays from disk; files are data and are not trusted.
 
 use super::case::{Case, Suite};
+use super::object::Object;
 use crate::error::{Error, Result};
 use crate::io::wording::{quoted, reason};
 use crate::io::{Array, disk, limits, npz};
@@ -63,7 +64,8 @@ impl Suite {
     /// As [`Store::open`].
     pub fn parse(json: &[u8], folder: &Path) -> Result<Self> {
         let path = folder.join("suite.json");
-        let mut suite: Suite = serde_json::from_slice(json).map_err(|e| Error::read(&path, reason(e)))?;
+        let object: Object<Suite> = serde_json::from_slice(json).map_err(|e| Error::read(&path, reason(e)))?;
+        let mut suite = object.0;
         if suite.format != FORMAT {
             return Err(Error::read(
                 &path,
@@ -89,6 +91,10 @@ impl Suite {
             }
             if !seen.insert(case.id.clone()) {
                 return Err(Error::read(&path, format!("two cases have the id {}", quoted(&case.id))));
+            }
+            if !case.params.is_object() {
+                let reason = format!("the params of case {} are no object, which names each of them", quoted(&case.id));
+                return Err(Error::read(&path, reason));
             }
             case.name = format!("{}/{}", suite.name, case.id);
             case.suite_folder = folder.to_path_buf();
@@ -202,6 +208,24 @@ mod tests {
             assert!(message.starts_with("cannot read s/suite.json: ") && message.len() < 300, "{message}");
         }
         assert!(parse(r#"{"cases": 7}"#).unwrap_err().to_string().ends_with("at line 1 column 11"));
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let with =
+            |case: &str| format!(r#"{{"format": "goldref-suite/1", "name": "s", "about": "", "cases": [{case}]}}"#);
+        assert_eq!(parse(&with(r#"{"id": "a", "op": "relu", "tolerance": null}"#)).unwrap().cases[0].name, "s/a");
+        for json in [
+            r#"["goldref-suite/1", "s", "", []]"#.to_string(),
+            with(r#"["a", "relu"]"#),
+            with(r#"{"id": "a", "op": "relu", "tolerance": [1, 0]}"#),
+            with(r#"{"id": "a", "op": "relu", "oracle": ["by hand"]}"#),
+        ] {
+            let message = parse(&json).unwrap_err().to_string();
+            assert!(message.contains("invalid type: sequence, expected an object at line 1"), "{json}: {message}");
+        }
+        let message = parse(&with(r#"{"id": "a", "op": "silu", "params": [1.0]}"#)).unwrap_err().to_string();
+        assert!(message.ends_with("the params of case \"a\" are no object, which names each of them"), "{message}");
     }
 
     #[test]

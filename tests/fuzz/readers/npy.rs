@@ -4,6 +4,7 @@ use std::path::Path;
 
 use goldref::error::Result;
 use goldref::io::Array;
+use goldref::io::limits::ARRAY_BYTES;
 use goldref::io::npy::{self, Room, Source};
 
 use super::{bits, check_shape, elements};
@@ -64,7 +65,7 @@ impl Reader for Npy {
     }
 
     fn check(array: &Array, bytes: &[u8]) {
-        check_shape(array);
+        check_shape(array, ARRAY_BYTES);
         assert_eq!(elements(array), decoded(array, bytes));
         let written = bits(array);
         let again = Self::read(&written).unwrap();

@@ -58,7 +58,7 @@ impl Reader for Npz {
     }
 
     fn check(arrays: &Self::Value, bytes: &[u8]) {
-        arrays.values().for_each(check_shape);
+        arrays.values().for_each(|array| check_shape(array, LIMITS.total_bytes));
         let inflated: usize = arrays.values().map(|array| elements(array).len()).sum();
         assert!(inflated <= most_inflated(bytes.len()), "{inflated} bytes of data in {} of file", bytes.len());
         assert!(arrays.len() <= LIMITS.entries);

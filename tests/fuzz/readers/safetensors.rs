@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use goldref::error::Result;
+use goldref::io::limits::SAFETENSORS_BYTES;
 use goldref::io::{self, Array};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -56,7 +57,7 @@ impl Reader for SafeTensors {
     }
 
     fn check(tensors: &Self::Value, bytes: &[u8]) {
-        tensors.values().for_each(check_shape);
+        tensors.values().for_each(|array| check_shape(array, SAFETENSORS_BYTES));
         // Decoded once more: the bytes between the offsets of a header that is only a tree of JSON here.
         let (header, data) = parts(bytes).unwrap();
         let header: serde_json::Value = serde_json::from_slice(header).unwrap();

@@ -73,6 +73,8 @@ impl Reader for Suite {
         let mut ids = HashSet::new();
         for (case, spelled) in suite.cases.iter().zip(tree["cases"].as_array().unwrap()) {
             assert_eq!((&spelled["id"], &spelled["op"]), (&Value::from(&*case.id), &Value::from(&*case.op)));
+            let object = |name: &str| spelled.get(name).is_none_or(|value| value.is_object() || value.is_null());
+            assert!(["params", "tolerance", "oracle"].iter().all(|name| object(name)), "{spelled}");
             assert!(is_word(&case.id) && ids.insert(&case.id), "{:?}", case.id);
             assert_eq!(case.name, format!("{}/{}", suite.name, case.id));
             assert_eq!(case.folder(), Path::new("x").join(&case.id));
