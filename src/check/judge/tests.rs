@@ -4,19 +4,22 @@ use super::*;
 use crate::check::{Ladder, compare};
 use ndarray::{Array1, array};
 
+/// A yardstick of these radii and nothing else.
+fn of_radii<'a>(
+    worst: Option<&'a ArrayD<f64>>,
+    centred: &'a ArrayD<f64>,
+    estimate: &'a ArrayD<f64>,
+    shared: Option<Shared>,
+) -> Yardstick<'a> {
+    let uncertainty = Uncertainty::default();
+    Yardstick { basis: Basis::Bounds, worst, centred, estimate, shift: None, uncertainty, shared }
+}
+
 /// R = 3, C = 6, W = 9 for each element.
 fn judged(actual: Vec<f64>, expected: Vec<f64>) -> Judged {
     let radii = |size: f64| ArrayD::from_elem(vec![expected.len()], size);
     let (estimate, centred, worst) = (radii(3.0), radii(6.0), radii(9.0));
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&worst),
-        centred: &centred,
-        estimate: &estimate,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: Some(Shared::Leading(1)),
-    };
+    let yardstick = of_radii(Some(&worst), &centred, &estimate, Some(Shared::Leading(1)));
     with(actual, expected, &yardstick)
 }
 
@@ -50,15 +53,7 @@ fn the_ratios_name_the_worst_element() {
 #[test]
 fn an_error_where_none_is_allowed_is_not_rounding() {
     let zeros = ArrayD::zeros(vec![1]);
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&zeros),
-        centred: &zeros,
-        estimate: &zeros,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: None,
-    };
+    let yardstick = of_radii(Some(&zeros), &zeros, &zeros, None);
     let judged = with(vec![1.0 + 1e-15], vec![1.0], &yardstick);
     assert_eq!(judged.verdict, Verdict::NotRounding);
     assert_eq!(judged.ratios.unwrap().estimate, f64::INFINITY);
@@ -67,15 +62,7 @@ fn an_error_where_none_is_allowed_is_not_rounding() {
 #[test]
 fn nan_in_a_bound_allows_nothing() {
     let nan = ArrayD::from_elem(vec![1], f64::NAN);
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&nan),
-        centred: &nan,
-        estimate: &nan,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: None,
-    };
+    let yardstick = of_radii(Some(&nan), &nan, &nan, None);
     assert_eq!(with(vec![1.5], vec![1.0], &yardstick).verdict, Verdict::NotRounding);
 }
 
@@ -111,15 +98,7 @@ fn elements_that_share_a_rounding_count_once() {
     let expected = spread(1000);
     let radii = |size: f64| ArrayD::from_elem(vec![1000], size);
     let (estimate, centred, worst) = (radii(3.0), radii(6.0), radii(9.0));
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&worst),
-        centred: &centred,
-        estimate: &estimate,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: Some(Shared::All),
-    };
+    let yardstick = of_radii(Some(&worst), &centred, &estimate, Some(Shared::All));
     let row = with(expected.iter().map(|e| e + 0.5).collect(), expected, &yardstick);
     assert_eq!(row.verdict, Verdict::Rounding);
 }
@@ -146,16 +125,9 @@ fn what_the_inputs_rounding_makes_is_nobodys_error() {
 #[test]
 fn uncertain_expected_values_widen_every_bound() {
     let zeros = ArrayD::zeros(vec![1]);
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&zeros),
-        centred: &zeros,
-        estimate: &zeros,
-        shift: None,
-        // Stored in bf16: 2^-8 · 4, and oracles 0.5 apart.
-        uncertainty: Uncertainty::of(Dtype::Bf16, 0.5),
-        shared: None,
-    };
+    // Stored in bf16: 2^-8 · 4, and oracles 0.5 apart.
+    let uncertainty = Uncertainty::of(Dtype::Bf16, 0.5);
+    let yardstick = Yardstick { uncertainty, ..of_radii(Some(&zeros), &zeros, &zeros, None) };
     assert_eq!(with(vec![4.5 + 4.0 / 256.0], vec![4.0], &yardstick).verdict, Verdict::Rounding);
     // The three bounds are one here, and 1.5 of it is rounding still.
     assert_eq!(with(vec![4.8], vec![4.0], &yardstick).verdict, Verdict::NotRounding);
@@ -187,14 +159,6 @@ fn elements_that_are_left_out_are_not_judged() {
     let selection = Selection::Where(&chosen);
     let facts = compare(&actual, &expected, Dtype::F64, selection, &Ladder::default()).unwrap();
     let radius = ArrayD::from_elem(vec![2, 1], 1.0);
-    let yardstick = Yardstick {
-        basis: Basis::Bounds,
-        worst: Some(&radius),
-        centred: &radius,
-        estimate: &radius,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: None,
-    };
+    let yardstick = of_radii(Some(&radius), &radius, &radius, None);
     assert_eq!(judge(&actual, &expected, selection, &facts, &yardstick).verdict, Verdict::Rounding);
 }
