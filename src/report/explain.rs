@@ -2,7 +2,7 @@
 
 use super::rerun::rerun;
 use super::words::{name, sentence};
-use crate::suite::{ArrayResult, CaseResult, Outcome, RunReport, Standing};
+use crate::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RunReport, Standing};
 
 /// The answers that disagree, in the order of the report.
 pub(super) fn disagreements(report: &RunReport) -> Vec<&CaseResult> {
@@ -51,7 +51,7 @@ pub(super) fn headline(outcome: &Outcome) -> String {
 /// What happened, where, and what would be right: a line each.
 pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
     match outcome {
-        Outcome::Compared { same_bits, meets_tolerance, verdict, .. } => {
+        Outcome::Compared { same_bits, meets_tolerance, verdict, error_ratios, .. } => {
             let mut lines = Vec::new();
             if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
@@ -63,6 +63,7 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
                     reason => format!("verdict: {verdict}: {reason}"),
                 }));
             }
+            lines.extend(against_others(error_ratios));
             if *same_bits == Some(false) {
                 lines.push("its bits differ from those of the variant it must equal".to_string());
             }
@@ -108,6 +109,14 @@ fn worst_element(array: &ArrayResult) -> String {
         worst.err,
         array.facts.non_finite_mismatches
     ))
+}
+
+/// The error over that of others in the same format: FlashAttention's tests ask for at most 2.
+fn against_others(ratios: &ErrorRatios) -> Option<String> {
+    let of = |ratio: Option<f64>, whose: &str| ratio.map(|ratio| format!("{ratio:.2} × {whose}"));
+    let parts = [of(ratios.plain, "that of the plain variant of its format"), of(ratios.pytorch, "PyTorch's own")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("the largest error of the main output is {}", parts.join(", ")))
 }
 
 /// Whether the likeliest token changes.
