@@ -55,6 +55,7 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
             let mut lines = Vec::new();
             if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
+                lines.extend(array.facts.location.iter().map(|found| sentence(&found.words)));
                 lines.extend(bounds(array));
                 lines.extend(argmax(array));
                 lines.push(sentence(&format!("suggested tolerance: {}", array.tolerance.suggestion.formula)));
