@@ -3,11 +3,15 @@
 //! Only where plain loops do not become vector code: running sums and maxima. Each operation is the same on every
 //! kind, lane by lane, and so are the bits.
 
+use super::distribution::Window;
 use super::totals::LANES;
+use crate::check::histogram::DROPPED;
 
 /// Eight f64.
 pub(super) trait Lanes: Copy {
     fn load(from: &[f64; LANES]) -> Self;
+    /// Each as f64.
+    fn widen(from: &[f32; LANES]) -> Self;
     fn store(self, to: &mut [f64; LANES]);
     fn zero() -> Self;
     fn add(self, other: Self) -> Self;
@@ -18,6 +22,10 @@ pub(super) trait Lanes: Copy {
     /// The smaller, of the same.
     fn min(self, other: Self) -> Self;
     fn abs(self) -> Self;
+    /// A bit for each lane: whether it is less than that of the other.
+    fn less(self, other: Self) -> u8;
+    /// Where errors are counted, as [`Window::counter`] says.
+    fn counters(self, window: &Window, to: &mut [u64; LANES]);
     /// `2^exponent` of normal numbers, 0 of smaller ones.
     fn power(self) -> Self;
     /// `1 / x` of powers of two.
@@ -62,6 +70,10 @@ impl Lanes for Plain {
         Self(*from)
     }
     #[inline(always)]
+    fn widen(from: &[f32; LANES]) -> Self {
+        Self(from.map(f64::from))
+    }
+    #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
         *to = self.0;
     }
@@ -94,6 +106,18 @@ impl Lanes for Plain {
         self.bits(|x| x & !SIGN)
     }
     #[inline(always)]
+    fn less(self, other: Self) -> u8 {
+        let mut less = 0;
+        for lane in 0..LANES {
+            less |= u8::from(self.0[lane] < other.0[lane]) << lane;
+        }
+        less
+    }
+    #[inline(always)]
+    fn counters(self, window: &Window, to: &mut [u64; LANES]) {
+        *to = self.0.map(|err| window.counter(err));
+    }
+    #[inline(always)]
     fn power(self) -> Self {
         self.bits(|x| x & EXPONENT)
     }
@@ -106,7 +130,7 @@ impl Lanes for Plain {
 /// The operations of one instruction set, given for one register and the number of registers that make eight lanes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
-    ($name:ident, $register:ty, $count:literal, $load:ident, $store:ident, $zero:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident,
+    ($name:ident, $own:ident, $register:ty, $count:literal, $load:ident, $store:ident, $zero:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident,
      $to_bits:ident, $from_bits:ident, $and:ident, $sub_bits:ident, $set_bits:ident) => {
         #[derive(Clone, Copy)]
         pub(in crate::check::comparison) struct $name([$register; $count]);
@@ -118,6 +142,12 @@ macro_rules! registers {
                 let step = LANES / $count;
                 // SAFETY: the instructions are there (see above), and each register reads `step` of eight numbers.
                 Self(std::array::from_fn(|at| unsafe { $load(from.as_ptr().add(at * step)) }))
+            }
+            #[inline(always)]
+            fn widen(from: &[f32; LANES]) -> Self {
+                let step = LANES / $count;
+                // SAFETY: the instructions are there, and each register reads `step` of eight numbers.
+                Self(std::array::from_fn(|at| unsafe { $own::widen(from.as_ptr().add(at * step)) }))
             }
             #[inline(always)]
             fn store(self, to: &mut [f64; LANES]) {
@@ -163,6 +193,23 @@ macro_rules! registers {
                 Self(self.0.map(|x| unsafe { $from_bits($and($to_bits(x), $set_bits(!SIGN as i64))) }))
             }
             #[inline(always)]
+            fn less(self, other: Self) -> u8 {
+                let mut less = 0;
+                for at in 0..$count {
+                    // SAFETY: the instructions are there.
+                    less |= unsafe { $own::less(self.0[at], other.0[at]) } << (at * LANES / $count);
+                }
+                less
+            }
+            #[inline(always)]
+            fn counters(self, window: &Window, to: &mut [u64; LANES]) {
+                let step = LANES / $count;
+                for (at, register) in self.0.into_iter().enumerate() {
+                    // SAFETY: the instructions are there, and each register writes `step` of eight numbers.
+                    unsafe { $own::counters(register, window, to.as_mut_ptr().add(at * step)) };
+                }
+            }
+            #[inline(always)]
             fn power(self) -> Self {
                 // SAFETY: the instructions are there.
                 Self(self.0.map(|x| unsafe { $from_bits($and($to_bits(x), $set_bits(EXPONENT as i64))) }))
@@ -178,11 +225,72 @@ macro_rules! registers {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{EXPONENT, LANES, Lanes, SIGN, TWICE_BIAS};
+    use super::{DROPPED, EXPONENT, LANES, Lanes, SIGN, TWICE_BIAS, Window};
     use std::arch::x86_64::*;
+
+    /// What the instruction sets do each in their own way; to be called where the instructions are there.
+    mod avx2 {
+        use super::*;
+
+        #[inline(always)]
+        pub(super) unsafe fn widen(from: *const f32) -> __m256d {
+            // SAFETY: the caller has four numbers there, and the instructions.
+            unsafe { _mm256_cvtps_pd(_mm_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        pub(super) unsafe fn less(a: __m256d, b: __m256d) -> u8 {
+            // SAFETY: the caller has the instructions.
+            unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_LT_OQ>(a, b)) as u8 }
+        }
+        #[inline(always)]
+        pub(super) unsafe fn counters(err: __m256d, window: &Window, to: *mut u64) {
+            // SAFETY: the caller has room for four numbers there, and the instructions; the indices of the gather are
+            // below 16, the number of shifts.
+            unsafe {
+                let bits = _mm256_castpd_si256(err);
+                let octave = _mm256_and_si256(_mm256_srli_epi64::<52>(bits), _mm256_set1_epi64x(15));
+                let shifts = _mm256_i64gather_epi64::<8>(window.shifts.as_ptr().cast(), octave);
+                let bin = _mm256_srli_epi64::<{ DROPPED as i32 }>(_mm256_add_epi64(bits, shifts));
+                let counter = _mm256_sub_epi64(bin, _mm256_set1_epi64x(window.before as i64));
+                let below = _mm256_cmp_pd::<_CMP_LT_OQ>(err, _mm256_set1_pd(window.lowest));
+                _mm256_storeu_si256(to.cast(), _mm256_andnot_si256(_mm256_castpd_si256(below), counter));
+            }
+        }
+    }
+
+    mod avx512 {
+        use super::*;
+
+        #[inline(always)]
+        pub(super) unsafe fn widen(from: *const f32) -> __m512d {
+            // SAFETY: the caller has eight numbers there, and the instructions.
+            unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        pub(super) unsafe fn less(a: __m512d, b: __m512d) -> u8 {
+            // SAFETY: the caller has the instructions.
+            unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b) }
+        }
+        #[inline(always)]
+        pub(super) unsafe fn counters(err: __m512d, window: &Window, to: *mut u64) {
+            // SAFETY: the caller has room for eight numbers there, and the instructions; there are 16 shifts.
+            unsafe {
+                let bits = _mm512_castpd_si512(err);
+                let low = _mm512_loadu_si512(window.shifts.as_ptr().cast());
+                let high = _mm512_loadu_si512(window.shifts.as_ptr().add(8).cast());
+                // The lowest four bits of the exponent choose one of 16.
+                let shifts = _mm512_permutex2var_epi64(low, _mm512_srli_epi64::<52>(bits), high);
+                let bin = _mm512_srli_epi64::<DROPPED>(_mm512_add_epi64(bits, shifts));
+                let inside = _mm512_cmp_pd_mask::<_CMP_NLT_UQ>(err, _mm512_set1_pd(window.lowest));
+                let counter = _mm512_maskz_sub_epi64(inside, bin, _mm512_set1_epi64(window.before as i64));
+                _mm512_storeu_si512(to.cast(), counter);
+            }
+        }
+    }
 
     registers!(
         Avx2,
+        avx2,
         __m256d,
         2,
         _mm256_loadu_pd,
@@ -201,6 +309,7 @@ mod x86 {
     );
     registers!(
         Avx512,
+        avx512,
         __m512d,
         1,
         _mm512_loadu_pd,

@@ -11,14 +11,17 @@
 //! `definition` says so in plain words, one pair after the other; `kernel` does the same block by block.
 
 mod definition;
+mod distribution;
 mod kernel;
 mod lanes;
 mod level;
+mod misses;
 mod operand;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod worst;
 
 pub use operand::{Element, Operand};
 

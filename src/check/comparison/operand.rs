@@ -10,6 +10,7 @@ use crate::io::mapped::{Contents, MappedArray};
 use crate::num::Dtype;
 use half::{bf16, f16};
 use ndarray::{ArrayView, Dimension};
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -41,7 +42,7 @@ mod sealed {
 
     /// How an element type is stored and read; only the types of this file are.
     #[expect(unnameable_types, reason = "a sealed trait is named by its public face, Element")]
-    pub trait Stored: Sized + Copy + Send + Sync {
+    pub trait Stored: Sized + Copy + Send + Sync + 'static {
         const NAME: &'static str;
         /// The format whose last places are counted; integers have none, their neighbours are 1 apart.
         const FORMAT: Option<Dtype>;
@@ -205,10 +206,16 @@ pub(super) trait Elements: Sync {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool;
     fn value(&self, index: usize) -> Value;
     fn bits(&self, index: usize) -> String;
+    /// The elements themselves, if they are f32 and lie in memory as this machine stores them.
+    fn singles(&self, start: usize, count: usize) -> Option<&[f32]>;
     /// The bytes of elements that will be loaded soon; none where they are not worth fetching ahead.
     fn ahead(&self, _start: usize, _count: usize) -> &[u8] {
         &[]
     }
+}
+
+fn is_single<T: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<f32>()
 }
 
 /// Converts one block, compiled for each instruction set.
@@ -239,6 +246,11 @@ impl<T: Stored> Elements for InMemory<'_, T> {
         let from = self.0[start..start + out.len()].iter().copied();
         dispatch(level, Convert { from, out, element: PhantomData })
     }
+    fn singles(&self, start: usize, count: usize) -> Option<&[f32]> {
+        let elements = &self.0[start..start + count];
+        // SAFETY: the elements are f32, and borrowed as long as the result is.
+        is_single::<T>().then(|| unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), count) })
+    }
     fn value(&self, index: usize) -> Value {
         self.0[index].value()
     }
@@ -257,6 +269,14 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
         let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
         dispatch(level, Convert { from: bytes.chunks_exact(T::SIZE).map(T::from_le), out, element: PhantomData })
+    }
+    fn singles(&self, start: usize, count: usize) -> Option<&[f32]> {
+        if !is_single::<T>() || cfg!(target_endian = "big") {
+            return None;
+        }
+        // SAFETY: any four bytes are an f32.
+        let (before, singles, after) = unsafe { self.bytes[start * T::SIZE..(start + count) * T::SIZE].align_to() };
+        (before.is_empty() && after.is_empty()).then_some(singles)
     }
     fn ahead(&self, start: usize, count: usize) -> &[u8] {
         let (start, end) = (start * T::SIZE, (start + count) * T::SIZE);
