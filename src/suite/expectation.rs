@@ -1,7 +1,7 @@
 //! What a case expects, and how it is compared.
 
 use super::case::Case;
-use crate::check::Rung;
+use crate::check::{Rung, Selection};
 use crate::error::{Error, Result};
 use crate::io::Array;
 use crate::num::Dtype;
@@ -15,7 +15,7 @@ pub(super) type ExpectedArray = (String, Dtype, ArrayD<f64>);
 /// A case's expected arrays and how to compare with them.
 pub(super) struct Expectation {
     pub(super) arrays: Vec<ExpectedArray>,
-    pub(super) selection: BTreeMap<String, ArrayD<bool>>,
+    selection: BTreeMap<String, ArrayD<bool>>,
     /// What the case's author asks for.
     pub(super) tolerance: Option<Rung>,
     /// How far the two foreign oracles are apart.
@@ -51,6 +51,11 @@ impl Expectation {
         }
         let distance = case.oracle.as_ref().and_then(|oracle| oracle.distance).unwrap_or(0.0);
         Ok(Self { arrays, selection, tolerance: case.tolerance.map(Rung::from), distance })
+    }
+
+    /// The elements of an array that are compared.
+    pub(super) fn selection_of(&self, array: &str) -> Selection<'_> {
+        self.selection.get(array).map_or(Selection::All, Selection::Where)
     }
 }
 

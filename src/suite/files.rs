@@ -6,7 +6,7 @@
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
 use super::expectation::Expectation;
-use super::judging::{Judging, error_ratios, judge_answer, main_error};
+use super::judging::{Given, Judging, judge_answer, main_error};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
 use super::runner::report;
 use super::selection::{Selected, select_cases, select_suites, select_variants};
@@ -82,16 +82,15 @@ fn judge_file(case: &Case, variant: &'static Variant, file: &Path, ladder: &Ladd
     };
     let mut prepared = Prepared::default();
     let mut judging = Judging::new(case, &inputs, &wanted);
-    let plain = match variant::find(variant.coarsest.name()) {
+    let plain_error = match variant::find(variant.coarsest.name()) {
         None => None,
         Some(plain) => match answer(case, &inputs, &wanted, plain, &mut prepared) {
-            Ok(Asked::Answered(answer)) => Some(main_error(&answer, &expectation)),
+            Ok(Asked::Answered(answer)) => main_error(&answer, &expectation),
             Ok(Asked::NotAsked(_)) | Err(_) => None,
         },
     };
-    let ratios = error_ratios(case, variant, &given, plain, &expectation);
-    let outcome = judge_answer(variant, &given, &expectation, ladder, &mut judging, &mut prepared)?;
-    Ok(outcome.with_context(None, ratios))
+    let given = Given { variant, answer: &given, plain_error };
+    judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)
 }
 
 fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {

@@ -9,7 +9,7 @@ use super::report_data::{ArrayResult, ErrorRatios, Outcome};
 use crate::check::bounds::{self, Bound};
 use crate::check::floor::{Floor, floor};
 use crate::check::{
-    Argmax, Basis, FormatOf, Ladder, Selection, Uncertainty, Verdict, Yardstick, argmax, compare, judge,
+    Argmax, Basis, Comparison, FormatOf, Ladder, Uncertainty, Verdict, Yardstick, argmax, compare, judge,
     tolerance_facts,
 };
 use crate::error::Result;
@@ -82,16 +82,9 @@ impl<'c> Judging<'c> {
                     .zip(exact)
                     .map(|(bound, exact)| Yardstick::of_bound(bound, &exact.value, &variant.numerics, uncertainty))
             }
-            Some(Measures::Floors { floors, .. }) => floors.get(array).map(|floor| Yardstick {
-                basis: Basis::Floor { evaluations: floor.evaluations },
-                worst: None,
-                centred: &floor.centred,
-                estimate: &floor.estimate,
-                shift: None,
-                uncertainty,
-                // Errors of a residual stream are shared by all that reads it; no mean of them tells anything.
-                shared: None,
-            }),
+            Some(Measures::Floors { floors, .. }) => {
+                floors.get(array).map(|floor| Yardstick::of_floor(floor, uncertainty))
+            }
         })
     }
 
@@ -140,24 +133,33 @@ fn original_of(variant: &Variant) -> &'static str {
     variant.twin_of.unwrap_or(variant.name)
 }
 
+/// What is judged.
+pub(super) struct Given<'a> {
+    /// The variant that gave it, or as which it is judged.
+    pub(super) variant: &'static Variant,
+    pub(super) answer: &'a Answer,
+    /// The [`main_error`] of the plain variant in the same format, if that is another one.
+    pub(super) plain_error: Option<f64>,
+}
+
 /// Compares every expected array and judges each.
 ///
 /// # Errors
 /// A case that no numerics can be asked.
 pub(super) fn judge_answer(
-    variant: &'static Variant,
-    answer: &Answer,
+    given: Given,
     expectation: &Expectation,
     ladder: &Ladder,
     judging: &mut Judging,
     prepared: &mut Prepared,
 ) -> Result<Outcome> {
+    let Given { variant, answer, plain_error } = given;
     // The author's tolerance is one more rung, behind those that are shown.
     let rungs = Ladder(ladder.0.iter().copied().chain(expectation.tolerance).collect());
     let mut arrays = Vec::with_capacity(expectation.arrays.len());
     for (name, dtype, expected) in &expectation.arrays {
         let Some(actual) = answer.get(name) else { return Ok(Outcome::Missing { array: name.clone() }) };
-        let selection = expectation.selection.get(name).map_or(Selection::All, Selection::Where);
+        let selection = expectation.selection_of(name);
         let facts = match compare(actual, expected, *dtype, selection, &rungs) {
             Ok(facts) => facts,
             Err(shapes) => return Ok(Outcome::WrongShape { array: name.clone(), shapes }),
@@ -201,7 +203,11 @@ pub(super) fn judge_answer(
         array.facts.mismatches.truncate(ladder.0.len());
     }
     let verdict = arrays.iter().map(|array| array.judged.verdict).max().unwrap_or(Verdict::Exact);
-    let error_ratios = ErrorRatios::default();
+    let is_main = |array: &&ArrayResult| main_outputs(&expectation.arrays).any(|(name, ..)| *name == array.name);
+    let own = arrays.iter().filter(is_main).map(|array| largest_error(&array.facts)).fold(0.0, f64::max);
+    let over = |other: f64| (own / other).is_finite().then_some(own / other);
+    let baseline = judging.case.baseline.get(&variant.coarsest).copied();
+    let error_ratios = ErrorRatios { plain: plain_error.and_then(over), pytorch: baseline.and_then(over) };
     Ok(Outcome::Compared { passes, meets_tolerance, verdict, arrays, same_bits: None, error_ratios })
 }
 
@@ -244,32 +250,17 @@ pub(super) fn plain_of(variant: &Variant) -> Option<&'static str> {
     variant::find(name).filter(|plain| plain.numerics != variant.numerics).map(|plain| plain.name)
 }
 
-/// Largest error of the main outputs of an answer; NaN where one is not finite.
-pub(super) fn main_error(answer: &Answer, expectation: &Expectation) -> f64 {
-    let mut largest = 0.0;
-    for (name, _, expected) in main_outputs(&expectation.arrays) {
-        let Some(actual) = answer.get(name).filter(|actual| actual.shape() == expected.shape()) else {
-            return f64::NAN;
-        };
-        for (&actual, &expected) in actual.iter().zip(expected) {
-            let err = (actual - expected).abs();
-            let same = actual == expected || (actual.is_nan() && expected.is_nan());
-            if !same && (err > largest || err.is_nan()) {
-                largest = err;
-            }
-        }
-    }
-    largest
+/// Largest error of the main outputs of an answer, of the elements that the case compares: infinite where one is not
+/// finite; `None` where an array is missing or has another shape.
+pub(super) fn main_error(answer: &Answer, expectation: &Expectation) -> Option<f64> {
+    let errors = main_outputs(&expectation.arrays).map(|(name, dtype, expected)| {
+        let facts = compare(answer.get(name)?, expected, *dtype, expectation.selection_of(name), &Ladder(Vec::new()));
+        facts.ok().map(|facts| largest_error(&facts))
+    });
+    errors.collect::<Option<Vec<f64>>>().map(|errors| errors.into_iter().fold(0.0, f64::max))
 }
 
-pub(super) fn error_ratios(
-    case: &Case,
-    variant: &Variant,
-    answer: &Answer,
-    plain: Option<f64>,
-    expectation: &Expectation,
-) -> ErrorRatios {
-    let own = main_error(answer, expectation);
-    let over = |other: f64| (own / other).is_finite().then_some(own / other);
-    ErrorRatios { plain: plain.and_then(over), pytorch: case.baseline.get(&variant.coarsest).copied().and_then(over) }
+/// The largest error, which is never NaN; 0 where all elements are equal.
+fn largest_error(facts: &Comparison) -> f64 {
+    facts.worst_abs.as_ref().map_or(0.0, |worst| worst.err)
 }

@@ -140,10 +140,10 @@ pub struct ErrorRatios {
 }
 
 impl Outcome {
-    /// The same outcome with what only the other variants' answers can tell.
-    pub(super) fn with_context(mut self, bits: Option<bool>, ratios: ErrorRatios) -> Self {
-        if let Self::Compared { same_bits, error_ratios, .. } = &mut self {
-            (*same_bits, *error_ratios) = (bits, ratios);
+    /// The same outcome with what only the answer of the original can tell.
+    pub(super) fn with_same_bits(mut self, bits: Option<bool>) -> Self {
+        if let Self::Compared { same_bits, .. } = &mut self {
+            *same_bits = bits;
         }
         self
     }

@@ -3,7 +3,7 @@
 use super::answer::{Asked, Prepared, answer};
 use super::case::{Case, Suite};
 use super::expectation::Expectation;
-use super::judging::{Judging, error_ratios, judge_answer, main_error, plain_of};
+use super::judging::{Given, Judging, judge_answer, main_error, plain_of};
 use super::report_data::{CaseResult, FORMAT, Outcome, RunReport, SuiteCount, VariantAbout};
 use super::selection::{Selected, select_cases, select_suites, select_variants};
 use super::store::Store;
@@ -76,6 +76,7 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
     let mut judging = Judging::new(case, &inputs, &wanted);
     // Answers of variants that others must equal to the bit, or are compared with.
     let mut originals: BTreeMap<&str, Answer> = BTreeMap::new();
+    let mut plain_errors: BTreeMap<&str, Option<f64>> = BTreeMap::new();
     let mut results = Vec::with_capacity(variants.len());
     for variant in variants {
         let outcome = match answer(case, &inputs, &wanted, variant, &mut prepared) {
@@ -87,14 +88,21 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
                     Some(original) => original_answer(case, &inputs, &wanted, original, &mut originals, &mut prepared)?
                         .map(|original| same_bits(&answer, original)),
                 };
-                let plain = match plain_of(variant) {
+                let plain_error = match plain_of(variant) {
                     None => None,
-                    Some(plain) => original_answer(case, &inputs, &wanted, plain, &mut originals, &mut prepared)?
-                        .map(|plain| main_error(plain, &expectation)),
+                    Some(plain) => match plain_errors.get(plain) {
+                        Some(&known) => known,
+                        None => {
+                            let error = original_answer(case, &inputs, &wanted, plain, &mut originals, &mut prepared)?
+                                .and_then(|plain| main_error(plain, &expectation));
+                            plain_errors.insert(plain, error);
+                            error
+                        }
+                    },
                 };
-                let ratios = error_ratios(case, variant, &answer, plain, &expectation);
-                let outcome = judge_answer(variant, &answer, &expectation, ladder, &mut judging, &mut prepared)?;
-                let outcome = outcome.with_context(same_bits, ratios);
+                let given = Given { variant, answer: &answer, plain_error };
+                let outcome = judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)?;
+                let outcome = outcome.with_same_bits(same_bits);
                 if variant.twin_of.is_none() {
                     originals.insert(variant.name, answer);
                 }
@@ -106,7 +114,7 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
     Ok(results)
 }
 
-/// The answer that a twin must equal; asked now if its variant was not selected.
+/// The answer of a variant that others must equal or are compared with; asked now if it was not selected.
 fn original_answer<'a>(
     case: &Case,
     inputs: &BTreeMap<String, Array>,

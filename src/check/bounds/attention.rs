@@ -137,7 +137,7 @@ fn softcapped(scores: &Bounded<Ix4>, value: Array4<f64>, softcap: f64, steps: &S
     ndarray::Zip::from(&mut radius).and(&value).and(&scores.value).for_each(|radius, &capped, &score| {
         let slope = 1.0 - (score / softcap).tanh().powi(2);
         let inherited = Radius { variance: radius.variance * slope * slope, ..*radius };
-        let own = Radius::several(1.0, (FUNCTION + 1.0) * steps.arithmetic.u * capped.abs());
+        let own = Radius::uniform((FUNCTION + 1.0) * steps.arithmetic.u * capped.abs());
         *radius = inherited.plus(own).rounded(capped, steps.arithmetic);
     });
     Bounded::new(value, radius).stored(steps.scores)

@@ -21,7 +21,7 @@ pub(super) fn ask_embedding(question: &Question, numerics: &Numerics) -> Result<
         own.rounded(value, steps.activations).rounded(value, steps.activations)
     };
     // The scale is one rounded constant for all.
-    with_radii(exact("embedding", question, numerics)?, Shared::All, radius)
+    with_radii(exact("embedding", question, numerics.weights, Dtype::F64)?, Shared::All, radius)
 }
 
 /// ALiBi: a power of two and a product.
@@ -31,29 +31,26 @@ pub(super) fn ask_alibi(question: &Question, numerics: &Numerics) -> Result<Boun
     // no power of two are those of up to twice as many.
     let heads = question.params.get("num_heads").and_then(serde_json::Value::as_u64).unwrap_or(0) as f64;
     let size = (FUNCTION + 1.0 + 2.0 * heads) * steps.arithmetic.u;
-    with_radii(exact("alibi", question, numerics)?, Shared::Axis(0), |value| {
+    with_radii(exact("alibi", question, Dtype::F64, Dtype::F64)?, Shared::Axis(0), |value| {
         // Slope and bias may both be stored.
         Radius::uniform(size * value.abs()).rounded(value, steps.activations).rounded(value, steps.activations)
     })
 }
 
 /// Masks are true or false.
-pub(super) fn ask_mask(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
-    with_radii(exact("mask", question, numerics)?, Shared::All, |_| Radius::NONE)
+pub(super) fn ask_mask(question: &Question, _: &Numerics) -> Result<BoundedAnswer> {
+    with_radii(exact("mask", question, Dtype::F64, Dtype::F64)?, Shared::All, |_| Radius::NONE)
 }
 
 /// What is written into a cache is what was given.
 pub(super) fn ask_scatter(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
-    with_radii(exact("tensor_scatter", question, numerics)?, Shared::All, |_| Radius::NONE)
+    with_radii(exact("tensor_scatter", question, Dtype::F64, numerics.activations)?, Shared::All, |_| Radius::NONE)
 }
 
-/// The operation in f64 on the inputs as the numerics store them.
-fn exact(op: &str, question: &Question, numerics: &Numerics) -> Result<Answer> {
+/// The operation in f64 on inputs that are stored in these formats.
+fn exact(op: &str, question: &Question, weights: Dtype, activations: Dtype) -> Result<Answer> {
     let Some(op) = ops::find(op) else { return Ok(Answer::new()) };
-    let stored = Numerics { weights: numerics.weights, ..Numerics::plain(Dtype::F64) };
-    let stored =
-        if op.name == "tensor_scatter" { Numerics { activations: numerics.activations, ..stored } } else { stored };
-    op.ask(question, &mut Evaluator::new(stored))
+    op.ask(question, &mut Evaluator::new(Numerics { weights, activations, ..Numerics::plain(Dtype::F64) }))
 }
 
 fn with_radii(answer: Answer, shared: Shared, radius: impl Fn(f64) -> Radius) -> Result<BoundedAnswer> {

@@ -180,7 +180,7 @@ impl<D: Dimension> Bounded<D> {
         let mut estimate = of(|r| 3.0 * r.variance.sqrt());
         Zip::from(&mut worst).and(&mut centred).and(&mut estimate).for_each(|worst, centred, estimate| {
             if *worst > 0.0 {
-                // Both are bounds, so the smaller one is.
+                // In the order W ≥ C ≥ R, which verdicts go by; the larger of two bounds is one too.
                 *worst = larger(*worst, *centred) + smallest_normal;
                 *centred += smallest_normal;
                 *estimate = smaller(*estimate + smallest_normal, *centred);

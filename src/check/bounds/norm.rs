@@ -16,7 +16,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::num::Dtype;
 use crate::ops::norm::{Downcast, Norm, NormInputs, NormKind, NormSpec, WeightForm, layer_statistics, norm};
 use crate::ops::question::Question;
-use ndarray::{Array, Dimension, IxDyn};
+use ndarray::{Dimension, IxDyn};
 
 /// RMSNorm as a question.
 pub(super) fn ask_rms(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
@@ -175,8 +175,6 @@ pub(super) fn bounded_norm<D: Dimension>(
             out.push(biased);
         }
     }
-    let shape = value.raw_dim();
-    let radius = Array::from_shape_vec(shape, out).unwrap_or_else(|_| Array::from_elem(value.raw_dim(), Radius::NONE));
-    let bounded = Bounded::new(value, radius);
+    let bounded = Bounded::from_pairs(value.raw_dim(), value.iter().copied().zip(out).collect());
     if leans { bounded.sharing(Shared::All) } else { bounded }
 }

@@ -182,8 +182,8 @@ impl Work for Block<'_, '_> {
             return Done::NothingForDefinition;
         }
 
-        let new_worst = extremes.err > 0.0
-            && (extremes.outdoing || totals.worst_abs.is_none_or(|worst| extremes.err > worst.err));
+        let new_worst =
+            extremes.err > 0.0 && (extremes.outdoing || totals.worst_abs.is_none_or(|worst| extremes.err > worst.err));
         let missed_rung = rules.rungs.iter().any(|rung| !(extremes.err <= rung.atol));
         if let Values::Singles(stored_a, stored_e) = values
             && (extremes.zero || new_worst || missed_rung)

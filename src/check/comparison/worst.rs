@@ -36,7 +36,14 @@ pub(super) fn gap_factor(dtype: Dtype) -> (f64, f64) {
 
 /// Takes the worst of the block. Values and errors are finite.
 #[inline(always)]
-pub(super) fn worst<V: Lanes>(totals: &mut Totals, e: &[f64], err: &[f64], extremes: &Extremes, start: usize, rules: &Rules) {
+pub(super) fn worst<V: Lanes>(
+    totals: &mut Totals,
+    e: &[f64],
+    err: &[f64],
+    extremes: &Extremes,
+    start: usize,
+    rules: &Rules,
+) {
     let first = |found: Option<usize>| start + found.unwrap_or(0);
     if totals.worst_abs.is_none_or(|worst| extremes.err > worst.err) {
         let at = first(err.iter().position(|&err| err == extremes.err));

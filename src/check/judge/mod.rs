@@ -16,6 +16,7 @@
 
 use super::bounds::{Bound, Shared};
 use super::comparison::{Comparison, Selection};
+use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
 use crate::eval::Numerics;
 use crate::num::Dtype;
@@ -90,6 +91,20 @@ impl<'a> Yardstick<'a> {
             shift: moved.then(|| &bound.value - exact),
             uncertainty,
             shared: if stagnates { None } else { Some(bound.shared) },
+        }
+    }
+
+    /// The floor of one array. Errors of a residual stream are shared by all that reads it: no mean of them tells
+    /// anything.
+    pub fn of_floor(floor: &'a Floor, uncertainty: Uncertainty) -> Self {
+        Self {
+            basis: Basis::Floor { evaluations: floor.evaluations },
+            worst: None,
+            centred: &floor.centred,
+            estimate: &floor.estimate,
+            shift: None,
+            uncertainty,
+            shared: None,
         }
     }
 }

@@ -136,15 +136,8 @@ fn uncertain_expected_values_widen_every_bound() {
 #[test]
 fn a_floor_has_no_worst_case() {
     let (estimate, centred) = (array![3.0].into_dyn(), array![9.0].into_dyn());
-    let yardstick = Yardstick {
-        basis: Basis::Floor { evaluations: 4 },
-        worst: None,
-        centred: &centred,
-        estimate: &estimate,
-        shift: None,
-        uncertainty: Uncertainty::default(),
-        shared: None,
-    };
+    let floor = Floor { estimate, centred, evaluations: 4 };
+    let yardstick = Yardstick::of_floor(&floor, Uncertainty::default());
     assert_eq!(with(vec![1.0], vec![9.0], &yardstick).verdict, Verdict::Explained);
     let beyond = with(vec![1.0], vec![11.0], &yardstick);
     assert_eq!(beyond.verdict, Verdict::NotRounding);
