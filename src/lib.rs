@@ -21,6 +21,8 @@
 // In layer order, each a group of its own so that the order stays.
 pub mod error;
 
+pub mod simd;
+
 pub mod num;
 
 pub mod linalg;

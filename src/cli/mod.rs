@@ -10,6 +10,7 @@ mod report;
 mod run;
 
 use clap::{Parser, Subcommand};
+use goldref::simd::Level;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -42,13 +43,13 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     // Clap prints usage errors itself and exits with 2, the code that says "could not ask".
     let cli = Cli::parse();
-    let outcome = match cli.command {
+    let outcome = Level::from_environment().and_then(|_| match cli.command {
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Diff(args) => diff::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),
-    };
+    });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

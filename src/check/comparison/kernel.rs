@@ -12,12 +12,13 @@
 use super::definition::{self, Indices};
 use super::distribution::Distribution;
 use super::lanes::Lanes;
-use super::level::{Level, Work, dispatch};
+use super::level::{Work, dispatch};
 use super::misses::{locate, misses};
 use super::operand::Operand;
 use super::totals::{BLOCK, LANES, Rules, SUMS, Totals};
 use super::worst::{outdone, worst};
 use crate::num::Dtype;
+use crate::simd::Level;
 
 /// Memory for one worker. Its arrays begin with a cache line, so that no register spans two.
 #[repr(C, align(64))]

@@ -29,7 +29,7 @@ use super::histogram::Histogram;
 use super::ladder::Ladder;
 use super::locate::Concentration;
 use crate::num::{Dtype, json_number};
-use level::Level;
+use crate::simd::Level;
 use ndarray::{ArrayD, ArrayView, Dimension};
 use serde::{Deserialize, Serialize};
 use totals::{Rules, Totals, Worst};
@@ -256,7 +256,7 @@ pub fn compare_slices<A: Element, E: Element>(
 /// # Errors
 /// [`WrongShape`] if the shapes differ.
 pub fn compare_operands(actual: &Operand, expected: &Operand, question: &Question) -> Result<Measured, WrongShape> {
-    measure(Level::detect(), actual, expected, question)
+    measure(Level::chosen(), actual, expected, question)
 }
 
 fn measure(level: Level, actual: &Operand, expected: &Operand, question: &Question) -> Result<Measured, WrongShape> {

@@ -4,10 +4,11 @@
 //! tolerances.
 
 use super::lanes::Lanes;
-use super::level::{Level, Work, dispatch};
+use super::level::{Work, dispatch};
 use crate::io::Array;
 use crate::io::mapped::{Contents, MappedArray};
 use crate::num::Dtype;
+use crate::simd::Level;
 use half::{bf16, f16};
 use ndarray::{ArrayView, Dimension};
 use std::any::TypeId;
@@ -408,7 +409,7 @@ impl<'a> Operand<'a> {
 
     /// The elements from `start` as f64, rounded to nearest where f64 cannot hold an integer.
     pub fn values(&self, start: usize, out: &mut [f64]) {
-        self.elements.load(Level::detect(), start, out);
+        self.elements.load(Level::chosen(), start, out);
     }
 }
 

@@ -5,9 +5,9 @@
 
 use super::definition::{self, Indices};
 use super::kernel::{self, Scratch};
-use super::level::Level;
 use super::operand::Operand;
 use super::totals::{BLOCK, Rules, Totals};
+use crate::simd::Level;
 use rayon::prelude::*;
 
 /// Below this many elements, threads cost more than they save.

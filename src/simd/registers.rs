@@ -1,0 +1,193 @@
+//! Registers of each instruction set, with the few operations that products need.
+//!
+//! Only where plain loops do not become the vector code that is wanted: a compiler keeps a tile of running sums in
+//! registers only if it is told to. Each operation is one rounding of IEEE 754, the same on every kind, lane by lane.
+
+/// Some scalars that are worked on together.
+///
+/// The implementations of an instruction set may only be used where it is there; [`super::dispatch`] sees to that.
+pub trait Vector: Copy {
+    /// The scalar of a lane.
+    type Scalar: Copy;
+    /// Lanes of a register.
+    const LANES: usize;
+
+    /// All lanes +0.
+    fn zero() -> Self;
+    /// All lanes `x`.
+    fn splat(x: Self::Scalar) -> Self;
+    /// The first [`Self::LANES`] of `from`.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    fn load(from: &[Self::Scalar]) -> Self;
+    /// Into the first [`Self::LANES`] of `to`.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    fn store(self, to: &mut [Self::Scalar]);
+    /// `self · a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+}
+
+/// An instruction set, as the shapes that suit it.
+pub(crate) trait Isa {
+    type F64: Vector<Scalar = f64>;
+    type F32: Vector<Scalar = f32>;
+    /// Rows of a tile of running sums, each of [`TILE_VECTORS`] registers: as many as the register file holds.
+    const TILE_ROWS: usize;
+}
+
+/// Registers of a row of a tile.
+pub(crate) const TILE_VECTORS: usize = 3;
+
+/// Lanes as an array, which compilers turn into the registers that every CPU of the architecture has.
+#[derive(Clone, Copy)]
+pub struct Plain<T, const LANES: usize>([T; LANES]);
+
+macro_rules! plain {
+    ($scalar:ty, $lanes:literal) => {
+        impl Vector for Plain<$scalar, $lanes> {
+            type Scalar = $scalar;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            fn zero() -> Self {
+                Self([0.0; $lanes])
+            }
+            #[inline(always)]
+            fn splat(x: $scalar) -> Self {
+                Self([x; $lanes])
+            }
+            #[inline(always)]
+            fn load(from: &[$scalar]) -> Self {
+                Self(std::array::from_fn(|lane| from[..$lanes][lane]))
+            }
+            #[inline(always)]
+            fn store(self, to: &mut [$scalar]) {
+                to[..$lanes].copy_from_slice(&self.0);
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(std::array::from_fn(|lane| self.0[lane].mul_add(a.0[lane], b.0[lane])))
+            }
+        }
+    };
+}
+plain!(f64, 2);
+plain!(f32, 4);
+
+/// See [`super::Level::Baseline`].
+pub(crate) struct Baseline;
+impl Isa for Baseline {
+    type F64 = Plain<f64, 2>;
+    type F32 = Plain<f32, 4>;
+    // 64-bit Arm has 32 registers: 24 running sums.
+    const TILE_ROWS: usize = 8;
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Isa, Vector};
+    use std::arch::x86_64::*;
+
+    macro_rules! register {
+        ($name:ident, $register:ty, $scalar:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $mul_add:ident) => {
+            #[derive(Clone, Copy)]
+            pub struct $name($register);
+
+            impl Vector for $name {
+                type Scalar = $scalar;
+                const LANES: usize = $lanes;
+                #[inline(always)]
+                fn zero() -> Self {
+                    // SAFETY: the instruction is there, as for each of these (see the trait).
+                    Self(unsafe { $zero() })
+                }
+                #[inline(always)]
+                fn splat(x: $scalar) -> Self {
+                    // SAFETY: the instruction is there.
+                    Self(unsafe { $splat(x) })
+                }
+                #[inline(always)]
+                fn load(from: &[$scalar]) -> Self {
+                    // SAFETY: the instruction is there, and the slice has as many scalars as it reads.
+                    Self(unsafe { $load(from[..$lanes].as_ptr()) })
+                }
+                #[inline(always)]
+                fn store(self, to: &mut [$scalar]) {
+                    // SAFETY: the instruction is there, and the slice has room for as many scalars as it writes.
+                    unsafe { $store(to[..$lanes].as_mut_ptr(), self.0) }
+                }
+                #[inline(always)]
+                fn mul_add(self, a: Self, b: Self) -> Self {
+                    // SAFETY: the instruction is there.
+                    Self(unsafe { $mul_add(self.0, a.0, b.0) })
+                }
+            }
+        };
+    }
+    register!(
+        F64x4,
+        __m256d,
+        f64,
+        4,
+        _mm256_setzero_pd,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_fmadd_pd
+    );
+    register!(
+        F32x8,
+        __m256,
+        f32,
+        8,
+        _mm256_setzero_ps,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps
+    );
+    register!(
+        F64x8,
+        __m512d,
+        f64,
+        8,
+        _mm512_setzero_pd,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_fmadd_pd
+    );
+    register!(
+        F32x16,
+        __m512,
+        f32,
+        16,
+        _mm512_setzero_ps,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps
+    );
+
+    /// See [`crate::simd::Level::Avx2`].
+    pub(crate) struct Avx2;
+    impl Isa for Avx2 {
+        type F64 = F64x4;
+        type F32 = F32x8;
+        // 12 running sums, three registers of the right operand, one of the left.
+        const TILE_ROWS: usize = 4;
+    }
+
+    /// See [`crate::simd::Level::Avx512`].
+    pub(crate) struct Avx512;
+    impl Isa for Avx512 {
+        type F64 = F64x8;
+        type F32 = F32x16;
+        const TILE_ROWS: usize = 8;
+    }
+}
