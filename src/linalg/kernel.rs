@@ -1,38 +1,47 @@
-//! The same products, faster, equal to [`super::matmul_definition`] to the bit.
+//! The same products, faster, equal to [`super::matmul_definition`] and [`super::weighted_sum_definition`] to the bit.
 //!
-//! A tile keeps `MR × NR` running sums in registers and walks k upward once, so each sum sees the same
-//! fused multiply-adds in the same order as in the definition. The code is written once; on x86-64 it is
-//! compiled a second time with AVX2 and FMA switched on and chosen at run time. Without hardware FMA the
-//! compiler calls a software one: slow, and the same bits.
+//! A tile of running sums stays in registers while k walks upward through a block of terms; the next block loads the
+//! sums again and carries on. So each sum sees the same fused multiply-adds in the same order as in the definition,
+//! whatever the blocks, the instruction set and the number of threads.
 
-use super::ProductRules;
+use super::few_rows::{FewRows, fits};
+use super::rounded::Rounded;
+use super::tile::tile;
+use super::{ProductRules, Terms, matmul_definition, pack, weighted_sum_definition};
 use crate::num::Real;
-use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
+use crate::simd::{Isa, Level, TILE_VECTORS, Vector, Work, dispatch};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
+use rayon::prelude::*;
 
-/// Rows of a tile.
-const MR: usize = 4;
-/// Columns of a tile: with `MR`, 64 running sums, which the vector registers of AVX2 hold.
-const NR: usize = 16;
+/// Terms of a block: the panels of both operands stay in the first two caches.
+const BLOCK_TERMS: usize = 256;
+/// Panels of the right operand that are packed together, for the second cache.
+const BLOCK_PANELS: usize = 16;
+/// Multiply-adds below which threads cost more than they save.
+const WORTH_THREADS: usize = 1 << 18;
+/// Parts for each thread, so that one that is late does not keep the others waiting.
+const PARTS_A_THREAD: usize = 2;
+/// A part has at least so many rows and columns: what it packs is used that many times.
+const PART: usize = 64;
 
 /// [`super::matmul_definition`], faster.
 ///
 /// # Panics
 /// If the inner sizes differ.
 pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
+    matmul_at(Level::chosen(), a, b, rules)
+}
+
+/// [`matmul`] with a given instruction set, one of [`Level::all`].
+///
+/// # Panics
+/// If the inner sizes differ.
+pub fn matmul_at<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
     assert_eq!(a.ncols(), b.nrows(), "matmul: inner sizes differ");
-    let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
-    let order = rules.order.permutation(k);
-    let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
-    let (a, b) = (operand(a.view(), rules), operand(b.view(), rules));
-    let mut out = vec![T::ZERO; m * n];
-    let a = a.as_slice().expect("an operand is in standard layout");
-    let b = b.as_slice().expect("an operand is in standard layout");
-    if rules.rounds_accumulator::<T>() {
-        dispatch(RoundedProduct { a, b, out: &mut out, n, k, rules });
-    } else {
-        dispatch(Product { a, b, out: &mut out, m, n, k });
+    match level {
+        Level::Definition => matmul_definition(a, b, rules),
+        _ => product(level, a, b, Terms::All, rules),
     }
-    Array2::from_shape_vec((m, n), out).expect("m·n sums were made")
 }
 
 /// [`super::weighted_sum_definition`], faster.
@@ -40,21 +49,36 @@ pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) 
 /// # Panics
 /// If the inner sizes differ.
 pub fn weighted_sum<T: Real>(weights: ArrayView2<T>, rows: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
+    weighted_sum_at(Level::chosen(), weights, rows, rules)
+}
+
+/// [`weighted_sum`] with a given instruction set, one of [`Level::all`].
+///
+/// # Panics
+/// If the inner sizes differ.
+pub fn weighted_sum_at<T: Real>(
+    level: Level,
+    weights: ArrayView2<T>,
+    rows: ArrayView2<T>,
+    rules: ProductRules,
+) -> Array2<T> {
     assert_eq!(weights.ncols(), rows.nrows(), "weighted sum: inner sizes differ");
-    let (m, n, k) = (weights.nrows(), rows.ncols(), weights.ncols());
-    let order = rules.order.permutation(k);
-    let (weights, rows) = (ordered(weights, Axis(1), order.as_deref()), ordered(rows, Axis(0), order.as_deref()));
-    let (weights, rows) = (operand(weights.view(), rules), operand(rows.view(), rules));
-    let mut out = vec![T::ZERO; m * n];
-    dispatch(WeightedSum {
-        weights: weights.as_slice().expect("an operand is in standard layout"),
-        rows: rows.as_slice().expect("an operand is in standard layout"),
-        out: &mut out,
-        n,
-        k,
-        rules,
-    });
-    Array2::from_shape_vec((m, n), out).expect("m·n sums were made")
+    match level {
+        Level::Definition => weighted_sum_definition(weights, rows, rules),
+        _ => product(level, weights, rows, Terms::NonZeroWeights, rules),
+    }
+}
+
+fn product<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, terms: Terms, rules: ProductRules) -> Array2<T> {
+    let order = rules.order.permutation(a.ncols());
+    let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
+    let mut out = Array2::default((a.nrows(), b.ncols()));
+    if rules.rounds_accumulator::<T>() {
+        rounded(level, a.view(), b.view(), terms, rules, &mut out);
+    } else {
+        add_product(level, a.view(), b.view(), terms, rules, out.view_mut());
+    }
+    out
 }
 
 /// The operand with its terms in the order of summation, so that the kernels may always walk upward.
@@ -65,145 +89,129 @@ fn ordered<'a, T: Real>(x: ArrayView2<'a, T>, terms: Axis, order: Option<&[usize
     }
 }
 
-/// The operand in standard layout, rounded if the rules say so; a view where nothing has to be done.
-fn operand<T: Real>(x: ArrayView2<'_, T>, rules: ProductRules) -> CowArray<'_, T, Ix2> {
-    if rules.rounds_operands::<T>() {
-        CowArray::from(x.as_standard_layout().mapv(|x| x.round_to(rules.operands)))
-    } else if x.is_standard_layout() {
-        CowArray::from(x)
+fn rounded<T: Real>(
+    level: Level,
+    a: ArrayView2<T>,
+    b: ArrayView2<T>,
+    terms: Terms,
+    rules: ProductRules,
+    out: &mut Array2<T>,
+) {
+    let operand = |x: ArrayView2<T>| x.mapv(|x| x.round_to(rules.operands)).as_standard_layout().into_owned();
+    let (n, k) = (b.ncols(), a.ncols());
+    let (a, b) = (operand(a), operand(b));
+    let slices = (a.as_slice(), b.as_slice(), out.as_slice_mut());
+    let (Some(a), Some(b), Some(out)) = slices else { unreachable!("all three are in standard layout") };
+    dispatch(level, Rounded { a, b, out, n, k, terms, rules });
+}
+
+/// `out += a b`, the terms in ascending order, each sum carried on from what is in `out`. Rows of `out` are contiguous.
+pub(crate) fn add_product<T: Real>(
+    level: Level,
+    a: ArrayView2<T>,
+    b: ArrayView2<T>,
+    terms: Terms,
+    rules: ProductRules,
+    out: ArrayViewMut2<T>,
+) {
+    let (m, n) = out.dim();
+    let part = |a, b, out| match fits(&a, &b, rules) {
+        true => dispatch(level, FewRows { a, b, out, terms }),
+        false => dispatch(level, Tiled { a, b, out, terms, rules }),
+    };
+    let threads = rayon::current_num_threads();
+    if threads == 1 || m * n * a.ncols() < WORTH_THREADS {
+        return part(a, b, out);
+    }
+    // Along the longer side: what the other operand costs to pack is paid once a part.
+    let parts = threads * PARTS_A_THREAD;
+    let length = |side: usize| side.div_ceil(parts).next_multiple_of(PART);
+    if m > n {
+        let rows: Vec<_> = out.into_owned_parts(Axis(0), length(m));
+        rows.into_par_iter().for_each(|(start, out)| {
+            part(a.slice(s![start..start + out.nrows(), ..]), b, out);
+        });
     } else {
-        CowArray::from(x.as_standard_layout().into_owned())
+        let columns: Vec<_> = out.into_owned_parts(Axis(1), length(n));
+        columns.into_par_iter().for_each(|(start, out)| {
+            part(a, b.slice(s![.., start..start + out.ncols()]), out);
+        });
     }
 }
 
-/// Work that is compiled once for each instruction set. `run` is `#[inline(always)]` in each
-/// implementation, so that it takes on the instruction set of its caller.
-trait Work {
-    fn run(self);
+/// A view cut along an axis.
+trait Parts<'a, T> {
+    /// Pieces of at most `length`, each with its first index.
+    fn into_owned_parts(self, axis: Axis, length: usize) -> Vec<(usize, ArrayViewMut2<'a, T>)>;
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2<W: Work>(work: W) {
-    work.run();
-}
-
-fn dispatch<W: Work>(work: W) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        // SAFETY: both features were just found on this CPU.
-        return unsafe { run_avx2(work) };
+impl<'a, T> Parts<'a, T> for ArrayViewMut2<'a, T> {
+    fn into_owned_parts(self, axis: Axis, length: usize) -> Vec<(usize, ArrayViewMut2<'a, T>)> {
+        let (mut parts, mut rest, mut start) = (Vec::new(), self, 0);
+        while rest.len_of(axis) > length {
+            let (part, next) = rest.split_at(axis, length);
+            parts.push((start, part));
+            (rest, start) = (next, start + length);
+        }
+        parts.push((start, rest));
+        parts
     }
-    work.run();
 }
 
-/// `out = a b`.
-struct Product<'a, T> {
-    a: &'a [T],
-    b: &'a [T],
-    out: &'a mut [T],
-    m: usize,
-    n: usize,
-    k: usize,
+/// Rows of the tallest tile of any instruction set.
+const MOST_ROWS: usize = 8;
+
+/// `out += a b` by tiles.
+struct Tiled<'a, T> {
+    a: ArrayView2<'a, T>,
+    b: ArrayView2<'a, T>,
+    out: ArrayViewMut2<'a, T>,
+    terms: Terms,
+    rules: ProductRules,
 }
 
-impl<T: Real> Work for Product<'_, T> {
+impl<T: Real> Work for Tiled<'_, T> {
+    type Output = ();
     #[inline(always)]
-    fn run(self) {
-        let Self { a, b, out, m, n, k } = self;
-        let mut i = 0;
-        while i < m {
-            let rows = MR.min(m - i);
-            let mut j = 0;
-            while j + NR <= n {
-                if rows == MR {
-                    tile::<T, MR, NR>(&a[i * k..], b, &mut out[i * n..], n, k, j);
-                } else {
-                    for r in i..i + rows {
-                        tile::<T, 1, NR>(&a[r * k..], b, &mut out[r * n..], n, k, j);
+    fn run<I: Isa>(self) {
+        let Self { a, b, mut out, terms, rules } = self;
+        let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
+        let width = TILE_VECTORS * T::Vector::<I>::LANES;
+        let (mut left, mut right, mut segments) = (Vec::new(), Vec::new(), Vec::new());
+        // The sums of a tile that reaches over the right edge.
+        let mut edge = vec![T::ZERO; I::TILE_ROWS * width];
+        for first_term in (0..k).step_by(BLOCK_TERMS) {
+            let block = first_term..(first_term + BLOCK_TERMS).min(k);
+            for first_column in (0..n).step_by(BLOCK_PANELS * width) {
+                let columns = first_column..(first_column + BLOCK_PANELS * width).min(n);
+                pack::right(b.slice(s![block.clone(), columns.clone()]), width, rules, &mut right);
+                for first_row in (0..m).step_by(I::TILE_ROWS) {
+                    let rows = first_row..(first_row + I::TILE_ROWS).min(m);
+                    pack::left(a.slice(s![rows.clone(), block.clone()]), terms, rules, &mut left, &mut segments);
+                    let mut out = out.slice_mut(s![rows.clone(), columns.clone()]);
+                    let mut sums: [&mut [T]; MOST_ROWS] = Default::default();
+                    for (sums, row) in sums.iter_mut().zip(out.outer_iter_mut()) {
+                        *sums = row.into_slice().unwrap_or_default();
                     }
-                }
-                j += NR;
-            }
-            for r in i..i + rows {
-                for c in j..n {
-                    tile::<T, 1, 1>(&a[r * k..], b, &mut out[r * n..], n, k, c);
-                }
-            }
-            i += rows;
-        }
-    }
-}
-
-/// `R × C` sums at column `j`, each walking k upward once.
-#[inline(always)]
-fn tile<T: Real, const R: usize, const C: usize>(a: &[T], b: &[T], out: &mut [T], n: usize, k: usize, j: usize) {
-    let mut acc = [[T::ZERO; C]; R];
-    for kk in 0..k {
-        let row = &b[kk * n + j..][..C];
-        for r in 0..R {
-            let x = a[r * k + kk];
-            for c in 0..C {
-                acc[r][c] = x.mul_add(row[c], acc[r][c]);
-            }
-        }
-    }
-    for r in 0..R {
-        out[r * n + j..][..C].copy_from_slice(&acc[r]);
-    }
-}
-
-/// `out = a b` with the running sums rounded after each step.
-struct RoundedProduct<'a, T> {
-    a: &'a [T],
-    b: &'a [T],
-    out: &'a mut [T],
-    n: usize,
-    k: usize,
-    rules: ProductRules,
-}
-
-impl<T: Real> Work for RoundedProduct<'_, T> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { a, b, out, n, k, rules } = self;
-        if n == 0 || k == 0 {
-            return;
-        }
-        for (a, out) in a.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
-            for (&x, row) in a.iter().zip(b.chunks_exact(n)) {
-                for (acc, &y) in out.iter_mut().zip(row) {
-                    *acc = x.mul_add(y, *acc).round_to(rules.accumulator);
-                }
-            }
-        }
-    }
-}
-
-/// `out = weights · rows`, weights of exactly 0 left out.
-struct WeightedSum<'a, T> {
-    weights: &'a [T],
-    rows: &'a [T],
-    out: &'a mut [T],
-    n: usize,
-    k: usize,
-    rules: ProductRules,
-}
-
-impl<T: Real> Work for WeightedSum<'_, T> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { weights, rows, out, n, k, rules } = self;
-        if n == 0 || k == 0 {
-            return;
-        }
-        for (weights, out) in weights.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
-            for (&weight, row) in weights.iter().zip(rows.chunks_exact(n)) {
-                if weight == T::ZERO {
-                    continue;
-                }
-                for (acc, &x) in out.iter_mut().zip(row) {
-                    *acc = weight.mul_add(x, *acc).round_to(rules.accumulator);
+                    let sums = &mut sums[..rows.len()];
+                    for (number, right) in right.chunks_exact(block.len() * width).enumerate() {
+                        let (start, end) = (number * width, ((number + 1) * width).min(columns.len()));
+                        let mut inside: [&mut [T]; MOST_ROWS] = Default::default();
+                        let inside = &mut inside[..rows.len()];
+                        if end - start == width {
+                            inside.iter_mut().zip(&mut *sums).for_each(|(to, row)| *to = &mut row[start..end]);
+                            tile::<T, I>(&left, right, &segments, inside);
+                        } else {
+                            inside.iter_mut().zip(edge.chunks_exact_mut(width)).for_each(|(to, row)| *to = row);
+                            inside.iter_mut().zip(&*sums).for_each(|(to, from)| {
+                                to[..end - start].copy_from_slice(&from[start..end]);
+                            });
+                            tile::<T, I>(&left, right, &segments, inside);
+                            sums.iter_mut().zip(&*inside).for_each(|(to, from)| {
+                                to[start..end].copy_from_slice(&from[..end - start]);
+                            });
+                        }
+                    }
                 }
             }
         }
@@ -233,7 +241,14 @@ mod tests {
     }
 
     fn operands() -> impl Strategy<Value = (Array2<f64>, Array2<f64>)> {
-        (0usize..7, 0usize..40, 0usize..9).prop_flat_map(|(m, n, k)| {
+        // Small ones of every kind, and some that need several blocks of terms and panels.
+        let sizes = prop_oneof![
+            9 => (0usize..7, 0usize..40, 0usize..9),
+            2 => (0usize..21, 0usize..130, 0usize..30),
+            1 => (1usize..11, 1usize..60, 250usize..530),
+            1 => (1usize..6, 700usize..900, 1usize..9),
+        ];
+        sizes.prop_flat_map(|(m, n, k)| {
             (prop::collection::vec(value(), m * k), prop::collection::vec(value(), k * n)).prop_map(move |(a, b)| {
                 (Array2::from_shape_vec((m, k), a).unwrap(), Array2::from_shape_vec((k, n), b).unwrap())
             })
@@ -248,17 +263,53 @@ mod tests {
         }
     }
 
+    fn every_level_agrees<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) {
+        let (product, sum) = (matmul_definition(a, b, rules), weighted_sum_definition(a, b, rules));
+        for level in Level::all() {
+            assert_same_bits(&matmul_at(level, a, b, rules), &product);
+            assert_same_bits(&weighted_sum_at(level, a, b, rules), &sum);
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
         #[test]
         fn kernels_equal_the_definition_to_the_bit((a, b) in operands(), rules in rules()) {
-            assert_same_bits(&matmul(a.view(), b.view(), rules), &matmul_definition(a.view(), b.view(), rules));
-            assert_same_bits(&weighted_sum(a.view(), b.view(), rules), &weighted_sum_definition(a.view(), b.view(), rules));
-            // Transposed operands: the strides differ, the numbers do not.
+            every_level_agrees(a.view(), b.view(), rules);
+            // Transposed and reversed operands: the strides differ, the numbers do not.
             let (at, bt) = (a.t().as_standard_layout().into_owned(), b.t().as_standard_layout().into_owned());
-            assert_same_bits(&matmul(at.t(), bt.t(), rules), &matmul_definition(a.view(), b.view(), rules));
+            every_level_agrees(at.t(), bt.t(), rules);
+            every_level_agrees(a.slice(s![..;-1, ..;-1]), b.slice(s![..;-1, ..;-2]), rules);
             let (a, b) = (a.mapv(|x| x as f32), b.mapv(|x| x as f32));
-            assert_same_bits(&matmul(a.view(), b.view(), rules), &matmul_definition(a.view(), b.view(), rules));
-            assert_same_bits(&weighted_sum(a.view(), b.view(), rules), &weighted_sum_definition(a.view(), b.view(), rules));
+            every_level_agrees(a.view(), b.view(), rules);
+            every_level_agrees(a.view(), b.slice(s![.., ..;-1]), rules);
+        }
+    }
+
+    #[test]
+    fn a_sum_that_underflows_keeps_its_sign_beside_weights_of_zero() {
+        // The first term rounds to −0; a term of 0 · 1 would make it +0.
+        let weights = Array2::from_shape_fn((9, 3), |(i, j)| if j == 0 { 1e-200 } else { (i % 2) as f64 * 1e-200 });
+        let rows = Array2::from_shape_fn((3, 5), |(j, _)| if j == 0 { -1e-200 } else { -1e-300 });
+        every_level_agrees(weights.view(), rows.view(), ProductRules::exact_operands::<f64>());
+        assert!(
+            weighted_sum(weights.view(), rows.view(), ProductRules::exact_operands::<f64>())[[0, 0]].is_sign_negative()
+        );
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let a = Array2::from_shape_fn((300, 70), |(i, k)| ((i * 37 + k * 11) % 121) as f64 / 7.0 - 8.0);
+        let b = Array2::from_shape_fn((70, 200), |(k, j)| ((k * 17 + j * 5) % 121) as f64 / 7.0 - 8.0);
+        let of = |threads: usize, a: ArrayView2<f64>, b: ArrayView2<f64>| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| matmul(a, b, ProductRules::exact_operands::<f64>()))
+        };
+        let expected = matmul_definition(a.view(), b.view(), ProductRules::exact_operands::<f64>());
+        for threads in [1, 2, 3, 8] {
+            assert_eq!(of(threads, a.view(), b.view()), expected, "{threads}");
+            assert_eq!(of(threads, b.t(), a.t()), expected.t(), "{threads}");
         }
     }
 

@@ -3,11 +3,15 @@
 //! Knows scalars and arrays; knows nothing of models, files or sites.
 
 mod definition;
+mod few_rows;
 mod kernel;
 mod order;
+mod pack;
+mod rounded;
+mod tile;
 
 pub use definition::{matmul_definition, weighted_sum_definition};
-pub use kernel::{matmul, weighted_sum};
+pub use kernel::{matmul, matmul_at, weighted_sum, weighted_sum_at};
 pub use order::Order;
 
 use crate::num::{Dtype, Real};
@@ -21,6 +25,15 @@ pub struct ProductRules {
     pub accumulator: Dtype,
     /// In which order the terms are added.
     pub order: Order,
+}
+
+/// Which terms a sum has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// All.
+    All,
+    /// Those whose left factor is not 0: what a masked key holds, NaN included, is not read.
+    NonZeroWeights,
 }
 
 impl ProductRules {

@@ -5,6 +5,7 @@
 //! one right result, the same on each CPU and operating system.
 
 use super::Dtype;
+use crate::simd::{Isa, Vector};
 use num_ops::NumOps;
 
 mod num_ops {
@@ -21,6 +22,9 @@ mod num_ops {
 
 /// A scalar of the reference: `f64` or `f32`.
 pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + Sync + 'static {
+    /// A register of this scalar.
+    type Vector<I: Isa>: Vector<Scalar = Self>;
+
     /// The format of this scalar.
     const DTYPE: Dtype;
     /// +0.
@@ -63,8 +67,10 @@ pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + 
 }
 
 macro_rules! real {
-    ($t:ty, $dtype:expr, $round:path, $exp:ident $ln:ident $tanh:ident $erfc:ident $sin:ident $cos:ident $pow:ident $rsqrt:ident) => {
+    ($t:ty, $register:ident, $dtype:expr, $round:path, $exp:ident $ln:ident $tanh:ident $erfc:ident $sin:ident $cos:ident $pow:ident $rsqrt:ident) => {
         impl Real for $t {
+            type Vector<I: Isa> = I::$register;
+
             const DTYPE: Dtype = $dtype;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -134,5 +140,5 @@ macro_rules! real {
     };
 }
 
-real!(f64, Dtype::F64, super::round_f64, exp log tanh erfc sin cos pow rsqrt);
-real!(f32, Dtype::F32, super::round_f32, expf logf tanhf erfcf sinf cosf powf rsqrtf);
+real!(f64, F64, Dtype::F64, super::round_f64, exp log tanh erfc sin cos pow rsqrt);
+real!(f32, F32, Dtype::F32, super::round_f32, expf logf tanhf erfcf sinf cosf powf rsqrtf);

@@ -31,10 +31,12 @@ pub trait Vector: Copy {
 }
 
 /// An instruction set, as the shapes that suit it.
-pub(crate) trait Isa {
+pub trait Isa {
+    /// A register of f64.
     type F64: Vector<Scalar = f64>;
+    /// A register of f32.
     type F32: Vector<Scalar = f32>;
-    /// Rows of a tile of running sums, each of [`TILE_VECTORS`] registers: as many as the register file holds.
+    /// Rows of a tile of running sums, each of three registers: as many as the register file holds.
     const TILE_ROWS: usize;
 }
 
@@ -43,7 +45,7 @@ pub(crate) const TILE_VECTORS: usize = 3;
 
 /// Lanes as an array, which compilers turn into the registers that every CPU of the architecture has.
 #[derive(Clone, Copy)]
-pub struct Plain<T, const LANES: usize>([T; LANES]);
+pub(crate) struct Plain<T, const LANES: usize>([T; LANES]);
 
 macro_rules! plain {
     ($scalar:ty, $lanes:literal) => {
@@ -96,7 +98,7 @@ mod x86 {
     macro_rules! register {
         ($name:ident, $register:ty, $scalar:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $mul_add:ident) => {
             #[derive(Clone, Copy)]
-            pub struct $name($register);
+            pub(crate) struct $name($register);
 
             impl Vector for $name {
                 type Scalar = $scalar;

@@ -1,0 +1,92 @@
+//! Operands copied into the order in which a tile reads them, rounded on the way where the rules say so.
+
+use super::tile::{Segment, Weights};
+use super::{ProductRules, Terms};
+use crate::num::Real;
+use ndarray::{ArrayView2, Axis, s};
+
+/// `[rows, k]` as `[k, rows]`, and the terms by kind. Terms that add nothing to any row are in no segment.
+pub(super) fn left<T: Real>(
+    a: ArrayView2<T>,
+    terms: Terms,
+    rules: ProductRules,
+    panel: &mut Vec<T>,
+    segments: &mut Vec<Segment>,
+) {
+    let (rows, k) = a.dim();
+    panel.clear();
+    panel.resize(rows * k, T::ZERO);
+    for (r, row) in a.outer_iter().enumerate() {
+        let places = panel[r..].iter_mut().step_by(rows);
+        match row.as_slice() {
+            Some(row) => places.zip(row).for_each(|(place, &x)| *place = x),
+            None => places.zip(row).for_each(|(place, &x)| *place = x),
+        }
+    }
+    round(panel, rules);
+    segments.clear();
+    match terms {
+        Terms::All => segments.push(Segment { start: 0, end: k, weights: Weights::All }),
+        Terms::NonZeroWeights => {
+            for (at, weights) in panel.chunks_exact(rows.max(1)).enumerate() {
+                let zeros = weights.iter().filter(|&&weight| weight == T::ZERO).count();
+                let weights = match zeros {
+                    0 => Weights::All,
+                    _ if zeros == rows => continue,
+                    _ => Weights::NonZero,
+                };
+                match segments.last_mut() {
+                    Some(last) if last.end == at && last.weights == weights => last.end = at + 1,
+                    _ => segments.push(Segment { start: at, end: at + 1, weights }),
+                }
+            }
+        }
+    }
+}
+
+/// `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.
+pub(super) fn right<T: Real>(b: ArrayView2<T>, width: usize, rules: ProductRules, panels: &mut Vec<T>) {
+    let (k, columns) = b.dim();
+    let count = columns.div_ceil(width);
+    panels.clear();
+    panels.resize(count * k * width, T::ZERO);
+    let contiguous_rows = b.stride_of(Axis(1)) == 1 || columns <= 1;
+    for (number, panel) in panels.chunks_exact_mut((k * width).max(1)).enumerate() {
+        let b = b.slice(s![.., number * width..((number + 1) * width).min(columns)]);
+        if contiguous_rows {
+            for (row, places) in b.outer_iter().zip(panel.chunks_exact_mut(width)) {
+                match row.as_slice() {
+                    Some(row) => places[..row.len()].copy_from_slice(row),
+                    None => places.iter_mut().zip(row).for_each(|(place, &x)| *place = x),
+                }
+            }
+        } else {
+            transposed(b, width, panel);
+        }
+    }
+    round(panels, rules);
+}
+
+/// Columns that lie one after the other, such as keys in a cache: some of each at a time, so that what is written
+/// stays in the first cache.
+fn transposed<T: Real>(b: ArrayView2<T>, width: usize, panel: &mut [T]) {
+    const STEPS: usize = 16;
+    let k = b.nrows();
+    for first in (0..k).step_by(STEPS) {
+        let last = (first + STEPS).min(k);
+        for (c, column) in b.axis_iter(Axis(1)).enumerate() {
+            let column = column.slice(s![first..last]);
+            let places = panel[first * width + c..].iter_mut().step_by(width);
+            match column.as_slice() {
+                Some(column) => places.zip(column).for_each(|(place, &x)| *place = x),
+                None => places.zip(column).for_each(|(place, &x)| *place = x),
+            }
+        }
+    }
+}
+
+fn round<T: Real>(values: &mut [T], rules: ProductRules) {
+    if rules.rounds_operands::<T>() {
+        values.iter_mut().for_each(|x| *x = x.round_to(rules.operands));
+    }
+}
