@@ -47,44 +47,44 @@ fn fixed<T: Real, V: Vector<Scalar = T>, const R: usize>(
 ) {
     let width = TILE_VECTORS * V::LANES;
     let mut sums = [[V::zero(); TILE_VECTORS]; R];
-    for (sums, row) in sums.iter_mut().zip(rows.iter()) {
-        for (sum, lanes) in sums.iter_mut().zip(row.chunks_exact(V::LANES)) {
-            *sum = V::load(lanes);
+    for r in 0..R {
+        for v in 0..TILE_VECTORS {
+            sums[r][v] = V::load(&rows[r][v * V::LANES..]);
         }
     }
     for segment in segments {
         let left = left[segment.start * R..segment.end * R].as_chunks::<R>().0;
-        let terms = left.iter().zip(right[segment.start * width..segment.end * width].chunks_exact(width));
-        match segment.weights {
-            Weights::All => {
-                for (left, right) in terms {
-                    let right: [V; TILE_VECTORS] = std::array::from_fn(|v| V::load(&right[v * V::LANES..]));
-                    for (sums, &x) in sums.iter_mut().zip(left) {
-                        let x = V::splat(x);
-                        for (sum, y) in sums.iter_mut().zip(right) {
-                            *sum = x.mul_add(y, *sum);
-                        }
-                    }
-                }
-            }
-            Weights::NonZero => {
-                for (left, right) in terms {
-                    let right: [V; TILE_VECTORS] = std::array::from_fn(|v| V::load(&right[v * V::LANES..]));
-                    for (sums, &x) in sums.iter_mut().zip(left) {
-                        if x != T::ZERO {
-                            let x = V::splat(x);
-                            for (sum, y) in sums.iter_mut().zip(right) {
-                                *sum = x.mul_add(y, *sum);
-                            }
-                        }
-                    }
+        let right = right[segment.start * width..segment.end * width].chunks_exact(width);
+        // By value, so that the compiler keeps them in registers throughout.
+        sums = match segment.weights {
+            Weights::All => carried_on::<T, V, R>(sums, left.iter().zip(right), |_| true),
+            Weights::NonZero => carried_on::<T, V, R>(sums, left.iter().zip(right), |x| x != T::ZERO),
+        };
+    }
+    for r in 0..R {
+        for v in 0..TILE_VECTORS {
+            sums[r][v].store(&mut rows[r][v * V::LANES..]);
+        }
+    }
+}
+
+/// The sums after some more terms, of which those count whose left factor does.
+#[inline(always)]
+fn carried_on<'t, T: Real, V: Vector<Scalar = T>, const R: usize>(
+    mut sums: [[V; TILE_VECTORS]; R],
+    terms: impl Iterator<Item = (&'t [T; R], &'t [T])>,
+    counts: impl Fn(T) -> bool,
+) -> [[V; TILE_VECTORS]; R] {
+    for (left, right) in terms {
+        let right: [V; TILE_VECTORS] = std::array::from_fn(|v| V::load(&right[v * V::LANES..]));
+        for r in 0..R {
+            if counts(left[r]) {
+                let x = V::splat(left[r]);
+                for v in 0..TILE_VECTORS {
+                    sums[r][v] = x.mul_add(right[v], sums[r][v]);
                 }
             }
         }
     }
-    for (sums, row) in sums.iter().zip(rows.iter_mut()) {
-        for (sum, lanes) in sums.iter().zip(row.chunks_exact_mut(V::LANES)) {
-            sum.store(lanes);
-        }
-    }
+    sums
 }
