@@ -20,6 +20,7 @@ use super::weights::LayerWeights;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
+use crate::ops::activation::soften;
 use crate::ops::alibi;
 use crate::ops::attention::{ScoreMask, ScoreRule, attention, merge_heads, split_heads};
 use crate::ops::embedding::embedding;
@@ -139,10 +140,7 @@ impl<T: Real> Model<T> {
         };
         let logits = match spec.softcap {
             None => logits,
-            Some(softcap) => {
-                let softcap = T::from_f64(softcap);
-                logits.mapv_into(|z| softcap * (z / softcap).tanh())
-            }
+            Some(softcap) => soften(logits, softcap),
         };
         eval.at("logits", Role::Logits, logits)
     }
@@ -321,11 +319,11 @@ fn mlp<T: Real>(x: &Array3<T>, spec: &MlpSpec, weights: &LayerWeights<T>, eval: 
     let up = linear(x, &weights.up_proj, eval);
     let up = eval.at("mlp.up", Role::Activation, up);
     let hidden = match &weights.gate_proj {
-        None => eval.at("mlp.activated", Role::Activation, up.mapv_into(|x| spec.activation.apply(x))),
+        None => eval.at("mlp.activated", Role::Activation, spec.activation.apply_to(up)),
         Some(gate_proj) => {
             let gate = linear(x, gate_proj, eval);
             let gate = eval.at("mlp.gate", Role::Activation, gate);
-            let activated = eval.at("mlp.activated", Role::Activation, gate.mapv_into(|x| spec.activation.apply(x)));
+            let activated = eval.at("mlp.activated", Role::Activation, spec.activation.apply_to(gate));
             eval.at("mlp.gated", Role::Activation, activated * up)
         }
     };

@@ -4,6 +4,7 @@
 
 mod double_double;
 mod dtype;
+mod elementary;
 pub mod json_number;
 mod real;
 mod rounding;

@@ -5,7 +5,8 @@
 //! one right result, the same on each CPU and operating system.
 
 use super::Dtype;
-use crate::simd::{Isa, Vector};
+use super::elementary::{Erfc, Exp, Tanh, each};
+use crate::simd::{Isa, Level, Vector};
 use num_ops::NumOps;
 
 mod num_ops {
@@ -62,6 +63,12 @@ pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + 
     fn abs(self) -> Self;
     /// Whether this is NaN.
     fn is_nan(self) -> bool;
+    /// Each value becomes [`Self::exp`] of it, to the bit (a NaN is some NaN); sooner than one after the other.
+    fn exp_each(values: &mut [Self]);
+    /// Each value becomes [`Self::tanh`] of it, as [`Self::exp_each`].
+    fn tanh_each(values: &mut [Self]);
+    /// Each value becomes [`Self::erfc`] of it, as [`Self::exp_each`].
+    fn erfc_each(values: &mut [Self]);
     /// This value rounded to nearest even in `dtype`; a format at least as wide changes nothing.
     fn round_to(self, dtype: Dtype) -> Self;
 }
@@ -131,6 +138,15 @@ macro_rules! real {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 <$t>::is_nan(self)
+            }
+            fn exp_each(values: &mut [Self]) {
+                each::<Exp, $t>(Level::chosen(), values);
+            }
+            fn tanh_each(values: &mut [Self]) {
+                each::<Tanh, $t>(Level::chosen(), values);
+            }
+            fn erfc_each(values: &mut [Self]) {
+                each::<Erfc, $t>(Level::chosen(), values);
             }
             #[inline(always)]
             fn round_to(self, dtype: Dtype) -> Self {

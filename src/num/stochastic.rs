@@ -40,7 +40,7 @@ impl RandomStream {
         ((u128::from(self.bits(index)) * bound as u128) >> 64) as usize
     }
 
-    const fn bits(self, index: u64) -> u64 {
+    pub(crate) const fn bits(self, index: u64) -> u64 {
         splitmix64(self.key.wrapping_add(index.wrapping_mul(GOLDEN)))
     }
 }

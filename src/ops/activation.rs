@@ -15,7 +15,7 @@ use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
-use ndarray::ArrayD;
+use ndarray::{Array, ArrayD, Dimension};
 use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -58,35 +58,110 @@ impl Activation {
     pub fn apply<T: Real>(self, x: T) -> T {
         match self {
             Self::GeluErf => gelu_erf(x),
-            // √(2/π) = 2/√π · 1/√2
-            Self::GeluTanh => gelu_tanh(x, FRAC_2_SQRT_PI * FRAC_1_SQRT_2),
+            Self::GeluTanh => gelu_tanh(x, ROOT_2_OVER_PI),
             Self::GeluTanhShort { root } => gelu_tanh(x, root),
-            Self::GeluQuick => swish(x, 1.702),
+            Self::GeluQuick => swish(x, QUICK),
             Self::Silu { alpha } => swish(x, alpha),
             Self::Relu => relu(x),
         }
     }
+
+    /// Each value becomes [`Self::apply`] of it, to the bit (a NaN is some NaN); sooner than one after the other.
+    pub fn apply_each<T: Real>(self, values: &mut [T]) {
+        match self {
+            Self::GeluErf => inner_outer(values, gelu_erf_inner, T::erfc_each, gelu_erf_outer),
+            Self::GeluTanh => Self::GeluTanhShort { root: ROOT_2_OVER_PI }.apply_each(values),
+            Self::GeluTanhShort { root } => {
+                inner_outer(values, |x| gelu_tanh_inner(x, root), T::exp_each, logistic_outer);
+            }
+            Self::GeluQuick => Self::Silu { alpha: QUICK }.apply_each(values),
+            Self::Silu { alpha } => inner_outer(values, |x| swish_inner(x, alpha), T::exp_each, logistic_outer),
+            Self::Relu => values.iter_mut().for_each(|x| *x = relu(*x)),
+        }
+    }
+
+    /// [`Self::apply_each`] on an array of any shape.
+    pub fn apply_to<T: Real, D: Dimension>(self, mut array: Array<T, D>) -> Array<T, D> {
+        on_elements(&mut array, |values| self.apply_each(values));
+        array
+    }
 }
+
+/// √(2/π) = 2/√π · 1/√2
+const ROOT_2_OVER_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+/// The alpha of quick GELU.
+const QUICK: f64 = 1.702;
 
 /// `x/2 · erfc(-x/√2)`.
 fn gelu_erf<T: Real>(x: T) -> T {
-    T::from_f64(0.5) * x * (-x * T::from_f64(FRAC_1_SQRT_2)).erfc()
+    gelu_erf_outer(x, gelu_erf_inner(x).erfc())
+}
+
+fn gelu_erf_inner<T: Real>(x: T) -> T {
+    -x * T::from_f64(FRAC_1_SQRT_2)
+}
+
+fn gelu_erf_outer<T: Real>(x: T, erfc: T) -> T {
+    T::from_f64(0.5) * x * erfc
 }
 
 /// `x / (1 + exp(-2u))`, `u = root · (x + 0.044715 x³)`.
 fn gelu_tanh<T: Real>(x: T, root: f64) -> T {
+    logistic_outer(x, gelu_tanh_inner(x, root).exp())
+}
+
+fn gelu_tanh_inner<T: Real>(x: T, root: f64) -> T {
     let u = T::from_f64(root) * (x + T::from_f64(0.044715) * (x * x * x));
-    x / (T::ONE + (-(u + u)).exp())
+    -(u + u)
 }
 
 /// `x / (1 + exp(-alpha x))`.
 fn swish<T: Real>(x: T, alpha: f64) -> T {
-    x / (T::ONE + (-(T::from_f64(alpha) * x)).exp())
+    logistic_outer(x, swish_inner(x, alpha).exp())
+}
+
+fn swish_inner<T: Real>(x: T, alpha: f64) -> T {
+    -(T::from_f64(alpha) * x)
+}
+
+fn logistic_outer<T: Real>(x: T, exp: T) -> T {
+    x / (T::ONE + exp)
 }
 
 /// `max(x, 0)`, NaN for NaN.
 fn relu<T: Real>(x: T) -> T {
     if x > T::ZERO || x.is_nan() { x } else { T::ZERO }
+}
+
+/// `x = outer(x, function(inner(x)))` for each x, in pieces that stay in the cache.
+fn inner_outer<T: Real>(values: &mut [T], inner: impl Fn(T) -> T, function: fn(&mut [T]), outer: fn(T, T) -> T) {
+    let mut buffer = [T::ZERO; 512];
+    for values in values.chunks_mut(buffer.len()) {
+        let middle = &mut buffer[..values.len()];
+        for (middle, &x) in middle.iter_mut().zip(values.iter()) {
+            *middle = inner(x);
+        }
+        function(middle);
+        for (x, &middle) in values.iter_mut().zip(middle.iter()) {
+            *x = outer(*x, middle);
+        }
+    }
+}
+
+/// `change` on all elements of an array, in the order in which they lie.
+fn on_elements<T: Real, D: Dimension>(array: &mut Array<T, D>, change: impl FnOnce(&mut [T])) {
+    if array.as_slice_memory_order_mut().is_none() {
+        *array = array.as_standard_layout().into_owned();
+    }
+    change(array.as_slice_memory_order_mut().expect("a new array has no gaps"));
+}
+
+/// `softcap · tanh(z / softcap)` of each element.
+pub(crate) fn soften<T: Real, D: Dimension>(z: Array<T, D>, softcap: f64) -> Array<T, D> {
+    let softcap = T::from_f64(softcap);
+    let mut z = z.mapv_into(|z| z / softcap);
+    on_elements(&mut z, T::tanh_each);
+    z.mapv_into(|tanh| softcap * tanh)
 }
 
 /// Which GELU, in PyTorch's words.
@@ -202,12 +277,12 @@ pub(super) fn ask_geglu<T: Real>(question: &Question, eval: &mut Evaluator) -> R
 }
 
 fn elementwise<T: Real>(inputs: ActivationInputs<T>, eval: &mut Evaluator) -> Answer {
-    answer_out(eval.at("out", Role::Activation, inputs.x.mapv(|x| inputs.function.apply(x))))
+    answer_out(eval.at("out", Role::Activation, inputs.function.apply_to(inputs.x)))
 }
 
 fn gated<T: Real>(inputs: GatedInputs<T>, eval: &mut Evaluator) -> Answer {
     // The activated gate is stored before the product, as everywhere.
-    let activated = eval.at("activated", Role::Activation, inputs.gate.mapv(|x| inputs.function.apply(x)));
+    let activated = eval.at("activated", Role::Activation, inputs.function.apply_to(inputs.gate));
     answer_out(eval.at("out", Role::Activation, activated * inputs.up))
 }
 
@@ -245,5 +320,38 @@ mod tests {
             assert!(activation.apply(f64::NAN).is_nan(), "{activation:?}");
         }
         assert!(Activation::Relu.apply(-0.0f64).is_sign_positive());
+    }
+
+    #[test]
+    fn each_is_apply_to_the_bit() {
+        fn check<T: Real>(activation: Activation, values: &[f64]) {
+            let values: Vec<T> = values.iter().map(|&x| T::from_f64(x)).collect();
+            let mut each = values.clone();
+            activation.apply_each(&mut each);
+            for (&x, &y) in values.iter().zip(&each) {
+                let (x, y) = (activation.apply(x).to_f64(), y.to_f64());
+                assert!(x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()), "{activation:?}: {y:e}, not {x:e}");
+            }
+        }
+        let mut values: Vec<f64> = (-1000..1000).map(|i| f64::from(i) * 0.0173).collect();
+        values.extend([0.0, -0.0, 1e-310, 1e4, -1e4, -88.0, -709.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+        let all = [
+            Activation::GeluErf,
+            Activation::GeluTanh,
+            Activation::GeluTanhShort { root: 0.79788456 },
+            Activation::GeluQuick,
+            Activation::SILU,
+            Activation::Silu { alpha: 1.3 },
+            Activation::Relu,
+        ];
+        for activation in all {
+            check::<f64>(activation, &values);
+            check::<f32>(activation, &values);
+        }
+        // A gap between the rows of an array is left out.
+        let wide = Array::from_shape_fn((3, 8), |(i, j)| (i * 8 + j) as f64 - 12.0);
+        let narrow = wide.clone().slice_move(ndarray::s![.., 2..5]);
+        let expected = narrow.mapv(|x| Activation::SILU.apply(x));
+        assert_eq!(Activation::SILU.apply_to(narrow), expected);
     }
 }

@@ -108,7 +108,7 @@ fn mlp<T: Real>(
     }
     let up = linear(x, &first, eval);
     let up = eval.at("mlp.up", Role::Activation, up);
-    let activated = eval.at("mlp.activated", Role::Activation, up.mapv(|x| activation.apply(x)));
+    let activated = eval.at("mlp.activated", Role::Activation, activation.apply_to(up));
     let down = linear(&activated, &second, eval);
     Ok(eval.at("mlp.down", Role::Activation, down))
 }

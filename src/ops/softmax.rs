@@ -46,7 +46,11 @@ pub fn softmax_with_sink<T: Real>(row: &mut [T], sink: Option<T>, inner: Dtype) 
     }
     // exp(s - m)
     for s in row.iter_mut() {
-        *s = (*s - m).round_to(inner).exp().round_to(inner);
+        *s = (*s - m).round_to(inner);
+    }
+    T::exp_each(row);
+    for e in row.iter_mut() {
+        *e = e.round_to(inner);
     }
     // Σ exp(s - m)
     let mut sum = match sink {
@@ -66,15 +70,18 @@ pub fn softmax_with_sink<T: Real>(row: &mut [T], sink: Option<T>, inner: Dtype) 
 pub fn log_softmax<T: Real>(row: &mut [T], inner: Dtype) {
     // m = max s
     let m = maximum(row);
-    // ln Σ exp(s - m)
-    let mut sum = T::ZERO;
-    for &s in row.iter() {
-        sum = (sum + (s - m).round_to(inner).exp().round_to(inner)).round_to(inner);
+    // s - m
+    for s in row.iter_mut() {
+        *s = (*s - m).round_to(inner);
     }
+    // ln Σ exp(s - m)
+    let mut exponentials = row.to_vec();
+    T::exp_each(&mut exponentials);
+    let sum = exponentials.iter().fold(T::ZERO, |sum, e| (sum + e.round_to(inner)).round_to(inner));
     let log_sum = sum.ln().round_to(inner);
     // (s - m) - ln Σ
     for s in row.iter_mut() {
-        *s = ((*s - m).round_to(inner) - log_sum).round_to(inner);
+        *s = (*s - log_sum).round_to(inner);
     }
 }
 

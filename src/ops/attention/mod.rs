@@ -18,6 +18,7 @@ mod question;
 pub(crate) use question::AttentionInputs;
 pub(super) use question::ask;
 
+use super::activation::soften;
 use super::question::with_axes;
 use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
@@ -95,12 +96,6 @@ fn products<T: Real>(q: &Array4<T>, k: ArrayView4<T>, eval: &Evaluator) -> Array
 fn scale_scores<T: Real>(scores: Array4<T>, scale: f64) -> Array4<T> {
     let scale = T::from_f64(scale);
     scores.mapv_into(|s| s * scale)
-}
-
-/// `softcap · tanh(scores / softcap)`.
-fn soften<T: Real>(scores: Array4<T>, softcap: f64) -> Array4<T> {
-    let softcap = T::from_f64(softcap);
-    scores.mapv_into(|s| softcap * (s / softcap).tanh())
 }
 
 /// −∞ where not allowed, else score + additive.

@@ -1,0 +1,93 @@
+//! Elementary functions over slices, in vectors, correctly rounded as the scalar ones are: the same bits, sooner.
+//!
+//! **How.** A function is first computed quickly as an interval that surely holds its value (Ziv, ACM TOMS 17(3),
+//! 1991). Where both ends of the interval round to the same number, that is the correct rounding, by construction.
+//! Elsewhere (the value lies close to the middle of two numbers, or the argument is special) CORE-MATH is asked for
+//! that one element. The quick part has no tables and no branches, so compilers make vector code of it; it uses
+//! + − × ÷ and fused multiply-add only, so each CPU computes the same interval.
+//!
+//! The coefficients come from `tools/fit_elementary.py`. Each function's file derives its bound; `docs/elementary.md` says
+//! how it was tested and what it costs.
+
+mod erfc;
+mod exp;
+mod tanh;
+#[cfg(test)]
+mod tests;
+
+pub(super) use erfc::Erfc;
+pub(super) use exp::Exp;
+pub(super) use tanh::Tanh;
+
+use super::Real;
+use crate::simd::{Isa, Level, Work, dispatch};
+use std::marker::PhantomData;
+
+/// A function of one argument.
+pub(super) trait Function<T> {
+    /// Two numbers, the roundings of the ends of an interval that holds the value; NaN in one where nothing is known.
+    /// Their zeros have the sign of the value.
+    fn interval(x: T) -> (T, T);
+    /// The value, correctly rounded.
+    fn correct(x: T) -> T;
+}
+
+/// Elements that are worked on at a time: many registers, little memory, and a doubtful one spoils few others.
+const BLOCK: usize = 64;
+
+/// Without a fused multiply-add in hardware the scalar functions are faster; the bits are the same.
+const BASELINE_HAS_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+/// Each value becomes the function of it, by the instructions of `level`.
+pub(super) fn each<F: Function<T>, T: Real>(level: Level, values: &mut [T]) {
+    match level {
+        Level::Baseline if BASELINE_HAS_FMA => dispatch(level, Each::<F, T>::new(values)),
+        Level::Definition | Level::Baseline => values.iter_mut().for_each(|x| *x = F::correct(*x)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => dispatch(level, Each::<F, T>::new(values)),
+    }
+}
+
+/// The interval, the test and what it leaves over, block by block.
+struct Each<'a, F, T> {
+    values: &'a mut [T],
+    function: PhantomData<F>,
+}
+
+impl<'a, F, T> Each<'a, F, T> {
+    fn new(values: &'a mut [T]) -> Self {
+        Self { values, function: PhantomData }
+    }
+}
+
+impl<F: Function<T>, T: Real> Work for Each<'_, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (mut low, mut high) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
+        for values in self.values.chunks_mut(BLOCK) {
+            let (low, high) = (&mut low[..values.len()], &mut high[..values.len()]);
+            for ((&x, low), high) in values.iter().zip(low.iter_mut()).zip(high.iter_mut()) {
+                (*low, *high) = F::interval(x);
+            }
+            // Not `all`, which stops early and so is no vector code.
+            let sure = low.iter().zip(high.iter()).fold(true, |sure, (low, high)| sure & (low == high));
+            if !sure {
+                correct_doubtful::<F, T>(values, low, high);
+            }
+            values.copy_from_slice(low);
+        }
+    }
+}
+
+/// Asks for the correct rounding where the ends of the interval disagree.
+#[inline(never)]
+fn correct_doubtful<F: Function<T>, T: Real>(values: &[T], low: &mut [T], high: &[T]) {
+    for ((&x, low), high) in values.iter().zip(low).zip(high) {
+        // NaN is unequal to itself, and so doubtful.
+        if *low != *high {
+            *low = F::correct(x);
+        }
+    }
+}

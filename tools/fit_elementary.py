@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Coefficients and error bounds of src/num/elementary, by mpmath; prints Rust constants.
+
+Each polynomial interpolates at Chebyshev points, and its coefficients are rounded to f64. The error printed is the
+largest over a fine grid, of the polynomial with the rounded coefficients and exact arithmetic; what rounding of the
+evaluation adds is derived in the comments of the sources.
+"""
+
+from mpmath import cos, erfc, exp, factorial, ln, log, mp, mpf, pi, polyval
+
+mp.prec = 400
+
+
+def lsb_cleared(x, bits):
+    """x to `bits` bits, to nearest."""
+    shift = bits - 1 - int(mp.floor(log(abs(x), 2)))
+    return mp.nint(x * mpf(2) ** shift) / mpf(2) ** shift
+
+
+def f64(x):
+    return mpf(float(x))
+
+
+def points(low, high, count):
+    return [(low + high) / 2 + (high - low) / 2 * cos(pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+
+
+def interpolate(function, low, high, terms):
+    """The polynomial of `terms` terms through `function` at Chebyshev points, lowest coefficient first."""
+    xs = points(low, high, terms)
+    ys = [function(x) for x in xs]
+    # Newton's divided differences, then expanded.
+    table = list(ys)
+    for j in range(1, terms):
+        for i in range(terms - 1, j - 1, -1):
+            table[i] = (table[i] - table[i - 1]) / (xs[i] - xs[i - j])
+    poly = [mpf(0)]
+    for i in range(terms - 1, -1, -1):
+        shifted = [mpf(0)] + poly
+        poly = [a - xs[i] * b for a, b in zip(shifted, poly + [mpf(0)])]
+        poly[0] += table[i]
+    return poly[:terms]
+
+
+def fit(function, low, high, terms):
+    return [f64(c) for c in interpolate(function, low, high, terms)]
+
+
+def worst(function, coefficients, low, high, count=4001):
+    return max(
+        abs(polyval(coefficients[::-1], x) - function(x))
+        for x in ((low + (high - low) * (i + mpf(1) / 2) / count) for i in range(count))
+    )
+
+
+def show(name, coefficients):
+    print(f"const {name}: [f64; {len(coefficients)}] = [")
+    for c in coefficients:
+        print(f"    {float(c)!r},")
+    print("];")
+
+
+def bits(x):
+    return f"2^{float(log(x, 2)):.2f}"
+
+
+def exponential():
+    ln2 = ln(mpf(2))
+    high = lsb_cleared(ln2, 42)
+    low = f64(ln2 - high)
+    print(f"ln 2 = {float(high)!r} + {float(low)!r}, off by {bits(abs(ln2 - high - low))}")
+    # |r| ≤ ln2/2, a little more where x·log2(e) lies close to a half.
+    r = ln2 / 2 * (1 + mpf(2) ** -30)
+
+    def tail(known):
+        """(e^r - Σ_{k<known} r^k/k!) / r^known"""
+        return lambda x: sum(x**k / factorial(k + known) for k in range(60))
+
+    for name, known, terms in (("TAIL", 5, 8), ("TAIL", 5, 9), ("TAIL", 4, 9), ("TAIL", 4, 10), ("TAIL_F32", 1, 10), ("TAIL_F32", 1, 11)):
+        coefficients = fit(tail(known), -r, r, terms)
+        error = worst(tail(known), coefficients, -r, r)
+        print(f"// from r^{known}: absolute error of the tail {bits(error)}, of (e^r-1)/r {bits(error * r**(known-1))}, of e^r relative {bits(error * r**known / exp(-r))}")
+        show(name, coefficients)
+    for k in (6, 24):
+        third = f64(mpf(1) / k)
+        print(f"1/{k} - f64 = {float(mpf(1) / k - third)!r}")
+
+
+def complementary_error():
+    # erfc(a) = exp(-a²) G(a), a ≥ 0; G is smooth in t = (a - K)/(a + K).
+    k, top, terms = mpf(4), mpf("10.25"), 20
+
+    def g(t):
+        a = k * (1 + t) / (1 - t)
+        return exp(a * a) * erfc(a)
+
+    low, high = mpf(-1), (top - k) / (top + k)
+    coefficients = fit(g, low, high, terms)
+    error = worst(g, coefficients, low, high, 801)
+    print(f"// absolute error of G {bits(error)}, relative {bits(error / g(high))}, G >= {float(g(high))}")
+    show("G", coefficients)
+
+
+exponential()
+complementary_error()
