@@ -47,6 +47,21 @@ impl<'t> Evaluator<'t> {
         self.first_key = first;
     }
 
+    /// Whether one of these sites must see its whole tensor: somebody asked for it, or it is rounded with chance, by the
+    /// place of each element in the tensor. Where none must, an operation may go through its stages piece by piece.
+    pub fn observes(&self, sites: &[&str]) -> bool {
+        let traced = |site: &&str| self.trace.as_ref().is_some_and(|trace| trace.wants(&self.name_of(site)));
+        self.numerics.rounding != Rounding::Nearest || sites.iter().any(traced)
+    }
+
+    /// The whole name of a site of this layer.
+    fn name_of(&self, site: &str) -> String {
+        match self.layer {
+            Some(layer) => format!("layers.{layer}.{site}"),
+            None => site.to_string(),
+        }
+    }
+
     /// The random numbers of the next tensor; `None` where the numerics round to nearest.
     pub(crate) fn next_stream(&self) -> Option<RandomStream> {
         match self.numerics.rounding {
@@ -80,11 +95,8 @@ impl<'t> Evaluator<'t> {
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
-        if let Some(trace) = self.trace.as_deref_mut() {
-            let site = match self.layer {
-                Some(layer) => format!("layers.{layer}.{name}"),
-                None => name.to_string(),
-            };
+        let site = self.trace.is_some().then(|| self.name_of(name));
+        if let (Some(trace), Some(site)) = (self.trace.as_deref_mut(), site) {
             if trace.wants(&site) {
                 let widened = value.mapv(Real::to_f64).into_dyn();
                 match role {

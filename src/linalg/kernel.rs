@@ -6,17 +6,13 @@
 
 use super::few_rows::{FewRows, fits};
 use super::rounded::Rounded;
-use super::tile::tile;
-use super::{ProductRules, Terms, matmul_definition, pack, weighted_sum_definition};
+use super::tiled::Tiled;
+use super::{ProductRules, Terms, matmul_definition, weighted_sum_definition};
 use crate::num::Real;
-use crate::simd::{Isa, Level, TILE_VECTORS, Vector, Work, dispatch};
+use crate::simd::{Level, dispatch};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 use rayon::prelude::*;
 
-/// Terms of a block: the panels of both operands stay in the first two caches.
-const BLOCK_TERMS: usize = 256;
-/// Panels of the right operand that are packed together, for the second cache.
-const BLOCK_PANELS: usize = 16;
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
 /// Parts for each thread, so that one that is late does not keep the others waiting.
@@ -155,66 +151,6 @@ impl<'a, T> Parts<'a, T> for ArrayViewMut2<'a, T> {
         }
         parts.push((start, rest));
         parts
-    }
-}
-
-/// Rows of the tallest tile of any instruction set.
-const MOST_ROWS: usize = 8;
-
-/// `out += a b` by tiles.
-struct Tiled<'a, T> {
-    a: ArrayView2<'a, T>,
-    b: ArrayView2<'a, T>,
-    out: ArrayViewMut2<'a, T>,
-    terms: Terms,
-    rules: ProductRules,
-}
-
-impl<T: Real> Work for Tiled<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { a, b, mut out, terms, rules } = self;
-        let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
-        let width = TILE_VECTORS * T::Vector::<I>::LANES;
-        let (mut left, mut right, mut segments) = (Vec::new(), Vec::new(), Vec::new());
-        // The sums of a tile that reaches over the right edge.
-        let mut edge = vec![T::ZERO; I::TILE_ROWS * width];
-        for first_term in (0..k).step_by(BLOCK_TERMS) {
-            let block = first_term..(first_term + BLOCK_TERMS).min(k);
-            for first_column in (0..n).step_by(BLOCK_PANELS * width) {
-                let columns = first_column..(first_column + BLOCK_PANELS * width).min(n);
-                pack::right(b.slice(s![block.clone(), columns.clone()]), width, rules, &mut right);
-                for first_row in (0..m).step_by(I::TILE_ROWS) {
-                    let rows = first_row..(first_row + I::TILE_ROWS).min(m);
-                    pack::left(a.slice(s![rows.clone(), block.clone()]), terms, rules, &mut left, &mut segments);
-                    let mut out = out.slice_mut(s![rows.clone(), columns.clone()]);
-                    let mut sums: [&mut [T]; MOST_ROWS] = Default::default();
-                    for (sums, row) in sums.iter_mut().zip(out.outer_iter_mut()) {
-                        *sums = row.into_slice().unwrap_or_default();
-                    }
-                    let sums = &mut sums[..rows.len()];
-                    for (number, right) in right.chunks_exact(block.len() * width).enumerate() {
-                        let (start, end) = (number * width, ((number + 1) * width).min(columns.len()));
-                        let mut inside: [&mut [T]; MOST_ROWS] = Default::default();
-                        let inside = &mut inside[..rows.len()];
-                        if end - start == width {
-                            inside.iter_mut().zip(&mut *sums).for_each(|(to, row)| *to = &mut row[start..end]);
-                            tile::<T, I>(&left, right, &segments, inside);
-                        } else {
-                            inside.iter_mut().zip(edge.chunks_exact_mut(width)).for_each(|(to, row)| *to = row);
-                            inside.iter_mut().zip(&*sums).for_each(|(to, from)| {
-                                to[..end - start].copy_from_slice(&from[start..end]);
-                            });
-                            tile::<T, I>(&left, right, &segments, inside);
-                            sums.iter_mut().zip(&*inside).for_each(|(to, from)| {
-                                to[start..end].copy_from_slice(&from[..end - start]);
-                            });
-                        }
-                    }
-                }
-            }
-        }
     }
 }
 

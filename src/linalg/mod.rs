@@ -9,10 +9,12 @@ mod order;
 mod pack;
 mod rounded;
 mod tile;
+mod tiled;
 
 pub use definition::{matmul_definition, weighted_sum_definition};
 pub use kernel::{matmul, matmul_at, weighted_sum, weighted_sum_at};
 pub use order::Order;
+pub(crate) use tiled::Packed;
 
 use crate::num::{Dtype, Real};
 
@@ -40,6 +42,11 @@ impl ProductRules {
     /// No rounding but that of the scalar type itself.
     pub const fn exact_operands<T: Real>() -> Self {
         Self { operands: T::DTYPE, accumulator: T::DTYPE, order: Order::Ascending }
+    }
+
+    /// Whether the running sums are the scalar's own and in ascending order.
+    pub(crate) fn only_rounds_operands<T: Real>(self) -> bool {
+        !self.rounds_accumulator::<T>() && self.order == Order::Ascending
     }
 
     fn rounds_operands<T: Real>(self) -> bool {

@@ -1,47 +1,39 @@
-//! Operands copied into the order in which a tile reads them, rounded on the way where the rules say so.
+//! Operands in the order in which a tile reads them, rounded on the way where the rules say so.
 
 use super::tile::{Segment, Weights};
 use super::{ProductRules, Terms};
 use crate::num::Real;
 use ndarray::{ArrayView2, Axis, s};
 
-/// `[rows, k]` as `[k, rows]`, and the terms by kind. Terms that add nothing to any row are in no segment.
-pub(super) fn left<T: Real>(
-    a: ArrayView2<T>,
-    terms: Terms,
-    rules: ProductRules,
-    panel: &mut Vec<T>,
-    segments: &mut Vec<Segment>,
-) {
-    let (rows, k) = a.dim();
-    panel.clear();
-    panel.resize(rows * k, T::ZERO);
-    for (r, row) in a.outer_iter().enumerate() {
-        let places = panel[r..].iter_mut().step_by(rows);
-        match row.as_slice() {
-            Some(row) => places.zip(row).for_each(|(place, &x)| *place = x),
-            None => places.zip(row).for_each(|(place, &x)| *place = x),
-        }
-    }
-    round(panel, rules);
+/// The terms of some rows of left factors by kind. Terms that add nothing to any row are in no segment.
+pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<Segment>) {
+    let len = left.first().map_or(0, |row| row.len());
     segments.clear();
-    match terms {
-        Terms::All => segments.push(Segment { start: 0, end: k, weights: Weights::All }),
-        Terms::NonZeroWeights => {
-            for (at, weights) in panel.chunks_exact(rows.max(1)).enumerate() {
-                let zeros = weights.iter().filter(|&&weight| weight == T::ZERO).count();
-                let weights = match zeros {
-                    0 => Weights::All,
-                    _ if zeros == rows => continue,
-                    _ => Weights::NonZero,
-                };
-                match segments.last_mut() {
-                    Some(last) if last.end == at && last.weights == weights => last.end = at + 1,
-                    _ => segments.push(Segment { start: at, end: at + 1, weights }),
-                }
-            }
+    // Looked for row by row first: mostly there is none.
+    let any_zero =
+        terms == Terms::NonZeroWeights && left.iter().any(|row| row.iter().fold(false, |any, &x| any | (x == T::ZERO)));
+    if !any_zero {
+        segments.push(Segment { start: 0, end: len, weights: Weights::All });
+        return;
+    }
+    for at in 0..len {
+        let weights = match left.iter().filter(|row| row[at] == T::ZERO).count() {
+            0 => Weights::All,
+            zeros if zeros == left.len() => continue,
+            _ => Weights::NonZero,
+        };
+        match segments.last_mut() {
+            Some(last) if last.end == at && last.weights == weights => last.end = at + 1,
+            _ => segments.push(Segment { start: at, end: at + 1, weights }),
         }
     }
+}
+
+/// `[rows, k]` one row after the other.
+pub(super) fn left<T: Real>(a: ArrayView2<T>, rules: ProductRules, rows: &mut Vec<T>) {
+    rows.clear();
+    rows.extend(a.iter());
+    round(rows, rules);
 }
 
 /// `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.

@@ -1,7 +1,7 @@
 //! A tile of running sums in registers.
 
 use crate::num::Real;
-use crate::simd::{Isa, TILE_VECTORS, Vector};
+use crate::simd::{TILE_VECTORS, Vector};
 
 /// Consecutive terms of a tile that are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,30 +20,14 @@ pub(super) enum Weights {
     NonZero,
 }
 
-/// Adds the terms of a packed left panel `[k, rows]` and a packed right panel `[k, TILE_VECTORS · LANES]` to `rows`
-/// rows of running sums, each sum in ascending order of k: loaded, carried on, and stored.
+/// Adds to `R` rows of running sums the products of `R` rows of left factors and a packed right panel
+/// `[k, TILE_VECTORS · LANES]`, each sum in ascending order of k: loaded, carried on, and stored.
 #[inline(always)]
-pub(super) fn tile<T: Real, I: Isa>(left: &[T], right: &[T], segments: &[Segment], rows: &mut [&mut [T]]) {
-    // Arms beyond the rows of this instruction set are never taken, and its constant lets the compiler drop them.
-    match rows.len() {
-        1 => fixed::<T, T::Vector<I>, 1>(left, right, segments, rows),
-        2 => fixed::<T, T::Vector<I>, 2>(left, right, segments, rows),
-        3 => fixed::<T, T::Vector<I>, 3>(left, right, segments, rows),
-        4 => fixed::<T, T::Vector<I>, 4>(left, right, segments, rows),
-        5 if I::TILE_ROWS > 4 => fixed::<T, T::Vector<I>, 5>(left, right, segments, rows),
-        6 if I::TILE_ROWS > 4 => fixed::<T, T::Vector<I>, 6>(left, right, segments, rows),
-        7 if I::TILE_ROWS > 4 => fixed::<T, T::Vector<I>, 7>(left, right, segments, rows),
-        8 if I::TILE_ROWS > 4 => fixed::<T, T::Vector<I>, 8>(left, right, segments, rows),
-        _ => {}
-    }
-}
-
-#[inline(always)]
-fn fixed<T: Real, V: Vector<Scalar = T>, const R: usize>(
-    left: &[T],
+pub(super) fn tile<T: Real, V: Vector<Scalar = T>, const R: usize>(
+    left: [&[T]; R],
     right: &[T],
     segments: &[Segment],
-    rows: &mut [&mut [T]],
+    rows: [&mut [T]; R],
 ) {
     let width = TILE_VECTORS * V::LANES;
     let mut sums = [[V::zero(); TILE_VECTORS]; R];
@@ -52,18 +36,18 @@ fn fixed<T: Real, V: Vector<Scalar = T>, const R: usize>(
             sums[r][v] = V::load(&rows[r][v * V::LANES..]);
         }
     }
-    for segment in segments {
-        let left = left[segment.start * R..segment.end * R].as_chunks::<R>().0;
-        let right = right[segment.start * width..segment.end * width].chunks_exact(width);
+    for &Segment { start, end, weights } in segments {
+        let left = left.map(|row| &row[start..end]);
+        let right = right[start * width..end * width].chunks_exact(width);
         // By value, so that the compiler keeps them in registers throughout.
-        sums = match segment.weights {
-            Weights::All => carried_on::<T, V, R>(sums, left.iter().zip(right), |_| true),
-            Weights::NonZero => carried_on::<T, V, R>(sums, left.iter().zip(right), |x| x != T::ZERO),
+        sums = match weights {
+            Weights::All => carried_on::<T, V, R>(sums, left, right, |_| true),
+            Weights::NonZero => carried_on::<T, V, R>(sums, left, right, |x| x != T::ZERO),
         };
     }
-    for r in 0..R {
+    for (sums, row) in sums.into_iter().zip(rows) {
         for v in 0..TILE_VECTORS {
-            sums[r][v].store(&mut rows[r][v * V::LANES..]);
+            sums[v].store(&mut row[v * V::LANES..]);
         }
     }
 }
@@ -72,14 +56,18 @@ fn fixed<T: Real, V: Vector<Scalar = T>, const R: usize>(
 #[inline(always)]
 fn carried_on<'t, T: Real, V: Vector<Scalar = T>, const R: usize>(
     mut sums: [[V; TILE_VECTORS]; R],
-    terms: impl Iterator<Item = (&'t [T; R], &'t [T])>,
+    left: [&[T]; R],
+    right: impl ExactSizeIterator<Item = &'t [T]>,
     counts: impl Fn(T) -> bool,
 ) -> [[V; TILE_VECTORS]; R] {
-    for (left, right) in terms {
+    // All rows have this length: then no index below needs a check.
+    let len = right.len();
+    let left = left.map(|row| &row[..len]);
+    for (k, right) in right.enumerate() {
         let right: [V; TILE_VECTORS] = std::array::from_fn(|v| V::load(&right[v * V::LANES..]));
         for r in 0..R {
-            if counts(left[r]) {
-                let x = V::splat(left[r]);
+            if counts(left[r][k]) {
+                let x = V::splat(left[r][k]);
                 for v in 0..TILE_VECTORS {
                     sums[r][v] = x.mul_add(right[v], sums[r][v]);
                 }

@@ -22,7 +22,7 @@ use crate::eval::{Evaluator, Role};
 use crate::num::Real;
 use crate::ops::activation::soften;
 use crate::ops::alibi;
-use crate::ops::attention::{ScoreMask, ScoreRule, attention, merge_heads, split_heads};
+use crate::ops::attention::{Allowed, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
 use crate::ops::embedding::embedding;
 use crate::ops::linear::{Linear, linear, row_parallel_linear};
 use crate::ops::mask::MaskRule;
@@ -302,9 +302,7 @@ fn layer_mask<T: Real>(
         window: spec.sliding_window.map(|w| w as i64),
         right_window: None,
     };
-    let allowed = Array4::from_shape_fn((batch, 1, q_len, total_len - first), |(b, _, i, j)| {
-        real[[b, first + j]] && rule.allows(i as i64, (first + j) as i64)
-    });
+    let allowed = Allowed::Rule { rule, first_key: first, real: real.clone() };
     let additive = (spec.position == Position::Alibi).then(|| {
         let slopes = alibi::slopes::<T>(spec.num_attention_heads);
         Array4::from_shape_fn((batch, slopes.len(), q_len, total_len - first), |(b, h, i, j)| {

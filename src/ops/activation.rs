@@ -157,11 +157,17 @@ fn on_elements<T: Real, D: Dimension>(array: &mut Array<T, D>, change: impl FnOn
 }
 
 /// `softcap · tanh(z / softcap)` of each element.
-pub(crate) fn soften<T: Real, D: Dimension>(z: Array<T, D>, softcap: f64) -> Array<T, D> {
+pub(crate) fn soften<T: Real, D: Dimension>(mut z: Array<T, D>, softcap: f64) -> Array<T, D> {
+    on_elements(&mut z, |values| soften_each(values, softcap));
+    z
+}
+
+/// [`soften`] in place.
+pub(crate) fn soften_each<T: Real>(values: &mut [T], softcap: f64) {
     let softcap = T::from_f64(softcap);
-    let mut z = z.mapv_into(|z| z / softcap);
-    on_elements(&mut z, T::tanh_each);
-    z.mapv_into(|tanh| softcap * tanh)
+    values.iter_mut().for_each(|z| *z = *z / softcap);
+    T::tanh_each(values);
+    values.iter_mut().for_each(|tanh| *tanh = softcap * *tanh);
 }
 
 /// Which GELU, in PyTorch's words.

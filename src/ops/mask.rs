@@ -61,6 +61,15 @@ impl MaskRule {
             && self.window.is_none_or(|window| j > aligned.saturating_sub(window))
             && self.right_window.is_none_or(|right| j <= aligned.saturating_add(right))
     }
+
+    /// The last key that query `i` may attend to, were there no end of keys; `None` where it may attend to all that
+    /// come. Later queries have later ones.
+    pub fn last_key(&self, i: i64) -> Option<i64> {
+        let aligned = i + self.offset;
+        let causal = self.causal.then_some(aligned);
+        let right = self.right_window.map(|right| aligned.saturating_add(right));
+        causal.into_iter().chain(right).min()
+    }
 }
 
 impl Causal {

@@ -8,7 +8,7 @@
 //! that every query may attend to. In a boolean mask of `torch.nn`, true means "may not attend", the opposite of
 //! `scaled_dot_product_attention`.
 
-use super::attention::{Heads, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
+use super::attention::{Allowed, Heads, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
 use super::linear::{Linear, linear, transposed};
 use super::question::{Answer, Question, with_axes};
 use crate::error::{Error, Result};
@@ -179,7 +179,7 @@ impl<T: Real> TorchMasks<T> {
                 }
             }
         }
-        Ok(ScoreMask { allowed, additive })
+        Ok(ScoreMask { allowed: Allowed::Pairs(allowed), additive })
     }
 }
 

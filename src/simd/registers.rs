@@ -36,12 +36,13 @@ pub trait Isa {
     type F64: Vector<Scalar = f64>;
     /// A register of f32.
     type F32: Vector<Scalar = f32>;
-    /// Rows of a tile of running sums, each of three registers: as many as the register file holds.
+    /// Rows of a tile of running sums, each of two registers: enough for all units that multiply and add to be busy,
+    /// few enough for the register file.
     const TILE_ROWS: usize;
 }
 
 /// Registers of a row of a tile.
-pub(crate) const TILE_VECTORS: usize = 3;
+pub(crate) const TILE_VECTORS: usize = 2;
 
 /// Lanes as an array, which compilers turn into the registers that every CPU of the architecture has.
 #[derive(Clone, Copy)]
@@ -83,8 +84,7 @@ pub(crate) struct Baseline;
 impl Isa for Baseline {
     type F64 = Plain<f64, 2>;
     type F32 = Plain<f32, 4>;
-    // 64-bit Arm has 32 registers: 24 running sums.
-    const TILE_ROWS: usize = 8;
+    const TILE_ROWS: usize = 4;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -181,7 +181,6 @@ mod x86 {
     impl Isa for Avx2 {
         type F64 = F64x4;
         type F32 = F32x8;
-        // 12 running sums, three registers of the right operand, one of the left.
         const TILE_ROWS: usize = 4;
     }
 

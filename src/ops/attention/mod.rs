@@ -13,7 +13,11 @@
 //! has probabilities and context 0. Products, sums and their order: [`crate::linalg`], [`crate::ops::softmax`];
 //! hence a row's bits do not depend on which other rows or masked keys were computed beside it.
 
+mod blocks;
 mod question;
+mod score_mask;
+
+pub use score_mask::{Allowed, ScoreMask};
 
 pub(crate) use question::AttentionInputs;
 pub(super) use question::ask;
@@ -25,7 +29,11 @@ use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg::{matmul, weighted_sum};
 use crate::num::Real;
+use blocks::Attention;
 use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, Ix3, Ix4, s};
+
+/// Sites between the products.
+const SITES: [&str; 4] = ["attn.scores", "attn.softcapped_scores", "attn.masked_scores", "attn.probs"];
 
 /// The numbers of the score rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,19 +44,10 @@ pub struct ScoreRule {
     pub softcap: Option<f64>,
 }
 
-/// Which scores count, and what is added to them. Both broadcast to `[batch, num_heads, q_len, kv_len]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoreMask<T> {
-    /// Whether the query may attend to the key.
-    pub allowed: Array4<bool>,
-    /// Added to the score.
-    pub additive: Option<Array4<T>>,
-}
-
 /// Attention of q `[batch, num_heads, q_len, head_dim]` over k `[batch, num_key_value_heads, kv_len, head_dim]` and
 /// v `[.., kv_len, v_dim]`; the context `[batch, num_heads, q_len, v_dim]`. `sinks` is one score a head.
 ///
-/// Passes the sites `attn.scores`, `attn.softcapped_scores`, `attn.masked_scores`, `attn.probs`, `attn.context`.
+/// Where nobody looks at the stages they are computed by blocks of queries, with the same bits. Passes the sites `attn.scores`, `attn.softcapped_scores`, `attn.masked_scores`, `attn.probs`, `attn.context`.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -61,6 +60,11 @@ pub fn attention<T: Real>(
     sinks: Option<&Array1<T>>,
     eval: &mut Evaluator,
 ) -> Array4<T> {
+    if !eval.observes(&SITES) {
+        let context = Attention { mask, rule, sinks, numerics: eval.numerics() }.context(q, k, v);
+        return eval.at("attn.context", Role::Activation, context);
+    }
+
     let scores = scale_scores(products(q, k, eval), rule.scale);
     let scores = eval.at("attn.scores", Role::Scores, scores);
 
@@ -100,16 +104,13 @@ fn scale_scores<T: Real>(scores: Array4<T>, scale: f64) -> Array4<T> {
 
 /// −∞ where not allowed, else score + additive.
 fn apply_mask<T: Real>(mut scores: Array4<T>, mask: &ScoreMask<T>) -> Array4<T> {
-    if let Some(additive) = &mask.additive {
-        let additive = additive.broadcast(scores.raw_dim()).expect("the additive mask broadcasts");
-        scores.zip_mut_with(&additive, |s, &a| *s = *s + a);
-    }
-    let allowed = mask.allowed.broadcast(scores.raw_dim()).expect("the mask broadcasts");
-    scores.zip_mut_with(&allowed, |s, &allowed| {
-        if !allowed {
-            *s = T::NEG_INFINITY;
+    for (b, mut heads) in scores.outer_iter_mut().enumerate() {
+        for (h, mut queries) in heads.outer_iter_mut().enumerate() {
+            for (query, mut row) in queries.outer_iter_mut().enumerate() {
+                mask.apply(b, h, query, row.as_slice_mut().expect("a row of scores is contiguous"));
+            }
         }
-    });
+    }
     scores
 }
 
@@ -192,7 +193,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn no_mask<T>() -> ScoreMask<T> {
-        ScoreMask { allowed: Array4::from_elem((1, 1, 1, 1), true), additive: None }
+        ScoreMask { allowed: Allowed::Pairs(Array4::from_elem((1, 1, 1, 1), true)), additive: None }
     }
 
     fn of(q: &Array4<f64>, k: &Array4<f64>, v: &Array4<f64>, mask: &ScoreMask<f64>) -> Array4<f64> {
@@ -203,7 +204,9 @@ mod tests {
     fn causal(q_len: usize, kv_len: usize) -> ScoreMask<f64> {
         let rule = MaskRule { causal: true, offset: kv_len as i64 - q_len as i64, ..MaskRule::default() };
         ScoreMask {
-            allowed: Array4::from_shape_fn((1, 1, q_len, kv_len), |(_, _, i, j)| rule.allows(i as i64, j as i64)),
+            allowed: Allowed::Pairs(Array4::from_shape_fn((1, 1, q_len, kv_len), |(_, _, i, j)| {
+                rule.allows(i as i64, j as i64)
+            })),
             additive: None,
         }
     }
@@ -218,7 +221,7 @@ mod tests {
     #[test]
     fn a_row_without_keys_is_zero_and_poison_does_not_leak() {
         let mut mask = no_mask();
-        mask.allowed = array![[[[true, false], [false, false]]]];
+        mask.allowed = Allowed::Pairs(array![[[[true, false], [false, false]]]]);
         let q = array![[[[1.0], [1.0]]]];
         let out = of(&q, &array![[[[0.5], [f64::NAN]]]], &array![[[[7.0], [f64::NAN]]]], &mask);
         assert_eq!(out, array![[[[7.0], [0.0]]]]);
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn poison_does_not_leak_under_any_seed() {
         let mut mask = no_mask();
-        mask.allowed = array![[[[true, false, true], [false, false, false]]]];
+        mask.allowed = Allowed::Pairs(array![[[[true, false, true], [false, false, false]]]]);
         let (q, k) = (array![[[[1.0], [1.0]]]], array![[[[0.5], [f64::NAN], [0.25]]]]);
         let v = array![[[[7.0], [f64::NAN], [7.0]]]];
         for seed in 0..16 {
@@ -238,6 +241,77 @@ mod tests {
             assert!((out[[0, 0, 0, 0]] - 7.0).abs() <= 64.0 * f64::EPSILON, "{out}");
             assert_eq!(out[[0, 0, 1, 0]].to_bits(), 0, "{out}");
         }
+    }
+
+    /// The context by blocks and through whole stages, as bits.
+    fn both_ways<T: Real>(
+        numerics: Numerics,
+        sizes: [usize; 3],
+        mask: &ScoreMask<f64>,
+        softcap: Option<f64>,
+    ) -> [Vec<u64>; 2] {
+        let [q_len, kv_len, dim] = sizes;
+        let numbers = |shape: [usize; 4], step: usize| {
+            let count: usize = shape.iter().product();
+            let x =
+                (0..count).map(|i| T::from_f64((i * step % 997) as f64 / 250.0 - 2.0).round_to(numerics.activations));
+            Array4::from_shape_vec(shape, x.collect()).unwrap()
+        };
+        let (q, k, v) =
+            (numbers([2, 4, q_len, dim], 7), numbers([2, 2, kv_len, dim], 13), numbers([2, 2, kv_len, dim], 29));
+        let additive = mask.additive.as_ref().map(|additive| additive.mapv(T::from_f64));
+        let mask = ScoreMask { allowed: mask.allowed.clone(), additive };
+        let rule = ScoreRule { scale: 0.3, softcap };
+        let sinks = Array1::from_iter([0.5, -1.0, 2.0, 0.0].map(T::from_f64));
+        let mut trace = crate::eval::Trace::of(["attn.probs"]);
+        let mut staged = Evaluator::with_trace(numerics, &mut trace);
+        [&mut Evaluator::new(numerics), &mut staged].map(|eval| {
+            let context = attention(&q, k.view(), v.view(), &mask, &rule, Some(&sinks), eval);
+            context.iter().map(|x| x.to_f64().to_bits()).collect()
+        })
+    }
+
+    #[test]
+    fn blocks_have_the_bits_of_the_stages() {
+        let mut formats =
+            vec![Numerics::plain(Dtype::F32), Numerics::stored_in(Dtype::Bf16), Numerics::eager(Dtype::F16)];
+        formats.push(Numerics { operands: Dtype::Tf32, ..Numerics::plain(Dtype::F32) });
+        formats.push(Numerics { accumulator: Dtype::Bf16, softmax: Dtype::Bf16, ..Numerics::stored_in(Dtype::Bf16) });
+        for [q_len, kv_len, dim] in [[1, 40, 5], [37, 37, 8], [70, 300, 16], [3, 2, 4]] {
+            let rule =
+                |window| MaskRule { causal: true, offset: kv_len as i64 - q_len as i64, window, right_window: None };
+            let real = ndarray::Array2::from_shape_fn((2, kv_len), |(b, j)| b == 0 || j > 1);
+            let additive =
+                Array4::from_shape_fn((1, 4, q_len, kv_len), |(_, h, i, j)| (h + i) as f64 * -0.1 + j as f64 * 0.01);
+            let pairs = Array4::from_shape_fn((2, 1, q_len, kv_len), |(b, _, i, j)| (b + i + j) % 3 > 0);
+            let by_rule = |window| Allowed::Rule { rule: rule(window), first_key: 0, real: real.clone() };
+            let masks = [
+                ScoreMask { allowed: by_rule(None), additive: None },
+                ScoreMask { allowed: by_rule(Some(7)), additive: Some(additive) },
+                ScoreMask { allowed: Allowed::Pairs(pairs), additive: None },
+            ];
+            for (mask, softcap) in masks.iter().zip([None, Some(1.5), None]) {
+                let [blocks, stages] =
+                    both_ways::<f64>(Numerics::plain(Dtype::F64), [q_len, kv_len, dim], mask, softcap);
+                assert_eq!(blocks, stages, "f64, {q_len} queries");
+                for &numerics in &formats {
+                    let [blocks, stages] = both_ways::<f32>(numerics, [q_len, kv_len, dim], mask, softcap);
+                    assert_eq!(blocks, stages, "{numerics:?}, {q_len} queries");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_and_its_pairs_are_one_mask() {
+        let rule = MaskRule { causal: false, offset: 2, window: Some(4), right_window: Some(1) };
+        let real = ndarray::Array2::from_shape_fn((2, 50), |(b, j)| (b + j) % 5 > 0);
+        let pairs = Array4::from_shape_fn((2, 1, 40, 47), |(b, _, i, j)| {
+            real[[b, 3 + j]] && rule.allows(i as i64, 3 + j as i64)
+        });
+        let numerics = Numerics::plain(Dtype::F64);
+        let of = |allowed| both_ways::<f64>(numerics, [40, 47, 6], &ScoreMask { allowed, additive: None }, None);
+        assert_eq!(of(Allowed::Rule { rule, first_key: 3, real: real.clone() }), of(Allowed::Pairs(pairs)));
     }
 
     fn tensor(heads: usize, len: usize, dim: usize) -> impl Strategy<Value = Array4<f64>> {

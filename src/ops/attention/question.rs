@@ -1,6 +1,6 @@
 //! Attention as a question: shapes taken apart, masks of every kind made one, stages handed back by name.
 
-use super::{Heads, ScoreMask, ScoreRule, attention, join_heads, split_heads};
+use super::{Allowed, Heads, ScoreMask, ScoreRule, attention, join_heads, split_heads};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Trace};
 use crate::io::Array as Stored;
@@ -183,7 +183,7 @@ fn question_mask<T: Real>(
             && given_allowed.as_ref().is_none_or(|given| given[[b, h, i, j]])
     });
     let additive = if params.alibi { Some(with_alibi(additive, geometry, &rules)) } else { additive };
-    Ok(ScoreMask { allowed, additive })
+    Ok(ScoreMask { allowed: Allowed::Pairs(allowed), additive })
 }
 
 /// The additive mask with ALiBi's biases, distances counted from the key a query is aligned with.
