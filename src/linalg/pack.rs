@@ -5,6 +5,36 @@ use super::{ProductRules, Terms};
 use crate::num::Real;
 use ndarray::{ArrayView2, Axis, s};
 
+/// Memory that begins with a cache line, so that no register spans two.
+#[derive(Debug)]
+pub(super) struct Aligned<T> {
+    memory: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Real> Aligned<T> {
+    pub(super) fn new() -> Self {
+        Self { memory: Vec::new(), start: 0, len: 0 }
+    }
+
+    /// `len` numbers; what they are is left open.
+    fn resized(&mut self, len: usize) -> &mut [T] {
+        const LINE: usize = 64;
+        let slack = LINE / size_of::<T>();
+        if self.memory.len() < len + slack {
+            self.memory.resize(len + slack, T::ZERO);
+        }
+        self.start = self.memory.as_ptr().align_offset(LINE).min(slack);
+        self.len = len;
+        &mut self.memory[self.start..self.start + len]
+    }
+
+    pub(super) fn as_slice(&self) -> &[T] {
+        &self.memory[self.start..self.start + self.len]
+    }
+}
+
 /// The terms of some rows of left factors by kind. Terms that add nothing to any row are in no segment.
 pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<Segment>) {
     let len = left.first().map_or(0, |row| row.len());
@@ -37,11 +67,13 @@ pub(super) fn left<T: Real>(a: ArrayView2<T>, rules: ProductRules, rows: &mut Ve
 }
 
 /// `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.
-pub(super) fn right<T: Real>(b: ArrayView2<T>, width: usize, rules: ProductRules, panels: &mut Vec<T>) {
+pub(super) fn right<T: Real>(b: ArrayView2<T>, width: usize, rules: ProductRules, panels: &mut Aligned<T>) {
     let (k, columns) = b.dim();
     let count = columns.div_ceil(width);
-    panels.clear();
-    panels.resize(count * k * width, T::ZERO);
+    let panels = panels.resized(count * k * width);
+    if let Some(last) = panels.len().checked_sub(k * width).filter(|_| columns % width != 0) {
+        panels[last..].fill(T::ZERO);
+    }
     let contiguous_rows = b.stride_of(Axis(1)) == 1 || columns <= 1;
     for (number, panel) in panels.chunks_exact_mut((k * width).max(1)).enumerate() {
         let b = b.slice(s![.., number * width..((number + 1) * width).min(columns)]);

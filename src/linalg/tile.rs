@@ -60,14 +60,15 @@ fn carried_on<'t, T: Real, V: Vector<Scalar = T>, const R: usize>(
     right: impl ExactSizeIterator<Item = &'t [T]>,
     counts: impl Fn(T) -> bool,
 ) -> [[V; TILE_VECTORS]; R] {
-    // All rows have this length: then no index below needs a check.
     let len = right.len();
-    let left = left.map(|row| &row[..len]);
+    assert!(left.iter().all(|row| row.len() == len), "a row of factors for each term");
     for (k, right) in right.enumerate() {
         let right: [V; TILE_VECTORS] = std::array::from_fn(|v| V::load(&right[v * V::LANES..]));
         for r in 0..R {
-            if counts(left[r][k]) {
-                let x = V::splat(left[r][k]);
+            // SAFETY: k is below the length of `right`, which is that of each row.
+            let x = unsafe { *left[r].get_unchecked(k) };
+            if counts(x) {
+                let x = V::splat(x);
                 for v in 0..TILE_VECTORS {
                     sums[r][v] = x.mul_add(right[v], sums[r][v]);
                 }

@@ -3,8 +3,9 @@
 //! The terms are cut into blocks whose panels stay in the first two caches; a tile loads the sums that the block before
 //! has left and carries on.
 
+use super::pack::{self, Aligned};
 use super::tile::{Segment, tile};
-use super::{ProductRules, Terms, pack};
+use super::{ProductRules, Terms};
 use crate::num::Real;
 use crate::simd::{Isa, Level, TILE_VECTORS, Vector, Work, dispatch};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
@@ -36,14 +37,14 @@ impl<T: Real> Work for Tiled<'_, T> {
         let Self { a, b, mut out, terms, rules } = self;
         let (k, n) = b.dim();
         let group = BLOCK_PANELS * width::<T, I>();
-        let (mut panels, mut scratch) = (Vec::new(), Scratch::default());
+        let (mut panels, mut scratch) = (Aligned::new(), Scratch::default());
         for first_term in (0..k).step_by(BLOCK_TERMS) {
             let block = first_term..(first_term + BLOCK_TERMS).min(k);
             for first_column in (0..n).step_by(group) {
                 let columns = first_column..(first_column + group).min(n);
                 pack::right(b.slice(s![block.clone(), columns.clone()]), width::<T, I>(), rules, &mut panels);
                 let (a, out) = (a.slice(s![.., block.clone()]), out.slice_mut(s![.., columns]));
-                Panels { a, panels: &panels, out, terms, rules }.add::<I>(&mut scratch);
+                Panels { a, panels: panels.as_slice(), out, terms, rules }.add::<I>(&mut scratch);
             }
         }
     }
@@ -55,7 +56,7 @@ pub(crate) struct Packed<T> {
     level: Level,
     rules: ProductRules,
     /// Blocks of terms, each with all panels.
-    blocks: Vec<Vec<T>>,
+    blocks: Vec<Aligned<T>>,
     terms: usize,
 }
 
@@ -64,12 +65,12 @@ impl<T: Real> Packed<T> {
     pub(crate) fn new(level: Level, b: ArrayView2<T>, rules: ProductRules) -> Self {
         struct Pack<'a, T>(ArrayView2<'a, T>, ProductRules);
         impl<T: Real> Work for Pack<'_, T> {
-            type Output = Vec<Vec<T>>;
+            type Output = Vec<Aligned<T>>;
             #[inline(always)]
-            fn run<I: Isa>(self) -> Vec<Vec<T>> {
+            fn run<I: Isa>(self) -> Vec<Aligned<T>> {
                 let Self(b, rules) = self;
                 let pack = |first: usize| {
-                    let mut panels = Vec::new();
+                    let mut panels = Aligned::new();
                     let last = (first + BLOCK_TERMS).min(b.nrows());
                     pack::right(b.slice(s![first..last, ..]), width::<T, I>(), rules, &mut panels);
                     panels
@@ -110,6 +111,7 @@ impl<T: Real> Work for PackedProduct<'_, T> {
             }
             let a = a.slice(s![.., first..(first + BLOCK_TERMS).min(a.ncols())]);
             // A panel has all terms of its block, of which `a` may have the first only.
+            let panels = panels.as_slice();
             Panels { a, panels, out: out.view_mut(), terms, rules: packed.rules }
                 .add_strided::<I>(BLOCK_TERMS.min(packed.terms - first) * width::<T, I>(), &mut scratch);
         }

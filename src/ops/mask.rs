@@ -70,6 +70,11 @@ impl MaskRule {
         let right = self.right_window.map(|right| aligned.saturating_add(right));
         causal.into_iter().chain(right).min()
     }
+
+    /// The first key that query `i` may attend to.
+    pub fn first_key(&self, i: i64) -> i64 {
+        self.window.map_or(i64::MIN, |window| (i + self.offset).saturating_sub(window).saturating_add(1))
+    }
 }
 
 impl Causal {

@@ -4,12 +4,12 @@
 //! grows with the length and not with its square, and keys behind the last one that a block may attend to are not
 //! looked at.
 
+use super::softmax_rows::softmax_rows;
 use super::{ScoreMask, ScoreRule};
 use crate::eval::Numerics;
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
 use crate::num::{Dtype, Real};
 use crate::ops::activation::soften_each;
-use crate::ops::softmax::softmax_with_sink;
 use crate::simd::Level;
 use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, ArrayViewMut2, s};
 use rayon::prelude::*;
@@ -56,10 +56,7 @@ impl<T: Real> Attention<'_, T> {
                     let keys = self.mask.keys_of(queries.end, kv_len);
                     let q = q.slice(s![b, h, queries.clone(), ..]);
                     let mut probs = self.scores(q, &keys_and_values, keys);
-                    for (query, row) in queries.zip(probs.outer_iter_mut()) {
-                        let row = row.into_slice().unwrap_or_default();
-                        self.probabilities(row, (b, h, query));
-                    }
+                    self.probabilities(probs.as_slice_mut().unwrap_or_default(), keys, (b, h, first));
                     if let Ok(out) = ArrayViewMut2::from_shape((probs.nrows(), v_dim), contexts) {
                         self.combine(probs, &keys_and_values, out);
                     }
@@ -97,16 +94,18 @@ impl<T: Real> Attention<'_, T> {
         scores
     }
 
-    /// From scores to probabilities: softcap, mask, softmax along the keys, each stored.
-    fn probabilities(&self, row: &mut [T], (b, h, query): (usize, usize, usize)) {
+    /// From scores of some queries to probabilities: softcap, mask, softmax along the keys, each stored.
+    fn probabilities(&self, rows: &mut [T], keys: usize, (b, h, first): (usize, usize, usize)) {
         if let Some(softcap) = self.rule.softcap {
-            soften_each(row, softcap);
-            store(row, self.numerics.scores);
+            soften_each(rows, softcap);
+            store(rows, self.numerics.scores);
         }
-        self.mask.apply(b, h, query, row);
-        store(row, self.numerics.scores);
-        softmax_with_sink(row, self.sinks.map(|sinks| sinks[h]), self.numerics.softmax);
-        store(row, self.numerics.probs);
+        for (row, query) in rows.chunks_exact_mut(keys.max(1)).zip(first..) {
+            self.mask.apply(b, h, query, row);
+        }
+        store(rows, self.numerics.scores);
+        softmax_rows(rows, keys, self.sinks.map(|sinks| sinks[h]), self.numerics.softmax);
+        store(rows, self.numerics.probs);
     }
 
     /// `probs v`.

@@ -16,6 +16,7 @@
 mod blocks;
 mod question;
 mod score_mask;
+mod softmax_rows;
 
 pub use score_mask::{Allowed, ScoreMask};
 

@@ -48,11 +48,15 @@ impl<T: Real> ScoreMask<T> {
                 }
             }
             Allowed::Rule { rule, first_key, real } => {
+                let query = query as i64;
+                let column = |key: i64| (key - *first_key as i64).clamp(0, row.len() as i64) as usize;
+                let first = column(rule.first_key(query).max(0));
+                let end = rule.last_key(query).map_or(row.len(), |last| column(last + 1));
+                row[..first].fill(T::NEG_INFINITY);
+                row[end.max(first)..].fill(T::NEG_INFINITY);
                 let real = real.slice(s![batch, *first_key..]);
-                for ((s, &real), j) in row.iter_mut().zip(real).zip(*first_key as i64..) {
-                    if !(real && rule.allows(query as i64, j)) {
-                        *s = T::NEG_INFINITY;
-                    }
+                if real.iter().any(|&real| !real) {
+                    row.iter_mut().zip(real).filter(|(_, real)| !**real).for_each(|(s, _)| *s = T::NEG_INFINITY);
                 }
             }
         }
