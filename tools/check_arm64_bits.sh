@@ -80,7 +80,12 @@ SECONDS=0
 cargo build --locked --release --target "$target"
 echo "built in $SECONDS s"
 
-arm() { qemu-aarch64 -L "$sysroot" "${CARGO_TARGET_DIR:-target}/$target/release/goldref" check --bits "$@"; }
+# Where the system has an Arm libc of its own (Debian's libstd-rust-web-dev:arm64 brings one), the loader of $sysroot would
+# take that, of another version, and hang at the first thread; so the libraries are named.
+arm() {
+  timeout 900 qemu-aarch64 -L "$sysroot" -E LD_LIBRARY_PATH="$sysroot/lib" \
+    "${CARGO_TARGET_DIR:-target}/$target/release/goldref" check --bits
+}
 
 actual=$(mktemp)
 trap 'rm -f "$actual"' EXIT
