@@ -4,8 +4,8 @@ use super::exit_code;
 use super::run::writable;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use goldref::error::Result;
-use goldref::suite::RunReport;
+use goldref::error::{Error, Result};
+use goldref::suite::{BitsReport, RunReport};
 use goldref::{io, report};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,27 @@ impl Printing {
         self.output.is_some() || self.format == Format::Text
     }
 
+    /// Writes and prints the hashes of a run.
+    pub(crate) fn print_bits(&self, bits: &BitsReport) -> Result<()> {
+        let text = report::bits_text(bits);
+        let rendered = if self.format == Format::Json { report::bits_json(bits) } else { text.clone() };
+        if let Some(path) = &self.output {
+            io::write_text(path as &Path, &rendered)?;
+        }
+        say(if self.prints_text() { &text } else { &rendered });
+        Ok(())
+    }
+
+    /// Refuses a format that hashes do not have, before anything is run for it.
+    pub(crate) fn has_bits(&self) -> Result<()> {
+        match self.format {
+            Format::Text | Format::Json => Ok(()),
+            Format::Summary | Format::Junit | Format::Markdown | Format::Github => {
+                Err(Error::ask("--bits judges nothing and has two formats: --format text, --format json"))
+            }
+        }
+    }
+
     /// Writes and prints.
     pub(crate) fn print(&self, report: &RunReport) -> Result<()> {
         let rendered = match self.format {
@@ -97,6 +118,11 @@ impl Printing {
 /// Prints. A closed pipe (`goldref check | head`) is not a failure of the command.
 pub(crate) fn say(text: &str) {
     let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
+/// Says something beside the result, where it is not read as a part of it.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "goldref: note: {text}");
 }
 
 /// Verdicts in colour. The stream drops the colour where it is not a terminal or NO_COLOR is set.

@@ -1,6 +1,7 @@
 //! `goldref run`.
 
 use super::exit_code;
+use super::report::note;
 use goldref::error::{Error, Result};
 use goldref::eval::{Evaluator, Trace};
 use goldref::io::{Array, Checkpoint, npy, npz};
@@ -9,7 +10,6 @@ use goldref::num::{Dtype, Real};
 use goldref::variant::{self, Variant};
 use ndarray::{Array2, ArrayD, Axis, Ix2, s};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `goldref run`.
@@ -155,9 +155,7 @@ fn outputs<T: Real>(
     args: &Args,
     stored: fn(ArrayD<f64>) -> Array,
 ) -> Result<BTreeMap<String, Array>> {
-    for note in &model.weights.notes {
-        let _ = writeln!(anstream::stderr(), "goldref: note: {note}");
-    }
+    model.weights.notes.iter().for_each(|text| note(text));
     let mut trace = Trace::of(args.trace.iter().cloned());
     let mut eval = Evaluator::with_trace(variant.numerics, &mut trace);
     let mut session = Session::new(&model.spec, tokens.input_ids.nrows(), variant.cache, variant.numerics.cache);

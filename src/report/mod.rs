@@ -1,9 +1,10 @@
-//! Reports: one file a format, each a pure function of a [`RunReport`](crate::suite::RunReport) or of the
+//! Reports: one file a format, each a pure function of a [`RunReport`](crate::suite::RunReport), of its hashes, or of the
 //! [`RunDiff`](crate::suite::RunDiff) of two.
 //!
 //! Nothing here measures, decides or prints. A report may have been read from a stranger's file: every name of it goes
 //! through `words` before it is shown.
 
+mod bits;
 mod compare;
 mod diff_markdown;
 mod diff_text;
@@ -20,6 +21,7 @@ mod text;
 mod tolerances;
 mod words;
 
+pub use bits::{bits_json, bits_text};
 pub use compare::{CompareReport, compare_json, compare_text};
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;

@@ -4,6 +4,7 @@
 //! [`RunReport`], which is plain data, saved and read back, and compared with that of another run ([`RunDiff`]). Knows everything above it; does not know how a report looks.
 
 mod answer;
+mod bits;
 mod case;
 mod diff;
 mod expectation;
@@ -18,6 +19,7 @@ mod standing;
 mod store;
 
 pub use answer::{Asked, Prepared, answer};
+pub use bits::{BitsOutcome, BitsReport, CaseBits, Hash, VariantBits, bits};
 pub use case::{Case, Oracle, Suite, Tolerance};
 pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
 pub use files::run_files;

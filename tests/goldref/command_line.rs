@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-fn goldref() -> Command {
+pub(super) fn goldref() -> Command {
     let mut command = Command::cargo_bin("goldref").unwrap();
     // What the surrounding CI says is not what a test asks.
     command.env("NO_COLOR", "1").env_remove("GITHUB_ACTIONS");

@@ -9,6 +9,7 @@ mod compare;
 mod elementary;
 mod evaluations;
 mod fixtures;
+mod frozen_bits;
 mod hand_made;
 mod judge;
 mod layers;

@@ -1,0 +1,40 @@
+//! The hashes of a run: a line each for people and for `diff`, or as JSON with the hash of each case.
+
+use super::words::name;
+use crate::suite::BitsReport;
+use serde_json::json;
+use std::fmt::Write;
+
+/// A line for each suite and variant: both names and the first 16 digits of the hash, one space between them.
+pub fn bits_text(report: &BitsReport) -> String {
+    let mut out = String::new();
+    for bits in &report.hashes {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{} {} {}", name(&bits.suite), bits.variant, bits.sha256.short());
+    }
+    out
+}
+
+/// Everything, with whole hashes and a line for each case, so that `diff` of two files shows which cases differ.
+pub fn bits_json(report: &BitsReport) -> String {
+    let hashes: Vec<String> = report
+        .hashes
+        .iter()
+        .map(|bits| {
+            let cases: Vec<String> = bits.cases.iter().map(|case| json!(case).to_string()).collect();
+            format!(
+                "    {{\"suite\": {}, \"variant\": {}, \"sha256\": {}, \"cases\": [\n      {}\n    ]}}",
+                json!(bits.suite),
+                json!(bits.variant),
+                json!(bits.sha256),
+                cases.join(",\n      ")
+            )
+        })
+        .collect();
+    format!(
+        "{{\n  \"format\": {},\n  \"goldref\": {},\n  \"hashes\": [\n{}\n  ]\n}}\n",
+        json!(report.format),
+        json!(report.goldref),
+        hashes.join(",\n")
+    )
+}
