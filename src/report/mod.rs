@@ -4,7 +4,8 @@
 //! Nothing here measures, decides or prints. A report may have been read from a stranger's file: every name of it goes
 //! through `words` before it is shown.
 
-mod bits;
+mod bits_json;
+mod bits_text;
 mod compare;
 mod diff_markdown;
 mod diff_text;
@@ -21,7 +22,8 @@ mod text;
 mod tolerances;
 mod words;
 
-pub use bits::{bits_json, bits_text};
+pub use bits_json::bits_json;
+pub use bits_text::bits_text;
 pub use compare::{CompareReport, compare_json, compare_text};
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;

@@ -1,19 +1,7 @@
-//! The hashes of a run: a line each for people and for `diff`, or as JSON with the hash of each case.
+//! The hashes of a run as JSON, with the hash of each case.
 
-use super::words::name;
 use crate::suite::BitsReport;
 use serde_json::json;
-use std::fmt::Write;
-
-/// A line for each suite and variant: both names and the first 16 digits of the hash, one space between them.
-pub fn bits_text(report: &BitsReport) -> String {
-    let mut out = String::new();
-    for bits in &report.hashes {
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{} {} {}", name(&bits.suite), bits.variant, bits.sha256.short());
-    }
-    out
-}
 
 /// Everything, with whole hashes and a line for each case, so that `diff` of two files shows which cases differ.
 pub fn bits_json(report: &BitsReport) -> String {
