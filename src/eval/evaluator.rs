@@ -96,13 +96,13 @@ impl<'t> Evaluator<'t> {
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
         let site = self.trace.is_some().then(|| self.name_of(name));
-        if let (Some(trace), Some(site)) = (self.trace.as_deref_mut(), site) {
-            if trace.wants(&site) {
-                let widened = value.mapv(Real::to_f64).into_dyn();
-                match role {
-                    Role::Scores | Role::Probs => trace.record_keys(site, widened, self.first_key),
-                    _ => trace.record(site, widened),
-                }
+        if let (Some(trace), Some(site)) = (self.trace.as_deref_mut(), site)
+            && trace.wants(&site)
+        {
+            let widened = value.mapv(Real::to_f64).into_dyn();
+            match role {
+                Role::Scores | Role::Probs => trace.record_keys(site, widened, self.first_key),
+                _ => trace.record(site, widened),
             }
         }
         value

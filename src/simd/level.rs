@@ -27,6 +27,7 @@ static CHOSEN: LazyLock<Level> = LazyLock::new(|| Level::from_environment().unwr
 impl Level {
     /// Levels that this CPU has, plainest first.
     pub fn all() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "x86-64 has more"))]
         let mut all = vec![Self::Definition, Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {

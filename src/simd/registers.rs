@@ -5,7 +5,8 @@
 
 /// Some scalars that are worked on together.
 ///
-/// The implementations of an instruction set may only be used where it is there; [`super::dispatch`] sees to that.
+/// The implementations of an instruction set may only be used where it is there; the dispatch to a
+/// level sees to that.
 pub trait Vector: Copy {
     /// The scalar of a lane.
     type Scalar: Copy;

@@ -5,6 +5,7 @@
 
 use super::distribution::Window;
 use super::totals::LANES;
+#[cfg(target_arch = "x86_64")]
 use crate::check::histogram::DROPPED;
 
 /// Eight f64.

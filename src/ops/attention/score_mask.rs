@@ -54,8 +54,9 @@ impl<T: Real> ScoreMask<T> {
                 let end = rule.last_key(query).map_or(row.len(), |last| column(last + 1));
                 row[..first].fill(T::NEG_INFINITY);
                 row[end.max(first)..].fill(T::NEG_INFINITY);
-                let real = real.slice(s![batch, *first_key..]);
-                if real.iter().any(|&real| !real) {
+                let real = real.slice(s![batch, *first_key..*first_key + row.len()]);
+                // Mostly no key is padding, and a slice says so quickly.
+                if real.as_slice().is_none_or(|real| real.contains(&false)) {
                     row.iter_mut().zip(real).filter(|(_, real)| !**real).for_each(|(s, _)| *s = T::NEG_INFINITY);
                 }
             }
