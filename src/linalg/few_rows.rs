@@ -30,7 +30,7 @@ impl<T: Real> Work for FewRows<'_, T> {
     fn run<I: Isa>(self) {
         let Self { a, b, mut out, terms } = self;
         for (a, mut out) in a.outer_iter().zip(out.outer_iter_mut()) {
-            let Some(out) = out.as_slice_mut() else { continue };
+            let out = out.as_slice_mut().expect("rows of sums are contiguous");
             let mut rows: [&[T]; DEPTH] = [&[]; DEPTH];
             let mut factors = [T::ZERO; DEPTH];
             let mut held = 0;
@@ -38,8 +38,7 @@ impl<T: Real> Work for FewRows<'_, T> {
                 if terms == Terms::NonZeroWeights && x == T::ZERO {
                     continue;
                 }
-                let Some(row) = row.to_slice() else { continue };
-                (rows[held], factors[held]) = (row, x);
+                (rows[held], factors[held]) = (row.to_slice().expect("`fits` asks for contiguous rows"), x);
                 held += 1;
                 if held == DEPTH {
                     add::<T, T::Vector<I>, DEPTH>(&rows, &factors, out);

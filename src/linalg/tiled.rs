@@ -14,8 +14,6 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 const BLOCK_TERMS: usize = 256;
 /// Panels of the right operand that are packed together.
 const BLOCK_PANELS: usize = 24;
-/// Rows of the tallest tile of any instruction set.
-const MOST_ROWS: usize = 8;
 
 fn width<T: Real, I: Isa>() -> usize {
     TILE_VECTORS * T::Vector::<I>::LANES
@@ -44,7 +42,8 @@ impl<T: Real> Work for Tiled<'_, T> {
                 let columns = first_column..(first_column + group).min(n);
                 pack::right(b.slice(s![block.clone(), columns.clone()]), width::<T, I>(), rules, &mut panels);
                 let (a, out) = (a.slice(s![.., block.clone()]), out.slice_mut(s![.., columns]));
-                Panels { a, panels: panels.as_slice(), out, terms, rules }.add::<I>(&mut scratch);
+                let stride = a.ncols() * width::<T, I>();
+                Panels { a, panels: panels.as_slice(), stride, out, terms, rules }.add::<I>(&mut scratch);
             }
         }
     }
@@ -69,13 +68,15 @@ impl<T: Real> Packed<T> {
             #[inline(always)]
             fn run<I: Isa>(self) -> Vec<Aligned<T>> {
                 let Self(b, rules) = self;
-                let pack = |first: usize| {
+                // A loop, since a closure that is handed on would not be compiled for the instruction set.
+                let mut blocks = Vec::new();
+                for first in (0..b.nrows()).step_by(BLOCK_TERMS) {
                     let mut panels = Aligned::new();
                     let last = (first + BLOCK_TERMS).min(b.nrows());
                     pack::right(b.slice(s![first..last, ..]), width::<T, I>(), rules, &mut panels);
-                    panels
-                };
-                (0..b.nrows()).step_by(BLOCK_TERMS).map(pack).collect()
+                    blocks.push(panels);
+                }
+                blocks
             }
         }
         Self { level, rules, blocks: dispatch(level, Pack(b, rules)), terms: b.nrows() }
@@ -111,9 +112,9 @@ impl<T: Real> Work for PackedProduct<'_, T> {
             }
             let a = a.slice(s![.., first..(first + BLOCK_TERMS).min(a.ncols())]);
             // A panel has all terms of its block, of which `a` may have the first only.
-            let panels = panels.as_slice();
-            Panels { a, panels, out: out.view_mut(), terms, rules: packed.rules }
-                .add_strided::<I>(BLOCK_TERMS.min(packed.terms - first) * width::<T, I>(), &mut scratch);
+            let stride = BLOCK_TERMS.min(packed.terms - first) * width::<T, I>();
+            let (panels, out) = (panels.as_slice(), out.view_mut());
+            Panels { a, panels, stride, out, terms, rules: packed.rules }.add::<I>(&mut scratch);
         }
     }
 }
@@ -136,6 +137,8 @@ impl<T> Default for Scratch<T> {
 struct Panels<'a, T> {
     a: ArrayView2<'a, T>,
     panels: &'a [T],
+    /// From one panel to the next.
+    stride: usize,
     out: ArrayViewMut2<'a, T>,
     terms: Terms,
     rules: ProductRules,
@@ -143,24 +146,17 @@ struct Panels<'a, T> {
 
 impl<T: Real> Panels<'_, T> {
     #[inline(always)]
-    fn add<I: Isa>(self, scratch: &mut Scratch<T>) {
-        let stride = self.a.ncols() * width::<T, I>();
-        self.add_strided::<I>(stride, scratch);
-    }
-
-    /// `stride`: from one panel to the next.
-    #[inline(always)]
-    fn add_strided<I: Isa>(mut self, stride: usize, scratch: &mut Scratch<T>) {
+    fn add<I: Isa>(mut self, scratch: &mut Scratch<T>) {
         let m = self.a.nrows();
         let mut first = 0;
         while first < m {
             let left = m - first;
             let rows = [8, 4, 2].into_iter().find(|&rows| rows <= left && rows <= I::TILE_ROWS).unwrap_or(1);
             match rows {
-                8 if I::TILE_ROWS >= 8 => self.rows::<I, 8>(first, stride, scratch),
-                4 => self.rows::<I, 4>(first, stride, scratch),
-                2 => self.rows::<I, 2>(first, stride, scratch),
-                _ => self.rows::<I, 1>(first, stride, scratch),
+                8 if I::TILE_ROWS >= 8 => self.rows::<I, 8>(first, scratch),
+                4 => self.rows::<I, 4>(first, scratch),
+                2 => self.rows::<I, 2>(first, scratch),
+                _ => self.rows::<I, 1>(first, scratch),
             }
             first += rows;
         }
@@ -168,8 +164,7 @@ impl<T: Real> Panels<'_, T> {
 
     /// `R` rows over all panels.
     #[inline(always)]
-    fn rows<I: Isa, const R: usize>(&mut self, first: usize, stride: usize, scratch: &mut Scratch<T>) {
-        const { assert!(R <= MOST_ROWS) }
+    fn rows<I: Isa, const R: usize>(&mut self, first: usize, scratch: &mut Scratch<T>) {
         let (width, len) = (width::<T, I>(), self.a.ncols());
         let Scratch { left, segments, edge } = scratch;
         let a = self.a.slice(s![first..first + R, ..]);
@@ -193,7 +188,7 @@ impl<T: Real> Panels<'_, T> {
         let mut sums: [&mut [T]; R] =
             std::array::from_fn(|_| views.next().and_then(|row| row.into_slice()).unwrap_or_default());
         for number in 0..columns.div_ceil(width) {
-            let panel = &self.panels[number * stride..][..len * width];
+            let panel = &self.panels[number * self.stride..][..len * width];
             let (start, end) = (number * width, ((number + 1) * width).min(columns));
             if end - start == width {
                 let inside = sums.each_mut().map(|row| &mut row[start..end]);

@@ -24,43 +24,44 @@ pub(super) fn misses(
         if absolute && extremes.err <= rung.atol {
             continue;
         }
-        let mark = number == rules.located;
+        let marked = (number == rules.located).then_some(&mut *missed);
+        let is_located = marked.is_some();
         let found = if absolute {
             let atol = rung.atol;
-            misses_of(e, err, missed, mark, |err, _| err > 0.0 && !(err <= atol))
+            misses_of(e, err, marked, |err, _| err > 0.0 && !(err <= atol))
         } else {
             let Rung { atol, rtol, max_ulps } = *rung;
             match (max_ulps, rules.places) {
-                (None, _) => misses_of(e, err, missed, mark, |err, e| err > 0.0 && !(err <= atol + rtol * e.abs())),
-                (Some(max), None) => misses_of(e, err, missed, mark, |err, e| {
-                    err > 0.0 && !(err <= atol + rtol * e.abs()) && !(err <= max)
-                }),
+                (None, _) => misses_of(e, err, marked, |err, e| err > 0.0 && !(err <= atol + rtol * e.abs())),
+                (Some(max), None) => {
+                    misses_of(e, err, marked, |err, e| err > 0.0 && !(err <= atol + rtol * e.abs()) && !(err <= max))
+                }
                 (Some(max), Some(dtype)) => {
                     let (smallest, factor) = gap_factor(dtype);
-                    misses_of(e, err, missed, mark, |err, e| {
+                    misses_of(e, err, marked, |err, e| {
                         err > 0.0 && !(err <= atol + rtol * e.abs()) && !(scaled(err, e, smallest) * factor <= max)
                     })
                 }
             }
         };
         totals.misses[number] += found;
-        located |= mark && found > 0;
+        located |= is_located && found > 0;
     }
     located
 }
 
+/// How many pairs are misses, which are marked if there is somewhere to mark them.
 #[inline(always)]
 fn misses_of(
     e: &[f64],
     err: &[f64],
-    missed: &mut [u8; BLOCK],
-    mark: bool,
+    marked: Option<&mut [u8; BLOCK]>,
     is_miss: impl Fn(f64, f64) -> bool + Copy,
 ) -> u64 {
     let found = count(err, e, is_miss);
-    if mark && found > 0 {
-        for ((missed, &err), &e) in missed.iter_mut().zip(err).zip(e) {
-            *missed |= u8::from(is_miss(err, e));
+    if let Some(marked) = marked.filter(|_| found > 0) {
+        for ((marked, &err), &e) in marked.iter_mut().zip(err).zip(e) {
+            *marked |= u8::from(is_miss(err, e));
         }
     }
     found

@@ -50,20 +50,11 @@ pub(super) fn worst<V: Lanes>(
         totals.worst_abs = Some(Worst { err: extremes.err, at });
     }
 
-    // A larger quotient needs err ≥ best · |expected|; a little less is asked for, because the product is rounded.
-    let best = largest(totals.worst_rel);
-    let nearly = best * (1.0 - 4.0 * f64::EPSILON);
-    let mut may_be_larger = false;
-    for (&err, &e) in err.iter().zip(e) {
-        may_be_larger |= (err > 0.0) & (err >= nearly * e.abs());
-    }
-    if may_be_larger && best < f64::INFINITY {
-        let quotient = |err: f64, e: f64| if err > 0.0 { err / e.abs() } else { 0.0 };
-        let largest = maximum(err, e, quotient);
-        if totals.worst_rel.is_none_or(|worst| largest > worst.err) {
-            let at = first(err.iter().zip(e).position(|(&err, &e)| quotient(err, e) == largest));
-            totals.worst_rel = Some(Worst { err: largest, at });
-        }
+    let quotient = |err: f64, e: f64| if err > 0.0 { err / e.abs() } else { 0.0 };
+    let largest = maximum(err, e, quotient);
+    if totals.worst_rel.is_none_or(|worst| largest > worst.err) {
+        let at = first(err.iter().zip(e).position(|(&err, &e)| quotient(err, e) == largest));
+        totals.worst_rel = Some(Worst { err: largest, at });
     }
 
     match rules.places {

@@ -56,10 +56,13 @@ impl<T: Real> Attention<'_, T> {
                     let keys = self.mask.keys_of(queries.end, kv_len);
                     let q = q.slice(s![b, h, queries.clone(), ..]);
                     let mut probs = self.scores(q, &keys_and_values, keys);
-                    self.probabilities(probs.as_slice_mut().unwrap_or_default(), keys, (b, h, first));
-                    if let Ok(out) = ArrayViewMut2::from_shape((probs.nrows(), v_dim), contexts) {
-                        self.combine(probs, &keys_and_values, out);
-                    }
+                    self.probabilities(
+                        probs.as_slice_mut().expect("scores are new and in standard layout"),
+                        keys,
+                        (b, h, first),
+                    );
+                    let out = ArrayViewMut2::from_shape((probs.nrows(), v_dim), contexts);
+                    self.combine(probs, &keys_and_values, out.expect("a row of context for each query"));
                 });
             });
         });

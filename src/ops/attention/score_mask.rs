@@ -49,9 +49,9 @@ impl<T: Real> ScoreMask<T> {
             }
             Allowed::Rule { rule, first_key, real } => {
                 let query = query as i64;
-                let column = |key: i64| (key - *first_key as i64).clamp(0, row.len() as i64) as usize;
+                let column = |key: i64| key.saturating_sub(*first_key as i64).clamp(0, row.len() as i64) as usize;
                 let first = column(rule.first_key(query).max(0));
-                let end = rule.last_key(query).map_or(row.len(), |last| column(last + 1));
+                let end = rule.last_key(query).map_or(row.len(), |last| column(last.saturating_add(1)));
                 row[..first].fill(T::NEG_INFINITY);
                 row[end.max(first)..].fill(T::NEG_INFINITY);
                 let real = real.slice(s![batch, *first_key..*first_key + row.len()]);
@@ -68,7 +68,7 @@ impl<T: Real> ScoreMask<T> {
         match &self.allowed {
             Allowed::Pairs(_) => kv_len,
             Allowed::Rule { rule, first_key, .. } => {
-                let end = rule.last_key(queries as i64 - 1).map(|last| last + 1 - *first_key as i64);
+                let end = rule.last_key(queries as i64 - 1).map(|last| last.saturating_add(1) - *first_key as i64);
                 end.map_or(kv_len, |end| end.clamp(0, kv_len as i64) as usize)
             }
         }
