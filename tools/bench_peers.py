@@ -47,14 +47,19 @@ def clocked(work):
     return time.perf_counter() - begin
 
 
+# The threads of OpenBLAS and OpenMP wait for more work in a loop, up to 200 ms; until then the next program would have
+# to share the cores with them.
+PAUSE = 0.25
+
+
 def interleaved(runs, works):
-    """Median seconds of each work; one run of each before the clock counts."""
+    """Median seconds of each work: in each turn a pause, one run that warms up, and one that counts."""
     times = {name: [] for name in works}
-    for run in range(runs + 1):
+    for _ in range(runs):
         for name, work in works.items():
-            seconds = work()
-            if run:
-                times[name].append(seconds)
+            time.sleep(PAUSE)
+            work()
+            times[name].append(work())
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 

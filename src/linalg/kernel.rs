@@ -16,7 +16,7 @@ use rayon::prelude::*;
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
 /// Parts for each thread, so that one that is late does not keep the others waiting.
-const PARTS_A_THREAD: usize = 2;
+const PARTS_A_THREAD: usize = 1;
 /// A part has at least so many rows and columns: what it packs is used that many times.
 const PART: usize = 64;
 
@@ -68,11 +68,11 @@ pub fn weighted_sum_at<T: Real>(
 fn product<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, terms: Terms, rules: ProductRules) -> Array2<T> {
     let order = rules.order.permutation(a.ncols());
     let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
-    let mut out = Array2::default((a.nrows(), b.ncols()));
+    let mut out = Array2::from_elem((a.nrows(), b.ncols()), T::ZERO);
     if rules.rounds_accumulator::<T>() {
         rounded(level, a.view(), b.view(), terms, rules, &mut out);
     } else {
-        add_product(level, a.view(), b.view(), terms, rules, out.view_mut());
+        product_into(level, a.view(), b.view(), terms, rules, out.view_mut());
     }
     out
 }
@@ -101,8 +101,8 @@ fn rounded<T: Real>(
     dispatch(level, Rounded { a, b, out, n, k, terms, rules });
 }
 
-/// `out += a b`, the terms in ascending order, each sum carried on from what is in `out`. Rows of `out` are contiguous.
-pub(crate) fn add_product<T: Real>(
+/// `out = a b`, the terms in ascending order. `out` comes as zeros, and its rows are contiguous.
+pub(crate) fn product_into<T: Real>(
     level: Level,
     a: ArrayView2<T>,
     b: ArrayView2<T>,

@@ -3,6 +3,7 @@
 use super::tile::{Segment, Weights};
 use super::{ProductRules, Terms};
 use crate::num::Real;
+use crate::simd::{TILE_VECTORS, Vector};
 use ndarray::{ArrayView2, Axis, s};
 
 /// Memory that begins with a cache line, so that no register spans two.
@@ -59,36 +60,68 @@ pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<
     }
 }
 
-/// `[rows, k]` one row after the other.
-pub(super) fn left<T: Real>(a: ArrayView2<T>, rules: ProductRules, rows: &mut Vec<T>) {
-    rows.clear();
-    rows.extend(a.iter());
-    round(rows, rules);
+/// `[rows, k]` one row after the other, each `stride` after the one before.
+pub(super) fn left<T: Real>(a: ArrayView2<T>, stride: usize, rules: ProductRules, rows: &mut Vec<T>) {
+    rows.resize(a.nrows() * stride, T::ZERO);
+    for (row, places) in a.outer_iter().zip(rows.chunks_exact_mut(stride)) {
+        let places = &mut places[..a.ncols()];
+        match row.as_slice() {
+            Some(row) => places.copy_from_slice(row),
+            None => places.iter_mut().zip(row).for_each(|(place, &x)| *place = x),
+        }
+        round(places, rules);
+    }
 }
 
 /// `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.
-pub(super) fn right<T: Real>(b: ArrayView2<T>, width: usize, rules: ProductRules, panels: &mut Aligned<T>) {
+#[inline(always)]
+pub(super) fn right<T: Real, V: Vector<Scalar = T>>(b: ArrayView2<T>, rules: ProductRules, panels: &mut Aligned<T>) {
+    let width = TILE_VECTORS * V::LANES;
     let (k, columns) = b.dim();
     let count = columns.div_ceil(width);
     let panels = panels.resized(count * k * width);
     if let Some(last) = panels.len().checked_sub(k * width).filter(|_| columns % width != 0) {
         panels[last..].fill(T::ZERO);
     }
-    let contiguous_rows = b.stride_of(Axis(1)) == 1 || columns <= 1;
-    for (number, panel) in panels.chunks_exact_mut((k * width).max(1)).enumerate() {
-        let b = b.slice(s![.., number * width..((number + 1) * width).min(columns)]);
-        if contiguous_rows {
-            for (row, places) in b.outer_iter().zip(panel.chunks_exact_mut(width)) {
-                match row.as_slice() {
-                    Some(row) => places[..row.len()].copy_from_slice(row),
-                    None => places.iter_mut().zip(row).for_each(|(place, &x)| *place = x),
-                }
-            }
-        } else {
-            transposed(b, width, panel);
+    if b.stride_of(Axis(1)) == 1 || columns <= 1 {
+        side_by_side::<T, V>(b, panels);
+    } else {
+        for (number, panel) in panels.chunks_exact_mut((k * width).max(1)).enumerate() {
+            transposed(b.slice(s![.., number * width..((number + 1) * width).min(columns)]), width, panel);
         }
     }
     round(panels, rules);
+}
+
+/// Rows that are contiguous: some of them at a time, so that reading and writing both walk along memory.
+#[inline(always)]
+fn side_by_side<T: Real, V: Vector<Scalar = T>>(b: ArrayView2<T>, panels: &mut [T]) {
+    const STEPS: usize = 8;
+    let width = TILE_VECTORS * V::LANES;
+    let (k, columns) = b.dim();
+    let whole = columns - columns % width;
+    for first in (0..k).step_by(STEPS) {
+        let last = (first + STEPS).min(k);
+        let mut rows: [&[T]; STEPS] = [&[]; STEPS];
+        for (row, term) in rows.iter_mut().zip(first..last) {
+            *row = b.slice_move(s![term, ..]).to_slice().expect("rows are contiguous");
+        }
+        for start in (0..whole).step_by(width) {
+            let panel = &mut panels[start * k..(start + width) * k][first * width..last * width];
+            for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
+                let row = &row[start..start + width];
+                for v in 0..TILE_VECTORS {
+                    V::load(&row[v * V::LANES..]).store(&mut places[v * V::LANES..]);
+                }
+            }
+        }
+        if whole < columns {
+            let panel = &mut panels[whole * k..][first * width..last * width];
+            for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
+                places[..columns - whole].copy_from_slice(&row[whole..]);
+            }
+        }
+    }
 }
 
 /// Columns that lie one after the other, such as keys in a cache: some of each at a time, so that what is written

@@ -4,22 +4,26 @@
 //! has left and carries on.
 
 use super::pack::{self, Aligned};
-use super::tile::{Segment, tile};
+use super::tile::{Segment, Start, tile};
 use super::{ProductRules, Terms};
 use crate::num::Real;
-use crate::simd::{Isa, Level, TILE_VECTORS, Vector, Work, dispatch};
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use crate::simd::{Isa, Level, TILE_VECTORS, Vector, Work, dispatch, prefetch};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
 /// Terms of a block.
-const BLOCK_TERMS: usize = 256;
+const BLOCK_TERMS: usize = 512;
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
+/// Bytes after which the places of a first cache begin again.
+const CACHE_WAY: usize = 4096;
 /// Panels of the right operand that are packed together.
-const BLOCK_PANELS: usize = 24;
+const BLOCK_PANELS: usize = 16;
 
 fn width<T: Real, I: Isa>() -> usize {
     TILE_VECTORS * T::Vector::<I>::LANES
 }
 
-/// `out += a b`, packing `b` on the way.
+/// `out = a b`, packing `b` on the way.
 pub(super) struct Tiled<'a, T> {
     pub(super) a: ArrayView2<'a, T>,
     pub(super) b: ArrayView2<'a, T>,
@@ -40,10 +44,11 @@ impl<T: Real> Work for Tiled<'_, T> {
             let block = first_term..(first_term + BLOCK_TERMS).min(k);
             for first_column in (0..n).step_by(group) {
                 let columns = first_column..(first_column + group).min(n);
-                pack::right(b.slice(s![block.clone(), columns.clone()]), width::<T, I>(), rules, &mut panels);
+                pack::right::<T, T::Vector<I>>(b.slice(s![block.clone(), columns.clone()]), rules, &mut panels);
                 let (a, out) = (a.slice(s![.., block.clone()]), out.slice_mut(s![.., columns]));
                 let stride = a.ncols() * width::<T, I>();
-                Panels { a, panels: panels.as_slice(), stride, out, terms, rules }.add::<I>(&mut scratch);
+                let start = start_of(first_term);
+                Panels { a, panels: panels.as_slice(), stride, out, start, terms, rules }.add::<I>(&mut scratch);
             }
         }
     }
@@ -73,7 +78,7 @@ impl<T: Real> Packed<T> {
                 for first in (0..b.nrows()).step_by(BLOCK_TERMS) {
                     let mut panels = Aligned::new();
                     let last = (first + BLOCK_TERMS).min(b.nrows());
-                    pack::right(b.slice(s![first..last, ..]), width::<T, I>(), rules, &mut panels);
+                    pack::right::<T, T::Vector<I>>(b.slice(s![first..last, ..]), rules, &mut panels);
                     blocks.push(panels);
                 }
                 blocks
@@ -82,11 +87,11 @@ impl<T: Real> Packed<T> {
         Self { level, rules, blocks: dispatch(level, Pack(b, rules)), terms: b.nrows() }
     }
 
-    /// `out += a b`, of as many of the first terms as `a` has columns, and as many of the first columns as `out` has.
+    /// `out = a b`, of as many of the first terms as `a` has columns, and as many of the first columns as `out` has.
     ///
     /// # Panics
     /// If `a` has more terms than `b`.
-    pub(crate) fn add_product(&self, a: ArrayView2<T>, terms: Terms, out: ArrayViewMut2<T>) {
+    pub(crate) fn product(&self, a: ArrayView2<T>, terms: Terms, out: ArrayViewMut2<T>) {
         assert!(a.ncols() <= self.terms, "there are {} terms", self.terms);
         dispatch(self.level, PackedProduct { a, packed: self, terms, out });
     }
@@ -114,9 +119,14 @@ impl<T: Real> Work for PackedProduct<'_, T> {
             // A panel has all terms of its block, of which `a` may have the first only.
             let stride = BLOCK_TERMS.min(packed.terms - first) * width::<T, I>();
             let (panels, out) = (panels.as_slice(), out.view_mut());
-            Panels { a, panels, stride, out, terms, rules: packed.rules }.add::<I>(&mut scratch);
+            Panels { a, panels, stride, out, start: start_of(first), terms, rules: packed.rules }.add::<I>(&mut scratch);
         }
     }
+}
+
+/// How the sums of a block begin whose first term is this one.
+fn start_of(first_term: usize) -> Start {
+    if first_term == 0 { Start::Zero } else { Start::Carried }
 }
 
 /// Memory of one worker.
@@ -140,6 +150,7 @@ struct Panels<'a, T> {
     /// From one panel to the next.
     stride: usize,
     out: ArrayViewMut2<'a, T>,
+    start: Start,
     terms: Terms,
     rules: ProductRules,
 }
@@ -151,8 +162,9 @@ impl<T: Real> Panels<'_, T> {
         let mut first = 0;
         while first < m {
             let left = m - first;
-            let rows = [8, 4, 2].into_iter().find(|&rows| rows <= left && rows <= I::TILE_ROWS).unwrap_or(1);
+            let rows = [12, 8, 4, 2].into_iter().find(|&rows| rows <= left && rows <= I::TILE_ROWS).unwrap_or(1);
             match rows {
+                12 if I::TILE_ROWS >= 12 => self.rows::<I, 12>(first, scratch),
                 8 if I::TILE_ROWS >= 8 => self.rows::<I, 8>(first, scratch),
                 4 => self.rows::<I, 4>(first, scratch),
                 2 => self.rows::<I, 2>(first, scratch),
@@ -168,41 +180,51 @@ impl<T: Real> Panels<'_, T> {
         let (width, len) = (width::<T, I>(), self.a.ncols());
         let Scratch { left, segments, edge } = scratch;
         let a = self.a.slice(s![first..first + R, ..]);
-        let contiguous = a.outer_iter().all(|row| row.as_slice().is_some());
-        if !contiguous || self.rules.rounds_operands::<T>() {
-            pack::left(a, self.rules, left);
+        // Rows of a power of two apart would share the same few places of the first cache.
+        let apart = a.stride_of(Axis(0)).unsigned_abs() * size_of::<T>();
+        let in_place = a.stride_of(Axis(1)) == 1 && !apart.is_multiple_of(CACHE_WAY / 2);
+        let packed_stride = len + CACHE_LINE / size_of::<T>();
+        if !in_place || self.rules.rounds_operands::<T>() {
+            pack::left(a, packed_stride, self.rules, left);
         } else {
             left.clear();
         }
-        let mut views = a.outer_iter();
-        let factors: [&[T]; R] = std::array::from_fn(|r| match left.is_empty() {
-            true => views.next().and_then(|row| row.to_slice()).unwrap_or_default(),
-            false => &left[r * len..(r + 1) * len],
-        });
+        let mut factors: [&[T]; R] = [&[]; R];
+        for (r, row) in a.outer_iter().enumerate() {
+            factors[r] = match left.is_empty() {
+                true => row.to_slice().expect("the row is contiguous"),
+                false => &left[r * packed_stride..][..len],
+            };
+        }
         pack::segments(&factors, self.terms, segments);
         edge.resize(R * width, T::ZERO);
 
         let columns = self.out.ncols();
         let mut out = self.out.slice_mut(s![first..first + R, ..]);
-        let mut views = out.outer_iter_mut();
-        let mut sums: [&mut [T]; R] =
-            std::array::from_fn(|_| views.next().and_then(|row| row.into_slice()).unwrap_or_default());
+        let mut sums: [&mut [T]; R] = std::array::from_fn(|_| Default::default());
+        for (sums, row) in sums.iter_mut().zip(out.outer_iter_mut()) {
+            *sums = row.into_slice().expect("rows of sums are contiguous");
+        }
         for number in 0..columns.div_ceil(width) {
             let panel = &self.panels[number * self.stride..][..len * width];
             let (start, end) = (number * width, ((number + 1) * width).min(columns));
+            // What the next tile begins with.
+            for row in &sums {
+                prefetch(row.as_ptr().wrapping_add(end));
+                prefetch(row.as_ptr().wrapping_add(end + CACHE_LINE / size_of::<T>()));
+            }
             if end - start == width {
-                let inside = sums.each_mut().map(|row| &mut row[start..end]);
-                tile::<T, T::Vector<I>, R>(factors, panel, segments, inside);
-            } else {
-                for (to, from) in edge.chunks_exact_mut(width).zip(&sums) {
-                    to[..end - start].copy_from_slice(&from[start..end]);
-                }
-                let mut padded = edge.chunks_exact_mut(width);
-                let inside = std::array::from_fn(|_| padded.next().unwrap_or_default());
-                tile::<T, T::Vector<I>, R>(factors, panel, segments, inside);
-                for (to, from) in sums.iter_mut().zip(edge.chunks_exact(width)) {
-                    to[start..end].copy_from_slice(&from[..end - start]);
-                }
+                tile::<T, T::Vector<I>, R>(&factors, panel, segments, self.start, &mut sums, start);
+                continue;
+            }
+            let mut padded: [&mut [T]; R] = std::array::from_fn(|_| Default::default());
+            for ((padded, edge), sums) in padded.iter_mut().zip(edge.chunks_exact_mut(width)).zip(&sums) {
+                edge[..end - start].copy_from_slice(&sums[start..end]);
+                *padded = edge;
+            }
+            tile::<T, T::Vector<I>, R>(&factors, panel, segments, self.start, &mut padded, 0);
+            for (sums, padded) in sums.iter_mut().zip(&padded) {
+                sums[start..end].copy_from_slice(&padded[..end - start]);
             }
         }
     }

@@ -80,6 +80,19 @@ macro_rules! plain {
 plain!(f64, 2);
 plain!(f32, 4);
 
+/// Asks for the cache line at `address`, to be there when it is needed. A hint: nothing is read, any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(address: *const T) {
+    // SAFETY: the instruction is part of x86-64, and a hint to any address does nothing but load a cache.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// See [`super::Level::Baseline`].
 pub(crate) struct Baseline;
 impl Isa for Baseline {

@@ -85,7 +85,7 @@ impl<T: Real> Attention<'_, T> {
             KeysAndValues::Plain(k, _) => matmul(q, k.slice(s![..keys, ..]).t(), self.rules()),
             KeysAndValues::Packed(k, _) => {
                 let mut scores = Array2::default((q.nrows(), keys));
-                k.add_product(q, Terms::All, scores.view_mut());
+                k.product(q, Terms::All, scores.view_mut());
                 scores
             }
         };
@@ -118,7 +118,7 @@ impl<T: Real> Attention<'_, T> {
                 let v = v.slice(s![..probs.ncols(), ..]);
                 out.assign(&weighted_sum(probs.view(), v, self.rules()));
             }
-            KeysAndValues::Packed(_, v) => v.add_product(probs.view(), Terms::NonZeroWeights, out),
+            KeysAndValues::Packed(_, v) => v.product(probs.view(), Terms::NonZeroWeights, out),
         }
     }
 
