@@ -1,7 +1,7 @@
 //! What a product is. Read this to know the bits; [`super::kernel`] is only faster.
 
 use super::ProductRules;
-use crate::num::Real;
+use crate::num::{Real, Stored};
 use ndarray::{Array2, ArrayView2};
 
 /// `out[i][j]` = left fold over k ascending of `acc ← fma(a[i][k], b[k][j], acc)`, starting at +0.
@@ -11,14 +11,18 @@ use ndarray::{Array2, ArrayView2};
 ///
 /// # Panics
 /// If the inner sizes differ.
-pub fn matmul_definition<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
+pub fn matmul_definition<T: Real, S: Stored<T>>(
+    a: ArrayView2<T>,
+    b: ArrayView2<S>,
+    rules: ProductRules,
+) -> Array2<T> {
     assert_eq!(a.ncols(), b.nrows(), "matmul: inner sizes differ");
     let order = rules.order.permutation(a.ncols()).unwrap_or_else(|| (0..a.ncols()).collect());
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
         let mut acc = T::ZERO;
         for &k in &order {
             let x = a[[i, k]].round_to(rules.operands);
-            let y = b[[k, j]].round_to(rules.operands);
+            let y = b[[k, j]].widen().round_to(rules.operands);
             acc = x.mul_add(y, acc).round_to(rules.accumulator);
         }
         acc

@@ -6,9 +6,9 @@
 
 use super::few_rows::{FewRows, fits};
 use super::rounded::Rounded;
-use super::tiled::Tiled;
+use super::tiled::product_by_tiles;
 use super::{ProductRules, Terms, matmul_definition, weighted_sum_definition};
-use crate::num::Real;
+use crate::num::{Real, Stored};
 use crate::simd::{Level, dispatch};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 use rayon::prelude::*;
@@ -16,15 +16,15 @@ use rayon::prelude::*;
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
 /// Parts for each thread, so that one that is late does not keep the others waiting.
-const PARTS_A_THREAD: usize = 1;
+const PARTS_A_THREAD: usize = 2;
 /// A part has at least so many rows and columns: what it packs is used that many times.
-const PART: usize = 64;
+const PART: usize = 128;
 
 /// [`super::matmul_definition`], faster.
 ///
 /// # Panics
 /// If the inner sizes differ.
-pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
+pub fn matmul<T: Real, S: Stored<T>>(a: ArrayView2<T>, b: ArrayView2<S>, rules: ProductRules) -> Array2<T> {
     matmul_at(Level::chosen(), a, b, rules)
 }
 
@@ -32,7 +32,12 @@ pub fn matmul<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) 
 ///
 /// # Panics
 /// If the inner sizes differ.
-pub fn matmul_at<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, rules: ProductRules) -> Array2<T> {
+pub fn matmul_at<T: Real, S: Stored<T>>(
+    level: Level,
+    a: ArrayView2<T>,
+    b: ArrayView2<S>,
+    rules: ProductRules,
+) -> Array2<T> {
     assert_eq!(a.ncols(), b.nrows(), "matmul: inner sizes differ");
     match level {
         Level::Definition => matmul_definition(a, b, rules),
@@ -65,7 +70,13 @@ pub fn weighted_sum_at<T: Real>(
     }
 }
 
-fn product<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, terms: Terms, rules: ProductRules) -> Array2<T> {
+fn product<T: Real, S: Stored<T>>(
+    level: Level,
+    a: ArrayView2<T>,
+    b: ArrayView2<S>,
+    terms: Terms,
+    rules: ProductRules,
+) -> Array2<T> {
     let order = rules.order.permutation(a.ncols());
     let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
     let mut out = Array2::from_elem((a.nrows(), b.ncols()), T::ZERO);
@@ -78,34 +89,36 @@ fn product<T: Real>(level: Level, a: ArrayView2<T>, b: ArrayView2<T>, terms: Ter
 }
 
 /// The operand with its terms in the order of summation, so that the kernels may always walk upward.
-fn ordered<'a, T: Real>(x: ArrayView2<'a, T>, terms: Axis, order: Option<&[usize]>) -> CowArray<'a, T, Ix2> {
+fn ordered<'a, S: Copy>(x: ArrayView2<'a, S>, terms: Axis, order: Option<&[usize]>) -> CowArray<'a, S, Ix2> {
     match order {
         None => CowArray::from(x),
         Some(order) => CowArray::from(x.select(terms, order)),
     }
 }
 
-fn rounded<T: Real>(
+fn rounded<T: Real, S: Stored<T>>(
     level: Level,
     a: ArrayView2<T>,
-    b: ArrayView2<T>,
+    b: ArrayView2<S>,
     terms: Terms,
     rules: ProductRules,
     out: &mut Array2<T>,
 ) {
-    let operand = |x: ArrayView2<T>| x.mapv(|x| x.round_to(rules.operands)).as_standard_layout().into_owned();
+    fn operand<T: Real, S: Stored<T>>(x: ArrayView2<S>, rules: ProductRules) -> Array2<T> {
+        x.mapv(|x| x.widen().round_to(rules.operands)).as_standard_layout().into_owned()
+    }
     let (n, k) = (b.ncols(), a.ncols());
-    let (a, b) = (operand(a), operand(b));
+    let (a, b): (Array2<T>, Array2<T>) = (operand(a, rules), operand(b, rules));
     let slices = (a.as_slice(), b.as_slice(), out.as_slice_mut());
     let (Some(a), Some(b), Some(out)) = slices else { unreachable!("all three are in standard layout") };
     dispatch(level, Rounded { a, b, out, n, k, terms, rules });
 }
 
 /// `out = a b`, the terms in ascending order. `out` comes as zeros, and its rows are contiguous.
-pub(crate) fn product_into<T: Real>(
+pub(crate) fn product_into<T: Real, S: Stored<T>>(
     level: Level,
     a: ArrayView2<T>,
-    b: ArrayView2<T>,
+    b: ArrayView2<S>,
     terms: Terms,
     rules: ProductRules,
     out: ArrayViewMut2<T>,
@@ -113,7 +126,7 @@ pub(crate) fn product_into<T: Real>(
     let (m, n) = out.dim();
     let part = |a, b, out| match fits(&a, &b, rules) {
         true => dispatch(level, FewRows { a, b, out, terms }),
-        false => dispatch(level, Tiled { a, b, out, terms, rules }),
+        false => product_by_tiles(level, a, b, terms, rules, out),
     };
     let threads = rayon::current_num_threads();
     if threads == 1 || m * n * a.ncols() < WORTH_THREADS {
@@ -182,6 +195,7 @@ mod tests {
             9 => (0usize..7, 0usize..40, 0usize..9),
             2 => (0usize..21, 0usize..130, 0usize..30),
             1 => (1usize..11, 1usize..60, 250usize..530),
+            2 => (4usize..19, 40usize..160, 3usize..40),
             1 => (1usize..6, 700usize..900, 1usize..9),
         ];
         sizes.prop_flat_map(|(m, n, k)| {
@@ -207,6 +221,15 @@ mod tests {
         }
     }
 
+    /// The product with a right operand in another format is that with its numbers widened before.
+    fn every_level_widens<T: Real, S: Stored<T>>(a: ArrayView2<T>, b: ArrayView2<S>, rules: ProductRules) {
+        let product = matmul_definition(a, b.mapv(|x| x.widen()).view(), rules);
+        assert_same_bits(&matmul_definition(a, b, rules), &product);
+        for level in Level::all() {
+            assert_same_bits(&matmul_at(level, a, b, rules), &product);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -220,6 +243,19 @@ mod tests {
             let (a, b) = (a.mapv(|x| x as f32), b.mapv(|x| x as f32));
             every_level_agrees(a.view(), b.view(), rules);
             every_level_agrees(a.view(), b.slice(s![.., ..;-1]), rules);
+        }
+
+        #[test]
+        fn stored_formats_are_widened_on_the_way((a, b) in operands(), rules in rules()) {
+            let single = a.mapv(|x| x as f32);
+            let (bf16, f16) = (b.mapv(half::bf16::from_f64), b.mapv(half::f16::from_f64));
+            every_level_widens(a.view(), b.mapv(|x| x as f32).view(), rules);
+            every_level_widens(single.view(), bf16.view(), rules);
+            every_level_widens(single.view(), f16.view(), rules);
+            // As a checkpoint has it: the terms of a column lie one after the other.
+            let (bf16, f16) = (bf16.t().as_standard_layout().into_owned(), f16.t().as_standard_layout().into_owned());
+            every_level_widens(single.view(), bf16.t(), rules);
+            every_level_widens(a.view(), f16.t(), rules);
         }
     }
 

@@ -1,9 +1,9 @@
-//! Operands in the order in which a tile reads them, rounded on the way where the rules say so.
+//! Operands in the order in which a tile reads them, widened and rounded on the way.
 
 use super::tile::{Segment, Weights};
 use super::{ProductRules, Terms};
-use crate::num::Real;
-use crate::simd::{TILE_VECTORS, Vector};
+use crate::num::{Real, Stored};
+use crate::simd::{Isa, MAX_LANES, TILE_VECTORS, Vector, Work};
 use ndarray::{ArrayView2, Axis, s};
 
 /// Memory that begins with a cache line, so that no register spans two.
@@ -36,8 +36,185 @@ impl<T: Real> Aligned<T> {
     }
 }
 
+/// How columns are cut into panels: as few as can be, of nearly the same number of registers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panelling {
+    count: usize,
+    /// Registers of the narrower panels.
+    narrow: usize,
+    /// Panels that have one register more; they come first.
+    wide: usize,
+}
+
+/// A panel: its first column and its registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Panel {
+    pub(super) column: usize,
+    pub(super) vectors: usize,
+}
+
+impl Panelling {
+    pub(super) fn of(columns: usize, lanes: usize) -> Self {
+        let vectors = columns.div_ceil(lanes);
+        let count = vectors.div_ceil(TILE_VECTORS);
+        let (narrow, wide) = (vectors.checked_div(count).unwrap_or(0), vectors.checked_rem(count).unwrap_or(0));
+        Self { count, narrow, wide }
+    }
+
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+
+    #[inline(always)]
+    pub(super) fn panel(self, number: usize, lanes: usize) -> Panel {
+        let vectors = self.narrow + usize::from(number < self.wide);
+        Panel { column: (number * self.narrow + number.min(self.wide)) * lanes, vectors }
+    }
+}
+
+/// Packs `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.
+pub(super) struct Pack<'a, T, S> {
+    pub(super) b: ArrayView2<'a, S>,
+    pub(super) rules: ProductRules,
+    pub(super) panels: &'a mut Aligned<T>,
+}
+
+impl<T: Real, S: Stored<T>> Work for Pack<'_, T, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { b, rules, panels } = self;
+        let lanes = T::Vector::<I>::LANES;
+        let (k, columns) = b.dim();
+        let panels = panels.resized(k * columns.next_multiple_of(lanes));
+        if b.stride_of(Axis(1)) == 1 || columns <= 1 {
+            side_by_side::<T, S, T::Vector<I>>(b, panels);
+        } else if b.stride_of(Axis(0)) == 1 {
+            one_after_the_other::<T, S, T::Vector<I>>(b, panels);
+        } else {
+            number_by_number::<T, S, T::Vector<I>>(b, panels);
+        }
+        round(panels, rules);
+    }
+}
+
+/// The first numbers of a slice, widened into a register.
+#[inline(always)]
+pub(super) fn widened<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(from: &[S]) -> V {
+    let from = &from[..V::LANES];
+    let mut wide = [T::ZERO; MAX_LANES];
+    for lane in 0..V::LANES {
+        wide[lane] = from[lane].widen();
+    }
+    V::load(&wide)
+}
+
+/// Rows that are contiguous: some of them at a time, so that reading and writing both walk along memory.
+#[inline(always)]
+fn side_by_side<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, panels: &mut [T]) {
+    const STEPS: usize = 8;
+    let (k, columns) = b.dim();
+    let panelling = Panelling::of(columns, V::LANES);
+    for first in (0..k).step_by(STEPS) {
+        let last = (first + STEPS).min(k);
+        let mut rows: [&[S]; STEPS] = [&[]; STEPS];
+        for (row, term) in rows.iter_mut().zip(first..last) {
+            *row = b.slice_move(s![term, ..]).to_slice().expect("rows are contiguous");
+        }
+        for number in 0..panelling.count() {
+            let Panel { column, vectors } = panelling.panel(number, V::LANES);
+            let width = vectors * V::LANES;
+            let panel = &mut panels[column * k..][first * width..last * width];
+            if column + width <= columns {
+                for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
+                    let row = &row[column..column + width];
+                    for v in 0..vectors {
+                        widened::<T, S, V>(&row[v * V::LANES..]).store(&mut places[v * V::LANES..]);
+                    }
+                }
+            } else {
+                for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
+                    let (inside, outside) = places.split_at_mut(columns - column);
+                    inside.iter_mut().zip(&row[column..]).for_each(|(place, x)| *place = x.widen());
+                    outside.fill(T::ZERO);
+                }
+            }
+        }
+    }
+}
+
+/// Columns that are contiguous, such as keys in a cache or the outputs of a layer in a checkpoint: squares of a register's
+/// width are transposed in registers.
+#[inline(always)]
+fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, panels: &mut [T]) {
+    let (k, columns) = b.dim();
+    let panelling = Panelling::of(columns, V::LANES);
+    for number in 0..panelling.count() {
+        let Panel { column: start, vectors } = panelling.panel(number, V::LANES);
+        let width = vectors * V::LANES;
+        let panel = &mut panels[start * k..][..k * width];
+        for v in 0..vectors {
+            let first = start + v * V::LANES;
+            let there = columns.saturating_sub(first).min(V::LANES);
+            let mut rows: [&[S]; MAX_LANES] = [&[]; MAX_LANES];
+            for lane in 0..there {
+                rows[lane] = b.slice_move(s![.., first + lane]).to_slice().expect("columns are contiguous");
+            }
+            let whole = if there == V::LANES { k - k % V::LANES } else { 0 };
+            for term in (0..whole).step_by(V::LANES) {
+                let mut square = [V::zero(); MAX_LANES];
+                for lane in 0..V::LANES {
+                    square[lane] = widened::<T, S, V>(&rows[lane][term..]);
+                }
+                let square = transposed(square);
+                for lane in 0..V::LANES {
+                    square[lane].store(&mut panel[(term + lane) * width + v * V::LANES..]);
+                }
+            }
+            for term in whole..k {
+                let places = &mut panel[term * width + v * V::LANES..][..V::LANES];
+                for (place, row) in places.iter_mut().zip(&rows[..there]) {
+                    *place = row[term].widen();
+                }
+                places[there..].fill(T::ZERO);
+            }
+        }
+    }
+}
+
+/// Rows become columns: to interleave the two halves of the rows turns the bits of all places by one, and as many turns
+/// as a row number has bits exchange rows and lanes.
+#[inline(always)]
+fn transposed<V: Vector>(mut square: [V; MAX_LANES]) -> [V; MAX_LANES] {
+    let half = V::LANES / 2;
+    for _ in 0..V::LANES.ilog2() {
+        let before = square;
+        for row in 0..half {
+            (square[2 * row], square[2 * row + 1]) = before[row].interleave(before[row + half]);
+        }
+    }
+    square
+}
+
+/// Neither rows nor columns that are contiguous.
+#[inline(always)]
+fn number_by_number<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, panels: &mut [T]) {
+    let (k, columns) = b.dim();
+    let panelling = Panelling::of(columns, V::LANES);
+    for number in 0..panelling.count() {
+        let Panel { column, vectors } = panelling.panel(number, V::LANES);
+        let width = vectors * V::LANES;
+        for (term, places) in panels[column * k..][..k * width].chunks_exact_mut(width).enumerate() {
+            for (c, place) in places.iter_mut().enumerate() {
+                *place = b.get((term, column + c)).map_or(T::ZERO, |x| x.widen());
+            }
+        }
+    }
+}
+
 /// The terms of some rows of left factors by kind. Terms that add nothing to any row are in no segment.
-pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<Segment>) {
+#[inline(always)]
+pub(super) fn segments<T: Real, const R: usize>(left: &[&[T]; R], terms: Terms, segments: &mut Vec<Segment>) {
     let len = left.first().map_or(0, |row| row.len());
     segments.clear();
     // Looked for row by row first: mostly there is none.
@@ -50,7 +227,7 @@ pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<
     for at in 0..len {
         let weights = match left.iter().filter(|row| row[at] == T::ZERO).count() {
             0 => Weights::All,
-            zeros if zeros == left.len() => continue,
+            zeros if zeros == R => continue,
             _ => Weights::NonZero,
         };
         match segments.last_mut() {
@@ -60,86 +237,29 @@ pub(super) fn segments<T: Real>(left: &[&[T]], terms: Terms, segments: &mut Vec<
     }
 }
 
-/// `[rows, k]` one row after the other, each `stride` after the one before.
-pub(super) fn left<T: Real>(a: ArrayView2<T>, stride: usize, rules: ProductRules, rows: &mut Vec<T>) {
-    rows.resize(a.nrows() * stride, T::ZERO);
-    for (row, places) in a.outer_iter().zip(rows.chunks_exact_mut(stride)) {
-        let places = &mut places[..a.ncols()];
+/// Left factors whose rows are contiguous, in place where they are so and need no rounding, else as a copy in `memory`.
+pub(super) fn left<'a, T: Real>(
+    a: ArrayView2<'a, T>,
+    rules: ProductRules,
+    memory: &'a mut Vec<T>,
+) -> ArrayView2<'a, T> {
+    if a.stride_of(Axis(1)) == 1 && !rules.rounds_operands::<T>() {
+        return a;
+    }
+    let (rows, k) = a.dim();
+    // Rows of a power of two apart would share the same few places of the first cache.
+    let stride = k.next_multiple_of(MAX_LANES) + MAX_LANES;
+    memory.resize(rows * stride, T::ZERO);
+    for (row, places) in a.outer_iter().zip(memory.chunks_exact_mut(stride)) {
+        let places = &mut places[..k];
         match row.as_slice() {
             Some(row) => places.copy_from_slice(row),
             None => places.iter_mut().zip(row).for_each(|(place, &x)| *place = x),
         }
         round(places, rules);
     }
-}
-
-/// `[k, columns]` as panels `[k, width]` one after the other, the last filled up with zeros.
-#[inline(always)]
-pub(super) fn right<T: Real, V: Vector<Scalar = T>>(b: ArrayView2<T>, rules: ProductRules, panels: &mut Aligned<T>) {
-    let width = TILE_VECTORS * V::LANES;
-    let (k, columns) = b.dim();
-    let count = columns.div_ceil(width);
-    let panels = panels.resized(count * k * width);
-    if let Some(last) = panels.len().checked_sub(k * width).filter(|_| columns % width != 0) {
-        panels[last..].fill(T::ZERO);
-    }
-    if b.stride_of(Axis(1)) == 1 || columns <= 1 {
-        side_by_side::<T, V>(b, panels);
-    } else {
-        for (number, panel) in panels.chunks_exact_mut((k * width).max(1)).enumerate() {
-            transposed(b.slice(s![.., number * width..((number + 1) * width).min(columns)]), width, panel);
-        }
-    }
-    round(panels, rules);
-}
-
-/// Rows that are contiguous: some of them at a time, so that reading and writing both walk along memory.
-#[inline(always)]
-fn side_by_side<T: Real, V: Vector<Scalar = T>>(b: ArrayView2<T>, panels: &mut [T]) {
-    const STEPS: usize = 8;
-    let width = TILE_VECTORS * V::LANES;
-    let (k, columns) = b.dim();
-    let whole = columns - columns % width;
-    for first in (0..k).step_by(STEPS) {
-        let last = (first + STEPS).min(k);
-        let mut rows: [&[T]; STEPS] = [&[]; STEPS];
-        for (row, term) in rows.iter_mut().zip(first..last) {
-            *row = b.slice_move(s![term, ..]).to_slice().expect("rows are contiguous");
-        }
-        for start in (0..whole).step_by(width) {
-            let panel = &mut panels[start * k..(start + width) * k][first * width..last * width];
-            for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
-                let row = &row[start..start + width];
-                for v in 0..TILE_VECTORS {
-                    V::load(&row[v * V::LANES..]).store(&mut places[v * V::LANES..]);
-                }
-            }
-        }
-        if whole < columns {
-            let panel = &mut panels[whole * k..][first * width..last * width];
-            for (places, row) in panel.chunks_exact_mut(width).zip(&rows) {
-                places[..columns - whole].copy_from_slice(&row[whole..]);
-            }
-        }
-    }
-}
-
-/// Columns that lie one after the other, such as keys in a cache: some of each at a time, so that what is written
-/// stays in the first cache.
-fn transposed<T: Real>(b: ArrayView2<T>, width: usize, panel: &mut [T]) {
-    const STEPS: usize = 16;
-    let k = b.nrows();
-    for first in (0..k).step_by(STEPS) {
-        let last = (first + STEPS).min(k);
-        for (c, column) in b.axis_iter(Axis(1)).enumerate() {
-            let column = column.slice(s![first..last]);
-            let places = panel[first * width + c..].iter_mut().step_by(width);
-            match column.as_slice() {
-                Some(column) => places.zip(column).for_each(|(place, &x)| *place = x),
-                None => places.zip(column).for_each(|(place, &x)| *place = x),
-            }
-        }
-    }
+    let copy = ArrayView2::from_shape((rows, stride), memory).expect("as many numbers as rows of this width have");
+    copy.slice_move(s![.., ..k])
 }
 
 fn round<T: Real>(values: &mut [T], rules: ProductRules) {

@@ -1,7 +1,7 @@
 //! A tile of running sums in registers.
 
 use crate::num::Real;
-use crate::simd::{TILE_VECTORS, Vector, prefetch};
+use crate::simd::{Vector, prefetch};
 
 /// Consecutive terms of a tile that are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +29,24 @@ pub(super) enum Start {
     Carried,
 }
 
-/// Writes into `R` rows, from `column` on, the running sums after the products of `R` rows of left factors and a packed
-/// right panel `[k, TILE_VECTORS · LANES]`, each in ascending order of k.
+/// Writes into `R` rows, from `column` on, `N` registers: the running sums after the products of `R` rows of left factors and a packed
+/// right panel `[k, N · LANES]`, each in ascending order of k.
 // Loops and not `map`: what is handed to a function of another crate is not compiled for the instruction set.
 #[inline(always)]
-pub(super) fn tile<T: Real, V: Vector<Scalar = T>, const R: usize>(
+pub(super) fn tile<T: Real, V: Vector<Scalar = T>, const R: usize, const N: usize>(
     left: &[&[T]; R],
-    right: &[T],
+    panel: &[T],
     segments: &[Segment],
     start: Start,
-    rows: &mut [&mut [T]; R],
+    out: &mut [&mut [T]; R],
     column: usize,
 ) {
-    let width = TILE_VECTORS * V::LANES;
-    let mut sums = [[V::zero(); TILE_VECTORS]; R];
+    let width = N * V::LANES;
+    let mut sums = [[V::zero(); N]; R];
     if start == Start::Carried {
         for r in 0..R {
-            let row = &rows[r][column..column + width];
-            for v in 0..TILE_VECTORS {
+            let row = &out[r][column..column + width];
+            for v in 0..N {
                 sums[r][v] = V::load(&row[v * V::LANES..]);
             }
         }
@@ -56,46 +56,47 @@ pub(super) fn tile<T: Real, V: Vector<Scalar = T>, const R: usize>(
         for r in 0..R {
             factors[r] = &left[r][start..end];
         }
-        let right = right[start * width..end * width].chunks_exact(width);
+        let panel = &panel[start * width..end * width];
         // By value, so that the compiler keeps them in registers throughout.
         sums = match weights {
-            Weights::All => carried_on::<T, V, R>(sums, factors, right, |_| true),
-            Weights::NonZero => carried_on::<T, V, R>(sums, factors, right, |x| x != T::ZERO),
+            Weights::All => carried_on::<T, V, R, N>(sums, factors, panel, |_| true),
+            Weights::NonZero => carried_on::<T, V, R, N>(sums, factors, panel, |x| x != T::ZERO),
         };
     }
     for r in 0..R {
-        let row = &mut rows[r][column..column + width];
-        for v in 0..TILE_VECTORS {
+        let row = &mut out[r][column..column + width];
+        for v in 0..N {
             sums[r][v].store(&mut row[v * V::LANES..]);
         }
     }
 }
 
 /// Terms between asking for the factors of a panel and using them.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// The sums after some more terms, of which those count whose left factor does.
 #[inline(always)]
-fn carried_on<'t, T: Real, V: Vector<Scalar = T>, const R: usize>(
-    mut sums: [[V; TILE_VECTORS]; R],
+fn carried_on<T: Real, V: Vector<Scalar = T>, const R: usize, const N: usize>(
+    mut sums: [[V; N]; R],
     left: [&[T]; R],
-    right: impl ExactSizeIterator<Item = &'t [T]>,
+    panel: &[T],
     counts: impl Fn(T) -> bool,
-) -> [[V; TILE_VECTORS]; R] {
-    let len = right.len();
-    assert!(left.iter().all(|row| row.len() == len), "a row of factors for each term");
+) -> [[V; N]; R] {
+    let right = panel.chunks_exact(N * V::LANES);
+    let terms = right.len();
+    assert!(left.iter().all(|row| row.len() == terms), "a factor for each term");
     for (k, right) in right.enumerate() {
-        let mut factors = [V::zero(); TILE_VECTORS];
-        for v in 0..TILE_VECTORS {
+        let mut factors = [V::zero(); N];
+        for v in 0..N {
             factors[v] = V::load(&right[v * V::LANES..]);
-            prefetch(right.as_ptr().wrapping_add((AHEAD * TILE_VECTORS + v) * V::LANES));
+            prefetch(right.as_ptr().wrapping_add((AHEAD * N + v) * V::LANES));
         }
         for r in 0..R {
-            // SAFETY: k is below the length of `right`, which is that of each row.
+            // SAFETY: k is below the number of terms, which is the length of each row.
             let x = unsafe { *left[r].get_unchecked(k) };
             if counts(x) {
                 let x = V::splat(x);
-                for v in 0..TILE_VECTORS {
+                for v in 0..N {
                     sums[r][v] = x.mul_add(factors[v], sums[r][v]);
                 }
             }

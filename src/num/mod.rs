@@ -9,6 +9,7 @@ pub mod json_number;
 mod real;
 mod rounding;
 mod stochastic;
+mod stored;
 mod sum;
 mod ulp;
 
@@ -17,5 +18,6 @@ pub use dtype::Dtype;
 pub use real::Real;
 pub use rounding::{round_f32, round_f64, saturate_round_f64};
 pub use stochastic::{RandomStream, perturb, round_stochastic};
+pub use stored::Stored;
 pub use sum::{maximum, mean, mean_square, sum};
 pub use ulp::{ulp, ulp_distance};

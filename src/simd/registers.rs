@@ -29,7 +29,12 @@ pub trait Vector: Copy {
     fn store(self, to: &mut [Self::Scalar]);
     /// `self · a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// The lanes of `self` and `other` in turn: the first halves of both, and the second halves.
+    fn interleave(self, other: Self) -> (Self, Self);
 }
+
+/// The most lanes a register has.
+pub(crate) const MAX_LANES: usize = 16;
 
 /// An instruction set, as the shapes that suit it.
 pub trait Isa {
@@ -37,13 +42,13 @@ pub trait Isa {
     type F64: Vector<Scalar = f64>;
     /// A register of f32.
     type F32: Vector<Scalar = f32>;
-    /// Rows of a tile of running sums, each of two registers: enough for all units that multiply and add to be busy,
-    /// few enough for the register file.
+    /// Rows of a tile of running sums, each of [`TILE_VECTORS`] registers at the most: enough for all units that multiply
+    /// and add to be busy, few enough for the register file. 4 or 8.
     const TILE_ROWS: usize;
 }
 
-/// Registers of a row of a tile.
-pub(crate) const TILE_VECTORS: usize = 2;
+/// Registers of a row of a tile, at the most.
+pub(crate) const TILE_VECTORS: usize = 3;
 
 /// Lanes as an array, which compilers turn into the registers that every CPU of the architecture has.
 #[derive(Clone, Copy)]
@@ -74,6 +79,11 @@ macro_rules! plain {
             fn mul_add(self, a: Self, b: Self) -> Self {
                 Self(std::array::from_fn(|lane| self.0[lane].mul_add(a.0[lane], b.0[lane])))
             }
+            #[inline(always)]
+            fn interleave(self, other: Self) -> (Self, Self) {
+                let of = |place: usize| if place % 2 == 0 { self.0[place / 2] } else { other.0[place / 2] };
+                (Self(std::array::from_fn(of)), Self(std::array::from_fn(|lane| of($lanes + lane))))
+            }
         }
     };
 }
@@ -98,7 +108,8 @@ pub(crate) struct Baseline;
 impl Isa for Baseline {
     type F64 = Plain<f64, 2>;
     type F32 = Plain<f32, 4>;
-    const TILE_ROWS: usize = 4;
+    // 64-bit Arm has 32 registers.
+    const TILE_ROWS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 4 };
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -109,8 +120,47 @@ mod x86 {
     use super::{Isa, Vector};
     use std::arch::x86_64::*;
 
+    // The halves of a register of 256 bits are interleaved each for itself, and then put together.
+    #[inline(always)]
+    unsafe fn interleave_256_pd(a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+            (_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave_256_ps(a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave_512_pd(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+        // SAFETY: the caller has AVX-512 F.
+        unsafe {
+            let first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+            let second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+            (_mm512_permutex2var_pd(a, first, b), _mm512_permutex2var_pd(a, second, b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave_512_ps(a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: the caller has AVX-512 F.
+        unsafe {
+            let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            (_mm512_permutex2var_ps(a, first, b), _mm512_permutex2var_ps(a, second, b))
+        }
+    }
+
     macro_rules! register {
-        ($name:ident, $register:ty, $scalar:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $mul_add:ident) => {
+        ($name:ident, $register:ty, $scalar:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $interleave:expr) => {
             #[derive(Clone, Copy)]
             pub(crate) struct $name($register);
 
@@ -142,6 +192,12 @@ mod x86 {
                     // SAFETY: the instruction is there.
                     Self(unsafe { $mul_add(self.0, a.0, b.0) })
                 }
+                #[inline(always)]
+                fn interleave(self, other: Self) -> (Self, Self) {
+                    // SAFETY: the instructions are there.
+                    let (first, second) = unsafe { $interleave(self.0, other.0) };
+                    (Self(first), Self(second))
+                }
             }
         };
     }
@@ -154,7 +210,8 @@ mod x86 {
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
-        _mm256_fmadd_pd
+        _mm256_fmadd_pd,
+        interleave_256_pd
     );
     register!(
         F32x8,
@@ -165,7 +222,8 @@ mod x86 {
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
-        _mm256_fmadd_ps
+        _mm256_fmadd_ps,
+        interleave_256_ps
     );
     register!(
         F64x8,
@@ -176,7 +234,8 @@ mod x86 {
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
-        _mm512_fmadd_pd
+        _mm512_fmadd_pd,
+        interleave_512_pd
     );
     register!(
         F32x16,
@@ -187,7 +246,8 @@ mod x86 {
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
-        _mm512_fmadd_ps
+        _mm512_fmadd_ps,
+        interleave_512_ps
     );
 
     /// See [`crate::simd::Level::Avx2`].
