@@ -1,6 +1,6 @@
 //! Operands in the order in which a tile reads them, widened and rounded on the way.
 
-use super::tile::{Segment, Weights};
+use super::tile::{Left, Segment, Weights};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};
 use crate::simd::{Isa, MAX_LANES, TILE_VECTORS, Vector, Work};
@@ -214,18 +214,22 @@ fn number_by_number<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<
 
 /// The terms of some rows of left factors by kind. Terms that add nothing to any row are in no segment.
 #[inline(always)]
-pub(super) fn segments<T: Real, const R: usize>(left: &[&[T]; R], terms: Terms, segments: &mut Vec<Segment>) {
-    let len = left.first().map_or(0, |row| row.len());
+pub(super) fn segments<T: Real, const R: usize>(left: Left<T>, terms: Terms, segments: &mut Vec<Segment>) {
+    let len = left.terms();
     segments.clear();
+    let mut rows: [&[T]; R] = [&[]; R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = left.row(r);
+    }
     // Looked for row by row first: mostly there is none.
     let any_zero =
-        terms == Terms::NonZeroWeights && left.iter().any(|row| row.iter().fold(false, |any, &x| any | (x == T::ZERO)));
+        terms == Terms::NonZeroWeights && rows.iter().any(|row| row.iter().fold(false, |any, &x| any | (x == T::ZERO)));
     if !any_zero {
         segments.push(Segment { start: 0, end: len, weights: Weights::All });
         return;
     }
     for at in 0..len {
-        let weights = match left.iter().filter(|row| row[at] == T::ZERO).count() {
+        let weights = match rows.iter().filter(|row| row[at] == T::ZERO).count() {
             0 => Weights::All,
             zeros if zeros == R => continue,
             _ => Weights::NonZero,

@@ -4,16 +4,19 @@
 //! left and carries on. Left factors are read where they lie: the few rows of a block of terms stay in the first cache.
 
 use super::pack::{self, Aligned, Pack, Panel, Panelling};
-use super::tile::{Segment, Start, tile};
+use super::tile::{Left, Segment, Start, tile};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};
 use crate::simd::{Isa, Level, MAX_LANES, TILE_VECTORS, Vector, Work, dispatch};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
+use std::ops::Range;
 
 /// Terms of a block.
 const BLOCK_TERMS: usize = 256;
 /// Bytes of panels that are packed together: half of a second cache.
 const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of panels that all rows go through before the next ones: they stay in the second cache beside the sums.
+const GROUP_BYTES: usize = 1 << 19;
 
 /// `out = a b`, packing `b` on the way. Rows of `out` are contiguous.
 pub(super) fn product_by_tiles<T: Real, S: Stored<T>>(
@@ -73,6 +76,9 @@ impl<T: Real> Packed<T> {
     /// If `a` has more terms, or `out` more columns, than `b`.
     pub(crate) fn product(&self, a: ArrayView2<T>, terms: Terms, mut out: ArrayViewMut2<T>) {
         assert!(a.ncols() <= self.terms && out.ncols() <= self.columns, "there are {} terms", self.terms);
+        if a.ncols() == 0 {
+            out.fill(T::ZERO);
+        }
         let mut memory = Vec::new();
         for (panels, first) in self.blocks.iter().zip((0..a.ncols()).step_by(BLOCK_TERMS)) {
             let a = pack::left(a.slice(s![.., first..(first + BLOCK_TERMS).min(a.ncols())]), self.rules, &mut memory);
@@ -111,28 +117,39 @@ impl<T: Real> Work for Tiles<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self { a, panels, terms, start, mut out } = self;
-        let (m, mut segments, mut first) = (a.nrows(), Vec::new(), 0);
-        while first < m {
-            let rows = match m - first {
-                8.. if I::TILE_ROWS == 8 => 8,
-                4.. => 4,
-                _ => 1,
-            };
-            let strip = Strip { panels, start, terms, segments: &mut segments };
-            let (a, out) = (a.slice(s![first..first + rows, ..]), out.slice_mut(s![first..first + rows, ..]));
-            match rows {
-                8 => strip.run::<I, 8>(a, out),
-                4 => strip.run::<I, 4>(a, out),
-                _ => strip.run::<I, 1>(a, out),
+        let lanes = T::Vector::<I>::LANES;
+        let panelling = Panelling::of(panels.columns, lanes);
+        let panel_bytes = panels.terms * TILE_VECTORS * lanes * size_of::<T>();
+        let group = (GROUP_BYTES / panel_bytes.max(1)).max(1);
+        let mut segments = Vec::new();
+        for first_panel in (0..panelling.count()).step_by(group) {
+            let numbers = first_panel..(first_panel + group).min(panelling.count());
+            let mut first = 0;
+            while first < a.nrows() {
+                let rows = match a.nrows() - first {
+                    8.. if I::TILE_ROWS == 8 => 8,
+                    4.. => 4,
+                    _ => 1,
+                };
+                let strip =
+                    Strip { panels, panelling, numbers: numbers.clone(), start, terms, segments: &mut segments };
+                let (a, out) = (a.slice(s![first..first + rows, ..]), out.slice_mut(s![first..first + rows, ..]));
+                match rows {
+                    8 => strip.run::<I, 8>(a, out),
+                    4 => strip.run::<I, 4>(a, out),
+                    _ => strip.run::<I, 1>(a, out),
+                }
+                first += rows;
             }
-            first += rows;
         }
     }
 }
 
-/// Rows of a tile over all panels.
+/// Rows of a tile over some panels.
 struct Strip<'a, T> {
     panels: Panels<'a, T>,
+    panelling: Panelling,
+    numbers: Range<usize>,
     start: Start,
     terms: Terms,
     segments: &'a mut Vec<Segment>,
@@ -141,36 +158,31 @@ struct Strip<'a, T> {
 impl<T: Real> Strip<'_, T> {
     #[inline(always)]
     fn run<I: Isa, const R: usize>(self, a: ArrayView2<T>, mut sums: ArrayViewMut2<T>) {
-        let mut left: [&[T]; R] = [&[]; R];
-        for (left, row) in left.iter_mut().zip(a.outer_iter()) {
-            *left = row.to_slice().expect("rows of factors are contiguous");
-        }
+        let left = Left::new(a);
         let columns = sums.ncols();
         let mut out: [&mut [T]; R] = std::array::from_fn(|_| Default::default());
         for (out, row) in out.iter_mut().zip(sums.outer_iter_mut()) {
             *out = row.into_slice().expect("rows of sums are contiguous");
         }
-        pack::segments(&left, self.terms, self.segments);
-        let lanes = T::Vector::<I>::LANES;
-        let panelling = Panelling::of(self.panels.columns, lanes);
-        for number in 0..panelling.count() {
-            let Panel { column, vectors } = panelling.panel(number, lanes);
+        pack::segments::<T, R>(left, self.terms, self.segments);
+        for number in self.numbers.clone() {
+            let Panel { column, vectors } = self.panelling.panel(number, T::Vector::<I>::LANES);
             if column >= columns {
                 break;
             }
             match vectors {
-                3 => self.tile::<I, R, 3>(&left, column, &mut out),
-                2 => self.tile::<I, R, 2>(&left, column, &mut out),
-                _ => self.tile::<I, R, 1>(&left, column, &mut out),
+                3 => self.tile::<I, R, 3>(left, column, &mut out),
+                2 => self.tile::<I, R, 2>(left, column, &mut out),
+                _ => self.tile::<I, R, 1>(left, column, &mut out),
             }
         }
     }
 
     /// A tile, through a copy where it reaches over the right edge.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize, const N: usize>(&self, left: &[&[T]; R], column: usize, out: &mut [&mut [T]; R]) {
+    fn tile<I: Isa, const R: usize, const N: usize>(&self, left: Left<T>, column: usize, out: &mut [&mut [T]; R]) {
         let width = N * T::Vector::<I>::LANES;
-        let panel = &self.panels.memory[column * self.panels.terms..][..left[0].len() * width];
+        let panel = &self.panels.memory[column * self.panels.terms..][..left.terms() * width];
         let there = out[0].len() - column;
         if there >= width {
             tile::<T, T::Vector<I>, R, N>(left, panel, self.segments, self.start, out, column);

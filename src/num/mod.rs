@@ -6,6 +6,7 @@ mod double_double;
 mod dtype;
 mod elementary;
 pub mod json_number;
+mod quotients;
 mod real;
 mod rounding;
 mod stochastic;
@@ -15,6 +16,7 @@ mod ulp;
 
 pub use double_double::DoubleDouble;
 pub use dtype::Dtype;
+pub use quotients::divide_each;
 pub use real::Real;
 pub use rounding::{round_f32, round_f64, saturate_round_f64};
 pub use stochastic::{RandomStream, perturb, round_stochastic};

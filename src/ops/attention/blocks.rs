@@ -10,12 +10,12 @@ use crate::eval::Numerics;
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
 use crate::num::{Dtype, Real};
 use crate::ops::activation::soften_each;
-use crate::simd::Level;
-use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, ArrayViewMut2, s};
+use crate::simd::{Isa, Level, Work, dispatch};
+use ndarray::{Array1, Array4, ArrayView2, ArrayView4, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 /// Queries of a block: their scores stay in the second cache up to some thousand keys.
-const QUERIES: usize = 32;
+const QUERIES: usize = 64;
 
 /// What all heads share.
 pub(super) struct Attention<'a, T> {
@@ -33,36 +33,47 @@ enum KeysAndValues<'a, T> {
     Packed(Packed<T>, Packed<T>),
 }
 
+/// Rows of queries that share keys and values. Row `r` is query `r % q_len` of head `first_head + r / q_len`.
+struct Group<'a, T> {
+    batch: usize,
+    first_head: usize,
+    q_len: usize,
+    /// `[rows, head_dim]`.
+    q: ArrayView2<'a, T>,
+    keys_and_values: KeysAndValues<'a, T>,
+    kv_len: usize,
+}
+
 impl<T: Real> Attention<'_, T> {
     /// The context before it is stored, `[batch, num_heads, q_len, v_dim]`.
     pub(super) fn context(&self, q: &Array4<T>, k: ArrayView4<T>, v: ArrayView4<T>) -> Array4<T> {
-        let (_, num_heads, q_len, _) = q.dim();
+        let (batch, num_heads, q_len, head_dim) = q.dim();
         let (_, kv_heads, kv_len, v_dim) = v.dim();
-        let group = num_heads / kv_heads;
-        let mut out = Array4::default((q.dim().0, num_heads, q_len, v_dim));
-        let head_size = q_len * v_dim;
-        let Some(contexts) = out.as_slice_mut().filter(|contexts| !contexts.is_empty()) else { return out };
+        let members = num_heads / kv_heads;
+        let mut out = Array4::default((batch, num_heads, q_len, v_dim));
+        let q = q.as_standard_layout();
         // Heads that share keys and values lie side by side.
-        contexts.par_chunks_mut(group * head_size).enumerate().for_each(|(kv, contexts)| {
-            let (b, kv_head) = (kv / kv_heads, kv % kv_heads);
-            let k = k.slice(s![b, kv_head, .., ..]);
-            let v = v.slice(s![b, kv_head, .., ..]);
-            let keys_and_values = self.prepared(k, v, group * q_len);
-            contexts.par_chunks_mut(head_size).enumerate().for_each(|(member, contexts)| {
-                let h = kv_head * group + member;
-                contexts.par_chunks_mut(QUERIES * v_dim).enumerate().for_each(|(block, contexts)| {
-                    let first = block * QUERIES;
-                    let queries = first..first + contexts.len() / v_dim;
-                    let keys = self.mask.keys_of(queries.end, kv_len);
-                    let q = q.slice(s![b, h, queries.clone(), ..]);
-                    let mut probs = self.scores(q, &keys_and_values, keys);
-                    self.probabilities(
-                        probs.as_slice_mut().expect("scores are new and in standard layout"),
-                        keys,
-                        (b, h, first),
-                    );
-                    let out = ArrayViewMut2::from_shape((probs.nrows(), v_dim), contexts);
-                    self.combine(probs, &keys_and_values, out.expect("a row of context for each query"));
+        let queries = q.to_shape((batch * kv_heads, members * q_len, head_dim)).expect("the same numbers");
+        let rows = members * q_len;
+        let Some(contexts) = out.as_slice_mut().filter(|contexts| !contexts.is_empty()) else { return out };
+        contexts.par_chunks_mut(rows * v_dim).enumerate().for_each(|(shared, contexts)| {
+            let (b, kv_head) = (shared / kv_heads, shared % kv_heads);
+            let (k, v) = (k.slice(s![b, kv_head, .., ..]), v.slice(s![b, kv_head, .., ..]));
+            let group = Group {
+                batch: b,
+                first_head: kv_head * members,
+                q_len,
+                q: queries.slice(s![shared, .., ..]),
+                keys_and_values: self.prepared(k, v, rows),
+                kv_len,
+            };
+            // A block does not reach from one head into the next unless it holds all queries of both.
+            let whole = if q_len >= QUERIES { q_len } else { QUERIES / q_len * q_len };
+            contexts.par_chunks_mut(whole * v_dim).enumerate().for_each(|(part, contexts)| {
+                contexts.par_chunks_mut(QUERIES * v_dim).enumerate().for_each_init(Vec::new, |memory, (block, out)| {
+                    let rows = out.len() / v_dim;
+                    let out = ArrayViewMut2::from_shape((rows, v_dim), out).expect("a row of context for each query");
+                    self.block(&group, part * whole + block * QUERIES, memory, out);
                 });
             });
         });
@@ -71,7 +82,7 @@ impl<T: Real> Attention<'_, T> {
 
     /// Packs what many queries read, if the products have plain rules.
     fn prepared<'a>(&self, k: ArrayView2<'a, T>, v: ArrayView2<'a, T>, queries: usize) -> KeysAndValues<'a, T> {
-        let rules = self.numerics.product_rules();
+        let rules = self.rules();
         let level = Level::chosen();
         if queries < QUERIES || level == Level::Definition || !rules.only_rounds_operands::<T>() {
             return KeysAndValues::Plain(k, v);
@@ -79,46 +90,70 @@ impl<T: Real> Attention<'_, T> {
         KeysAndValues::Packed(Packed::new(level, k.t(), rules), Packed::new(level, v, rules))
     }
 
-    /// `scale · q kᵀ` over the first `keys`, stored.
-    fn scores(&self, q: ArrayView2<T>, keys_and_values: &KeysAndValues<T>, keys: usize) -> Array2<T> {
-        let mut scores = match keys_and_values {
-            KeysAndValues::Plain(k, _) => matmul(q, k.slice(s![..keys, ..]).t(), self.rules()),
-            KeysAndValues::Packed(k, _) => {
-                let mut scores = Array2::default((q.nrows(), keys));
-                k.product(q, Terms::All, scores.view_mut());
-                scores
-            }
-        };
-        let scale = T::from_f64(self.rule.scale);
-        scores.mapv_inplace(|s| s * scale);
-        if let Some(scores) = scores.as_slice_mut() {
-            store(scores, self.numerics.scores);
-        }
-        scores
+    /// The contexts of the rows from `first` on; `memory` is for their scores.
+    fn block(&self, group: &Group<T>, first: usize, memory: &mut Vec<T>, out: ArrayViewMut2<T>) {
+        let rows = out.nrows();
+        // The last query of the block: of its own head, or of the heads that it holds whole.
+        let last = if group.q_len >= QUERIES { (first + rows - 1) % group.q_len } else { group.q_len - 1 };
+        let keys = self.mask.keys_of(last + 1, group.kv_len);
+        // Rows of a power of two apart would share the same few places of the first cache.
+        let stride = keys.next_multiple_of(16) + 16;
+        memory.resize(rows * stride, T::ZERO);
+        let scores = ArrayViewMut2::from_shape((rows, stride), memory).expect("as many numbers as these rows have");
+        let mut scores = scores.slice_move(s![.., ..keys]);
+        self.products(group, first, scores.view_mut());
+        self.probabilities(group, first, scores.view_mut());
+        self.combine(group, scores.view(), out);
     }
 
-    /// From scores of some queries to probabilities: softcap, mask, softmax along the keys, each stored.
-    fn probabilities(&self, rows: &mut [T], keys: usize, (b, h, first): (usize, usize, usize)) {
-        if let Some(softcap) = self.rule.softcap {
-            soften_each(rows, softcap);
-            store(rows, self.numerics.scores);
+    /// `q kᵀ` over the first keys.
+    fn products(&self, group: &Group<T>, first: usize, mut scores: ArrayViewMut2<T>) {
+        let (rows, keys) = scores.dim();
+        let q = group.q.slice(s![first..first + rows, ..]);
+        match &group.keys_and_values {
+            KeysAndValues::Plain(k, _) => scores.assign(&matmul(q, k.slice(s![..keys, ..]).t(), self.rules())),
+            KeysAndValues::Packed(k, _) => k.product(q, Terms::All, scores),
         }
-        for (row, query) in rows.chunks_exact_mut(keys.max(1)).zip(first..) {
-            self.mask.apply(b, h, query, row);
+    }
+
+    /// From products to probabilities: scale, softcap, mask, softmax along the keys, each stored.
+    fn probabilities(&self, group: &Group<T>, first: usize, mut scores: ArrayViewMut2<T>) {
+        let (level, stored) = (Level::chosen(), self.numerics.scores);
+        let scale = T::from_f64(self.rule.scale);
+        let mut at = first;
+        // The rows of a head share its sink.
+        while at < first + scores.nrows() {
+            let (head, query) = (group.first_head + at / group.q_len, at % group.q_len);
+            let end = (at + group.q_len - query).min(first + scores.nrows());
+            let mut rows = scores.slice_mut(s![at - first..end - first, ..]);
+            for (mut row, query) in rows.rows_mut().into_iter().zip(query..) {
+                let row = row.as_slice_mut().expect("a row of scores is contiguous");
+                dispatch(level, Scaled { row, scale, stored });
+                if let Some(softcap) = self.rule.softcap {
+                    soften_each(row, softcap);
+                    dispatch(level, Rounded { row, stored });
+                }
+                self.mask.apply(group.batch, head, query, row);
+                if self.mask.additive.is_some() {
+                    dispatch(level, Rounded { row, stored });
+                }
+            }
+            softmax_rows(rows.view_mut(), self.sinks.map(|sinks| sinks[head]), self.numerics.softmax);
+            for mut row in rows.rows_mut() {
+                let row = row.as_slice_mut().expect("a row of scores is contiguous");
+                dispatch(level, Rounded { row, stored: self.numerics.probs });
+            }
+            at = end;
         }
-        store(rows, self.numerics.scores);
-        softmax_rows(rows, keys, self.sinks.map(|sinks| sinks[h]), self.numerics.softmax);
-        store(rows, self.numerics.probs);
     }
 
     /// `probs v`.
-    fn combine(&self, probs: Array2<T>, keys_and_values: &KeysAndValues<T>, mut out: ArrayViewMut2<T>) {
-        match keys_and_values {
+    fn combine(&self, group: &Group<T>, probs: ArrayView2<T>, mut out: ArrayViewMut2<T>) {
+        match &group.keys_and_values {
             KeysAndValues::Plain(_, v) => {
-                let v = v.slice(s![..probs.ncols(), ..]);
-                out.assign(&weighted_sum(probs.view(), v, self.rules()));
+                out.assign(&weighted_sum(probs, v.slice(s![..probs.ncols(), ..]), self.rules()));
             }
-            KeysAndValues::Packed(_, v) => v.product(probs.view(), Terms::NonZeroWeights, out),
+            KeysAndValues::Packed(_, v) => v.product(probs, Terms::NonZeroWeights, out),
         }
     }
 
@@ -127,9 +162,39 @@ impl<T: Real> Attention<'_, T> {
     }
 }
 
-/// Rounds to the format that a stage is stored in.
-fn store<T: Real>(values: &mut [T], dtype: Dtype) {
-    if dtype.precision() < T::DTYPE.precision() {
-        values.iter_mut().for_each(|x| *x = x.round_to(dtype));
+/// `scale · s`, rounded to the format that scores are stored in.
+struct Scaled<'a, T> {
+    row: &'a mut [T],
+    scale: T,
+    stored: Dtype,
+}
+
+impl<T: Real> Work for Scaled<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { row, scale, stored } = self;
+        for s in row.iter_mut() {
+            *s = *s * scale;
+        }
+        Rounded { row, stored }.run::<I>();
+    }
+}
+
+/// A row rounded to the format that it is stored in.
+struct Rounded<'a, T> {
+    row: &'a mut [T],
+    stored: Dtype,
+}
+
+impl<T: Real> Work for Rounded<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        if self.stored.precision() < T::DTYPE.precision() {
+            for x in self.row.iter_mut() {
+                *x = x.round_to(self.stored);
+            }
+        }
     }
 }

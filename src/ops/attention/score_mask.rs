@@ -55,8 +55,8 @@ impl<T: Real> ScoreMask<T> {
                 row[..first].fill(T::NEG_INFINITY);
                 row[end.max(first)..].fill(T::NEG_INFINITY);
                 let real = real.slice(s![batch, *first_key..*first_key + row.len()]);
-                // Mostly no key is padding, and a slice says so quickly.
-                if real.as_slice().is_none_or(|real| real.contains(&false)) {
+                // Mostly no key is padding, and a slice says so quickly; not by `all`, which stops early and so goes one by one.
+                if real.as_slice().is_none_or(|real| !real.iter().fold(true, |all, &real| all & real)) {
                     row.iter_mut().zip(real).filter(|(_, real)| !**real).for_each(|(s, _)| *s = T::NEG_INFINITY);
                 }
             }
