@@ -1,10 +1,11 @@
 //! Products of a few rows, as in decoding: each number of the right operand is used so few times that copying it
-//! would cost more than it saves. The rows of the right operand pass through once, as they lie in memory.
+//! would cost more than it saves. The right operand passes through once, as it lies in memory: row by row, or, where its
+//! columns are contiguous, in squares that are transposed in registers.
 
-use super::pack::widened;
+use super::pack::{transposed, widened};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};
-use crate::simd::{Isa, Vector, Work};
+use crate::simd::{Isa, MAX_LANES, Vector, Work};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
 /// At most so many rows are few.
@@ -12,9 +13,31 @@ pub(super) const FEW: usize = 4;
 /// Rows of the right operand that are added while a running sum is in a register.
 const DEPTH: usize = 8;
 
-/// Whether the kernel takes these operands: rows of `b` that are contiguous, nothing to be rounded.
-pub(super) fn fits<T: Real, S>(a: &ArrayView2<T>, b: &ArrayView2<S>, rules: ProductRules) -> bool {
-    a.nrows() <= FEW && b.stride_of(Axis(1)) == 1 && !rules.rounds_operands::<T>()
+/// How the right operand lies, if one of these kernels takes it: a few rows on the left, nothing to be rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Few {
+    /// Contiguous rows: [`FewRows`].
+    ByRows,
+    /// Contiguous columns: [`FewRowsByColumns`].
+    ByColumns,
+}
+
+impl Few {
+    pub(super) fn of<T: Real, S>(
+        a: &ArrayView2<T>,
+        b: &ArrayView2<S>,
+        terms: Terms,
+        rules: ProductRules,
+    ) -> Option<Self> {
+        if a.nrows() > FEW || rules.rounds_operands::<T>() {
+            return None;
+        }
+        if b.stride_of(Axis(1)) == 1 {
+            return Some(Self::ByRows);
+        }
+        let by_columns = terms == Terms::All && b.stride_of(Axis(0)) == 1 && a.stride_of(Axis(1)) == 1 && b.ncols() > 1;
+        by_columns.then_some(Self::ByColumns)
+    }
 }
 
 /// `out += a b` for a few rows of `a`.
@@ -34,7 +57,7 @@ impl<T: Real, S: Stored<T>> Work for FewRows<'_, T, S> {
             let last = (first + DEPTH).min(b.nrows());
             let mut rows: [&[S]; DEPTH] = [&[]; DEPTH];
             for (row, term) in rows.iter_mut().zip(first..last) {
-                *row = b.slice_move(s![term, ..]).to_slice().expect("`fits` asks for contiguous rows");
+                *row = b.slice_move(s![term, ..]).to_slice().expect("`Few` asks for contiguous rows");
             }
             for (a, mut out) in a.outer_iter().zip(out.outer_iter_mut()) {
                 let out = out.as_slice_mut().expect("rows of sums are contiguous");
@@ -74,6 +97,93 @@ fn add<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const D: usize>(rows: &[&[S
     for at in whole..len {
         for d in 0..D {
             out[at] = factors[d].mul_add(rows[d][at].widen(), out[at]);
+        }
+    }
+}
+
+/// `out = a b` for a few rows of `a`, the columns of `b` being contiguous.
+pub(super) struct FewRowsByColumns<'a, T, S> {
+    pub(super) a: ArrayView2<'a, T>,
+    pub(super) b: ArrayView2<'a, S>,
+    pub(super) out: ArrayViewMut2<'a, T>,
+}
+
+impl<T: Real, S: Stored<T>> Work for FewRowsByColumns<'_, T, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { a, b, mut out } = self;
+        let mut first = 0;
+        while first < a.nrows() {
+            let rows = match a.nrows() - first {
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            let (a, out) = (a.slice(s![first..first + rows, ..]), out.slice_mut(s![first..first + rows, ..]));
+            match rows {
+                4 => by_columns::<T, S, T::Vector<I>, 4>(a, b, out),
+                2 => by_columns::<T, S, T::Vector<I>, 2>(a, b, out),
+                _ => by_columns::<T, S, T::Vector<I>, 1>(a, b, out),
+            }
+            first += rows;
+        }
+    }
+}
+
+/// Registers of columns that are worked on together, so that a sum need not wait for the one before.
+const TOGETHER: usize = 2;
+
+#[inline(always)]
+fn by_columns<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const R: usize>(
+    a: ArrayView2<T>,
+    b: ArrayView2<S>,
+    mut out: ArrayViewMut2<T>,
+) {
+    let (k, n) = b.dim();
+    let mut left: [&[T]; R] = [&[]; R];
+    for (r, left) in left.iter_mut().enumerate() {
+        *left = &a.slice_move(s![r, ..]).to_slice().expect("`Few` asks for contiguous rows")[..k];
+    }
+    let whole = k - k % V::LANES;
+    for start in (0..n).step_by(TOGETHER * V::LANES) {
+        let mut columns: [[&[S]; MAX_LANES]; TOGETHER] = [[&[]; MAX_LANES]; TOGETHER];
+        for v in 0..TOGETHER {
+            for lane in 0..V::LANES {
+                // Behind the last column stands the last one again; its sums are not stored.
+                let column = (start + v * V::LANES + lane).min(n - 1);
+                columns[v][lane] = b.slice_move(s![.., column]).to_slice().expect("`Few` asks for contiguous columns");
+            }
+        }
+        let mut sums = [[V::zero(); TOGETHER]; R];
+        for term in (0..whole).step_by(V::LANES) {
+            for v in 0..TOGETHER {
+                let mut square = [V::zero(); MAX_LANES];
+                for lane in 0..V::LANES {
+                    square[lane] = widened::<T, S, V>(&columns[v][lane][term..term + V::LANES]);
+                }
+                let square = transposed(square);
+                for lane in 0..V::LANES {
+                    for r in 0..R {
+                        sums[r][v] = V::splat(left[r][term + lane]).mul_add(square[lane], sums[r][v]);
+                    }
+                }
+            }
+        }
+        for r in 0..R {
+            let mut finished = [T::ZERO; TOGETHER * MAX_LANES];
+            for v in 0..TOGETHER {
+                let sums_of = &mut finished[v * V::LANES..][..V::LANES];
+                sums[r][v].store(sums_of);
+                for (sum, column) in sums_of.iter_mut().zip(&columns[v]) {
+                    for (&x, y) in left[r][whole..].iter().zip(&column[whole..]) {
+                        *sum = x.mul_add(y.widen(), *sum);
+                    }
+                }
+            }
+            let end = (start + TOGETHER * V::LANES).min(n);
+            let out = out.slice_mut(s![r, start..end]);
+            out.into_slice().expect("rows of sums are contiguous").copy_from_slice(&finished[..end - start]);
         }
     }
 }

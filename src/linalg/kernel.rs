@@ -4,7 +4,7 @@
 //! sums again and carries on. So each sum sees the same fused multiply-adds in the same order as in the definition,
 //! whatever the blocks, the instruction set and the number of threads.
 
-use super::few_rows::{FewRows, fits};
+use super::few_rows::{Few, FewRows, FewRowsByColumns};
 use super::rounded::Rounded;
 use super::tiled::product_by_tiles;
 use super::{ProductRules, Terms, matmul_definition, weighted_sum_definition};
@@ -15,8 +15,8 @@ use rayon::prelude::*;
 
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
-/// Parts for each thread, so that one that is late does not keep the others waiting.
-const PARTS_A_THREAD: usize = 2;
+/// Parts for each thread. More would help one that is late, and cost more packing.
+const PARTS_A_THREAD: usize = 1;
 /// A part has at least so many rows and columns: what it packs is used that many times.
 const PART: usize = 128;
 
@@ -124,9 +124,10 @@ pub(crate) fn product_into<T: Real, S: Stored<T>>(
     out: ArrayViewMut2<T>,
 ) {
     let (m, n) = out.dim();
-    let part = |a, b, out| match fits(&a, &b, rules) {
-        true => dispatch(level, FewRows { a, b, out, terms }),
-        false => product_by_tiles(level, a, b, terms, rules, out),
+    let part = |a, b, out| match Few::of(&a, &b, terms, rules) {
+        Some(Few::ByRows) => dispatch(level, FewRows { a, b, out, terms }),
+        Some(Few::ByColumns) => dispatch(level, FewRowsByColumns { a, b, out }),
+        None => product_by_tiles(level, a, b, terms, rules, out),
     };
     let threads = rayon::current_num_threads();
     if threads == 1 || m * n * a.ncols() < WORTH_THREADS {

@@ -185,7 +185,7 @@ fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayVie
 /// Rows become columns: to interleave the two halves of the rows turns the bits of all places by one, and as many turns
 /// as a row number has bits exchange rows and lanes.
 #[inline(always)]
-fn transposed<V: Vector>(mut square: [V; MAX_LANES]) -> [V; MAX_LANES] {
+pub(super) fn transposed<V: Vector>(mut square: [V; MAX_LANES]) -> [V; MAX_LANES] {
     let half = V::LANES / 2;
     for _ in 0..V::LANES.ilog2() {
         let before = square;

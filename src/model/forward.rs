@@ -50,6 +50,23 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// Ids outside the vocabulary, no tokens, shapes that do not fit, positions beyond a learned table.
     pub fn forward(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array3<T>> {
+        let x = self.hidden(call, session, eval)?;
+        Ok(self.head(&x, eval))
+    }
+
+    /// Logits `[batch, vocab_size]` of the last token alone, the same as those of [`Self::forward`]: all that generation
+    /// needs of a prompt.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn last_logits(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array2<T>> {
+        let x = self.hidden(call, session, eval)?;
+        let last = x.slice_axis(Axis(1), (-1..).into()).to_owned();
+        Ok(self.head(&last, eval).index_axis_move(Axis(1), 0))
+    }
+
+    /// `norm(x)` after the last layer, `[batch, q_len, hidden_size]`.
+    fn hidden(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array3<T>> {
         let q_len = call.input_ids.ncols();
         if call.input_ids.is_empty() {
             return Err(Error::ask(format!(
@@ -68,8 +85,7 @@ impl<T: Real> Model<T> {
         }
         eval.leave_layers();
 
-        let x = optional_norm("final_norm", x, &self.weights.final_norm, self.spec.final_norm.as_ref(), eval);
-        Ok(self.head(&x, eval))
+        Ok(optional_norm("final_norm", &x, &self.weights.final_norm, self.spec.final_norm.as_ref(), eval))
     }
 
     /// Logits of all tokens of `tokens`, cut into calls of the given lengths: a prefill and then single tokens,
@@ -156,10 +172,10 @@ fn layer<'s, T: Real>(
     tables: &mut Tables<'s, T>,
     eval: &mut Evaluator,
 ) -> Result<Array3<T>> {
-    let normed = optional_norm("input_norm", x.clone(), &weights.input_norm, spec.input_norm.as_ref(), eval);
+    let normed = optional_norm("input_norm", x, &weights.input_norm, spec.input_norm.as_ref(), eval);
 
     let a = attention_sublayer(&normed, index, &spec.attention, weights, session, tables, eval)?;
-    let a = optional_norm("attn.post_norm", a, &weights.post_attention_norm, spec.post_attention_norm.as_ref(), eval);
+    let a = optional_norm("attn.post_norm", &a, &weights.post_attention_norm, spec.post_attention_norm.as_ref(), eval);
     let a = scaled(a, spec.residual_scale);
 
     let h = match spec.residual {
@@ -170,10 +186,10 @@ fn layer<'s, T: Real>(
 
     let mlp_input = match (&spec.mlp_norm, spec.residual) {
         (None, Residual::Parallel) => normed,
-        (norm_spec, _) => optional_norm("mlp_norm", h.clone(), &weights.mlp_norm, norm_spec.as_ref(), eval),
+        (norm_spec, _) => optional_norm("mlp_norm", &h, &weights.mlp_norm, norm_spec.as_ref(), eval),
     };
     let m = mlp(&mlp_input, &spec.mlp, weights, eval);
-    let m = optional_norm("mlp.post_norm", m, &weights.post_mlp_norm, spec.post_mlp_norm.as_ref(), eval);
+    let m = optional_norm("mlp.post_norm", &m, &weights.post_mlp_norm, spec.post_mlp_norm.as_ref(), eval);
     let m = scaled(m, spec.residual_scale);
 
     let y = match spec.residual {
@@ -331,15 +347,15 @@ fn mlp<T: Real>(x: &Array3<T>, spec: &MlpSpec, weights: &LayerWeights<T>, eval: 
 
 fn optional_norm<T: Real>(
     site: &str,
-    x: Array3<T>,
+    x: &Array3<T>,
     weights: &Norm<T>,
     spec: Option<&NormSpec>,
     eval: &mut Evaluator,
 ) -> Array3<T> {
     match spec {
-        None => x,
+        None => x.clone(),
         Some(spec) => {
-            let y = norm(&x, weights, spec, eval);
+            let y = norm(x, weights, spec, eval);
             eval.at(site, Role::Activation, y)
         }
     }

@@ -4,7 +4,7 @@ use super::{Call, Model, Session};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::num::Real;
-use ndarray::{Array2, Array3, ArrayView1, Axis, concatenate, s};
+use ndarray::{Array2, Array3, ArrayView1, Axis, concatenate};
 
 /// What greedy generation produced.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub fn generate<T: Real>(
         logits = concatenate(Axis(1), &[logits.view(), last.view().insert_axis(Axis(1))]).map_err(Error::ask)?;
         if step + 1 < count {
             let call = Call { input_ids: &chosen, attention_mask: None, position_ids: None };
-            last = model.forward(&call, session, eval)?.slice_move(s![.., 0, ..]);
+            last = model.last_logits(&call, session, eval)?;
         }
     }
     Ok(Generated { tokens, logits })

@@ -1,6 +1,8 @@
 //! Rounding to nearest, ties to even, into each format. One rounding, never two.
 
+use super::Real;
 use super::dtype::{Dtype, power_of_two};
+use crate::simd::{Isa, Level, Work, dispatch};
 
 /// `x` rounded to nearest even in `dtype`.
 ///
@@ -29,8 +31,29 @@ pub fn round_f32(x: f32, dtype: Dtype) -> f32 {
         Dtype::F64 | Dtype::F32 => x,
         Dtype::Bf16 => round_low_bits::<16>(x),
         Dtype::Tf32 => round_low_bits::<13>(x),
-        Dtype::F16 => half::f16::from_f32(x).to_f32(),
+        Dtype::F16 => round_to_f16(x),
         Dtype::F8E4M3 => round_to_quantum(f64::from(x), dtype) as f32,
+    }
+}
+
+/// Each value rounded to nearest even in `dtype`, as by [`round_f64`] and [`round_f32`].
+pub fn round_each<T: Real>(values: &mut [T], dtype: Dtype) {
+    struct Round<'a, T>(&'a mut [T], Dtype);
+    impl<T: Real> Work for Round<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            // The format is asked for once and not at each number.
+            match self.1 {
+                Dtype::Bf16 => self.0.iter_mut().for_each(|x| *x = x.round_to(Dtype::Bf16)),
+                Dtype::F16 => self.0.iter_mut().for_each(|x| *x = x.round_to(Dtype::F16)),
+                Dtype::Tf32 => self.0.iter_mut().for_each(|x| *x = x.round_to(Dtype::Tf32)),
+                dtype => self.0.iter_mut().for_each(|x| *x = x.round_to(dtype)),
+            }
+        }
+    }
+    if dtype.precision() < T::DTYPE.precision() {
+        dispatch(Level::chosen(), Round(values, dtype));
     }
 }
 
@@ -52,6 +75,19 @@ fn round_low_bits<const DROPPED: u32>(x: f32) -> f32 {
     let odd = (bits >> DROPPED) & 1;
     // The carry into the exponent is the right result, the overflow to ∞ included.
     f32::from_bits((bits + half_minus_one + odd) & kept)
+}
+
+/// The nearest f16. Integer operations and a few sums without branches, which become vector code; the conversions of
+/// `half` ask for the CPU at each number.
+#[inline(always)]
+fn round_to_f16(x: f32) -> f32 {
+    // Below 2^-14 the numbers are multiples of 2^-24, which is the ulp of 1/2.
+    let magnitude = x.abs();
+    let subnormal = ((magnitude + 0.5) - 0.5).copysign(x);
+    let normal = round_low_bits::<13>(x);
+    let rounded = if magnitude < 6.103_515_6e-5 { subnormal } else { normal };
+    // 65520 is the middle between the largest number and the one that would follow; NaN has been seen to.
+    if magnitude >= 65520.0 { f32::INFINITY.copysign(x) } else { rounded }
 }
 
 /// Rounds by the definition: to a multiple of the quantum `2^(e - p + 1)` of the binade of `x`.
@@ -103,6 +139,30 @@ mod tests {
                     actual.to_bits() == expected.to_bits() || (x.is_nan() && actual.is_nan()),
                     "{x:?}: {actual:?} {expected:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn f16_agrees_with_half_and_slices_with_single_numbers() {
+        let mut values: Vec<f32> = (0..1u32 << 21).map(|i| f32::from_bits(i.wrapping_mul(2039))).collect();
+        // Values of f16, middles between two, and what lies beside them.
+        for bits in 0..=u16::MAX {
+            let x = half::f16::from_bits(bits).to_f32();
+            let middle = f32::from_bits(x.to_bits() + 0x1000);
+            values.extend([x, middle, middle.next_up(), middle.next_down(), x / 2.0]);
+        }
+        values.extend([65519.996, 65520.0, 6.1e-5, 2.9802322e-8, 2.9802326e-8, -2.9802322e-8]);
+        for &x in &values {
+            let (actual, expected) = (round_f32(x, Dtype::F16), half::f16::from_f32(x).to_f32());
+            assert!(actual.to_bits() == expected.to_bits() || (x.is_nan() && actual.is_nan()), "{x:e}: {actual:e}");
+        }
+        for dtype in Dtype::ALL {
+            let mut rounded = values.clone();
+            round_each(&mut rounded, dtype);
+            for (&x, &y) in values.iter().zip(&rounded) {
+                let expected = round_f32(x, dtype);
+                assert!(y.to_bits() == expected.to_bits() || (x.is_nan() && y.is_nan()), "{dtype} {x:e}: {y:e}");
             }
         }
     }

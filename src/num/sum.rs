@@ -2,6 +2,7 @@
 //! the values and on nothing else: not on blocks, threads or the CPU.
 
 use super::Real;
+use crate::simd::{Isa, Level, Work, dispatch};
 
 /// `((0 + x₀) + x₁) + …`.
 #[inline]
@@ -32,9 +33,21 @@ pub fn mean<T: Real>(x: &[T]) -> T {
 }
 
 /// `(Σ x²) / n`, the squares added by fused multiply-add.
-#[inline]
 pub fn mean_square<T: Real>(x: &[T]) -> T {
-    x.iter().fold(T::ZERO, |acc, &x| x.mul_add(x, acc)) / T::from_f64(x.len() as f64)
+    // Compiled for the instruction set, since without it a fused multiply-add is a call.
+    struct SumOfSquares<'a, T>(&'a [T]);
+    impl<T: Real> Work for SumOfSquares<'_, T> {
+        type Output = T;
+        #[inline(always)]
+        fn run<I: Isa>(self) -> T {
+            let mut acc = T::ZERO;
+            for &x in self.0 {
+                acc = x.mul_add(x, acc);
+            }
+            acc
+        }
+    }
+    dispatch(Level::chosen(), SumOfSquares(x)) / T::from_f64(x.len() as f64)
 }
 
 #[cfg(test)]

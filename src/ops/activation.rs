@@ -14,7 +14,7 @@
 use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
-use crate::num::Real;
+use crate::num::{Real, in_pieces};
 use ndarray::{Array, ArrayD, Dimension};
 use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -82,7 +82,7 @@ impl Activation {
 
     /// [`Self::apply_each`] on an array of any shape.
     pub fn apply_to<T: Real, D: Dimension>(self, mut array: Array<T, D>) -> Array<T, D> {
-        on_elements(&mut array, |values| self.apply_each(values));
+        on_elements(&mut array, |values| in_pieces(values, 1, |_, piece| self.apply_each(piece)));
         array
     }
 }
@@ -134,7 +134,7 @@ fn relu<T: Real>(x: T) -> T {
 }
 
 /// `x = outer(x, function(inner(x)))` for each x, in pieces that stay in the cache.
-fn inner_outer<T: Real>(values: &mut [T], inner: impl Fn(T) -> T, function: fn(&mut [T]), outer: fn(T, T) -> T) {
+fn inner_outer<T: Real>(values: &mut [T], inner: impl Fn(T) -> T, function: fn(&mut [T]), outer: impl Fn(T, T) -> T) {
     let mut buffer = [T::ZERO; 512];
     for values in values.chunks_mut(buffer.len()) {
         let middle = &mut buffer[..values.len()];

@@ -9,8 +9,8 @@
 
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Numerics, Role};
-use crate::num::{Dtype, Real, mean, mean_square};
+use crate::eval::{Evaluator, Numerics, Role, Rounding};
+use crate::num::{Dtype, Real, in_pieces, mean, mean_square, round_each};
 use ndarray::{Array, Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 
@@ -48,23 +48,41 @@ pub fn norm<T: Real, D: Dimension>(
         return out;
     }
     let values = out.as_slice_mut().expect("standard layout");
-    for row in values.chunks_exact_mut(width) {
-        match spec.kind {
-            NormKind::Rms => {
-                rms_normalise(row, spec.norm_eps, eval);
+    let numerics = *eval.numerics();
+    let stored = numerics.dtype_of(Role::Activation);
+    match numerics.rounding {
+        Rounding::Nearest => in_pieces(values, width, |_, rows| {
+            for row in rows.chunks_exact_mut(width) {
+                norm_row(row, weights, spec, &numerics, |row| round_each(row, stored));
             }
-            NormKind::Layer => {
-                layer_normalise(row, spec.norm_eps, eval);
+        }),
+        // Each row draws its random numbers in turn.
+        Rounding::Perturbed { .. } => {
+            for row in values.chunks_exact_mut(width) {
+                norm_row(row, weights, spec, &numerics, |row| eval.round(row.iter_mut(), stored));
             }
         }
-        apply_weights(row, weights, spec, eval);
     }
     out
 }
 
+/// The norm of one row; `store` rounds to the activation dtype.
+fn norm_row<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, numerics: &Numerics, store: impl Fn(&mut [T])) {
+    match spec.kind {
+        NormKind::Rms => rms_normalise(row, spec.norm_eps, numerics),
+        NormKind::Layer => {
+            layer_normalise(row, spec.norm_eps, numerics);
+        }
+    }
+    if spec.downcast == Downcast::BeforeWeight {
+        store(row);
+    }
+    apply_weights(row, weights, spec);
+}
+
 /// `x ← x · r` with `r = 1/√(mean(x²) + eps)`.
-fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) {
-    let inner = eval.numerics().dtype_of(Role::Norm);
+fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, numerics: &Numerics) {
+    let inner = numerics.dtype_of(Role::Norm);
     // mean(x²)
     let mean_square = mean_square(row).round_to(inner);
     // 1/√(mean(x²) + eps)
@@ -75,8 +93,8 @@ fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) {
 }
 
 /// `x ← (x - mean) · r` with `r = 1/√(variance + eps)`.
-fn layer_normalise<T: Real>(row: &mut [T], norm_eps: f64, eval: &Evaluator) -> LayerStatistics<T> {
-    let inner = eval.numerics().dtype_of(Role::Norm);
+fn layer_normalise<T: Real>(row: &mut [T], norm_eps: f64, numerics: &Numerics) -> LayerStatistics<T> {
+    let inner = numerics.dtype_of(Role::Norm);
     // x - mean, twice: the rounding of a large mean would stay in the centred values
     let first = mean(row).round_to(inner);
     centre(row, first, inner);
@@ -98,19 +116,13 @@ fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
     }
 }
 
-/// `y = x̂ · w + b`, with the rounding of x̂ where the spec says.
-fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
-    if spec.downcast == Downcast::BeforeWeight {
-        let stored = eval.numerics().dtype_of(Role::Activation);
-        eval.round(row.iter_mut(), stored);
-    }
+/// `y = x̂ · w + b`.
+fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec) {
     if let Some(weight) = &weights.weight {
         assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");
-        for (x, &w) in row.iter_mut().zip(weight) {
-            *x = match spec.weight_form {
-                WeightForm::W => *x * w,
-                WeightForm::OnePlusW => *x * (T::ONE + w),
-            };
+        match spec.weight_form {
+            WeightForm::W => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * w),
+            WeightForm::OnePlusW => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * (T::ONE + w)),
         }
     }
     if let Some(bias) = &weights.bias {
@@ -245,7 +257,7 @@ pub(super) fn ask_rms<T: Real>(question: &Question, eval: &mut Evaluator) -> Res
 
 /// Mean and `1/√(variance + eps)` of one row, nothing rounded but by the scalar.
 pub(crate) fn layer_statistics<T: Real>(row: &[T], norm_eps: f64) -> LayerStatistics<T> {
-    layer_normalise(&mut row.to_vec(), norm_eps, &Evaluator::new(Numerics::plain(T::DTYPE)))
+    layer_normalise(&mut row.to_vec(), norm_eps, &Numerics::plain(T::DTYPE))
 }
 
 /// LayerNorm as a question: `x`, `[weight]`, `[bias]` → `out`, and its statistics `mean`, `inv_std_dev` with
@@ -256,7 +268,7 @@ pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> R
     let mut answer = question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
 
     let statistics: Vec<LayerStatistics<T>> =
-        rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval)).collect();
+        rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval.numerics())).collect();
     let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
     let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
         let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();

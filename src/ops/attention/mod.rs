@@ -29,7 +29,7 @@ use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg::{matmul, weighted_sum};
-use crate::num::Real;
+use crate::num::{Real, in_pieces};
 use blocks::Attention;
 use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, Ix3, Ix4, s};
 
@@ -161,16 +161,12 @@ pub(crate) fn split_heads<T: Real>(name: &str, x: ArrayD<T>, num_heads: Option<u
     if heads == 0 || width % heads != 0 {
         return Err(Error::ask(format!("{name} is {width} wide; that cannot be split into {heads} heads")));
     }
-    let x = x
-        .as_standard_layout()
-        .into_owned()
-        .into_shape_with_order((batch, len, heads, width / heads))
-        .map_err(Error::ask)?;
-    Ok((x.permuted_axes([0, 2, 1, 3]).as_standard_layout().into_owned(), Heads::Flat))
+    let x = x.to_shape((batch, len, heads, width / heads)).map_err(Error::ask)?;
+    Ok((middle_axes_exchanged(x.view()), Heads::Flat))
 }
 
 /// The inverse of [`split_heads`].
-pub(crate) fn join_heads<T: Clone>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
+pub(crate) fn join_heads<T: Copy + Default + Send + Sync>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
     match heads {
         Heads::Axis => x.into_dyn(),
         Heads::Flat => merge_heads(x).into_dyn(),
@@ -178,10 +174,28 @@ pub(crate) fn join_heads<T: Clone>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
 }
 
 /// `[batch, heads, len, dim]` as `[batch, len, heads · dim]`.
-pub(crate) fn merge_heads<T: Clone>(x: Array4<T>) -> ndarray::Array3<T> {
+pub(crate) fn merge_heads<T: Copy + Default + Send + Sync>(x: Array4<T>) -> ndarray::Array3<T> {
     let (batch, heads, len, dim) = x.dim();
-    let x = x.permuted_axes([0, 2, 1, 3]).as_standard_layout().into_owned();
+    let x = middle_axes_exchanged(x.view());
     x.into_shape_with_order((batch, len, heads * dim)).expect("heads · dim is the merged width")
+}
+
+/// `[a, b, c, d]` as `[a, c, b, d]`, in memory too, row by row of the last axis.
+fn middle_axes_exchanged<T: Copy + Default + Send + Sync>(x: ArrayView4<T>) -> Array4<T> {
+    let (a, b, c, d) = x.dim();
+    let mut out = Array4::default((a, c, b, d));
+    if !out.is_empty() {
+        in_pieces(out.as_slice_mut().expect("a new array is in standard layout"), d, |first, rows| {
+            for (row, index) in rows.chunks_exact_mut(d).zip(first / d..) {
+                let from = x.slice(s![index / (b * c), index % b, index / b % c, ..]);
+                match from.as_slice() {
+                    Some(from) => row.copy_from_slice(from),
+                    None => row.iter_mut().zip(from).for_each(|(x, &from)| *x = from),
+                }
+            }
+        });
+    }
+    out
 }
 
 #[cfg(test)]

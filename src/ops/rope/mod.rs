@@ -18,7 +18,7 @@ pub(super) use question::ask;
 pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
-use crate::num::{DoubleDouble, Real, round_f64};
+use crate::num::{DoubleDouble, Real, in_pieces, round_f64};
 use ndarray::{Array2, Array3, Array4, s};
 use std::f64::consts::PI;
 
@@ -236,20 +236,34 @@ pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: O
 /// If the tables are not `[batch, len, ≤ head_dim/2]`.
 pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout) -> Array4<T> {
     let half = tables.cos.dim().2;
-    let mut out = x.clone();
-    for ((b, h, t, _), _) in x.slice(s![.., .., .., ..1]).indexed_iter() {
-        for i in 0..half {
-            let (first, second) = match layout {
-                RopeLayout::HalfSplit => (i, i + half),
-                RopeLayout::Interleaved => (2 * i, 2 * i + 1),
-            };
-            let (cos, sin) = (tables.cos[[b, t, i]], tables.sin[[b, t, i]]);
-            let (a, b_) = (x[[b, h, t, first]], x[[b, h, t, second]]);
-            out[[b, h, t, first]] = a * cos - b_ * sin;
-            out[[b, h, t, second]] = b_ * cos + a * sin;
-        }
+    let (_, heads, len, dim) = x.dim();
+    let mut out = x.as_standard_layout().into_owned();
+    if out.is_empty() {
+        return out;
     }
+    in_pieces(out.as_slice_mut().expect("standard layout"), dim, |first, rows| {
+        for (row, index) in rows.chunks_exact_mut(dim).zip(first / dim..) {
+            let (b, t) = (index / (heads * len), index % len);
+            let angles = tables.cos.slice(s![b, t, ..]).into_iter().zip(tables.sin.slice(s![b, t, ..]));
+            match layout {
+                RopeLayout::HalfSplit => {
+                    let (first, second) = row[..2 * half].split_at_mut(half);
+                    let pairs = first.iter_mut().zip(second);
+                    pairs.zip(angles).for_each(|((a, b), (&cos, &sin))| rotate_pair(a, b, cos, sin));
+                }
+                RopeLayout::Interleaved => {
+                    let (pairs, _) = row[..2 * half].as_chunks_mut();
+                    pairs.iter_mut().zip(angles).for_each(|([a, b], (&cos, &sin))| rotate_pair(a, b, cos, sin));
+                }
+            }
+        }
+    });
     out
+}
+
+/// `(a, b) ← (a cos - b sin, b cos + a sin)`.
+fn rotate_pair<T: Real>(a: &mut T, b: &mut T, cos: T, sin: T) {
+    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
 }
 
 #[cfg(test)]
