@@ -101,7 +101,7 @@ const ERROR: f64 = 1.3552527156068805e-20;
 
 /// A power, prepared as by [`powers`], and its correction.
 const TABLE: [[f64; 2]; 64] = {
-    let (powers, corrections) = (powers::<64>(1.0), corrections::<64>(-ERROR));
+    let (powers, corrections) = (powers::<64>(), corrections::<64>(ERROR));
     let mut table = [[0.0; 2]; 64];
     let mut j = 0;
     while j < 64 {

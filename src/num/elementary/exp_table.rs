@@ -136,25 +136,48 @@ pub(super) const CORRECTIONS: [f64; 64] = [
     2.0414278897578303e-17,
 ];
 
-/// Every `64/N`-th power times `factor`, prepared for an exponent `n/N`: with `n << (52 - log2 N)` added to its bits, entry
-/// n mod N becomes `2^(n/N)`. The low bits of n, which that adds to the mantissa, are taken off beforehand.
-pub(super) const fn powers<const N: usize>(factor: f64) -> [f64; N] {
+/// Every `64/N`-th power, prepared for an exponent `n/N`: with `n << (52 - log2 N)` added to its bits, entry n mod N
+/// becomes `2^(n/N)`. The low bits of n, which that adds to the mantissa, are taken off beforehand.
+pub(super) const fn powers<const N: usize>() -> [f64; N] {
     let mut table = [0.0; N];
     let mut j = 0;
     while j < N {
-        let bits = (POWERS[64 / N * j] * factor).to_bits();
-        table[j] = f64::from_bits(bits - ((j as u64) << (52 - N.trailing_zeros())));
+        table[j] = f64::from_bits(POWERS[64 / N * j].to_bits() - ((j as u64) << (52 - N.trailing_zeros())));
         j += 1;
     }
     table
 }
 
-/// The corrections that belong to [`powers`], each plus `shift`.
-pub(super) const fn corrections<const N: usize>(shift: f64) -> [f64; N] {
+/// The corrections that belong to [`powers`], each less `error`.
+pub(super) const fn corrections<const N: usize>(error: f64) -> [f64; N] {
     let mut table = [0.0; N];
     let mut j = 0;
     while j < N {
-        table[j] = CORRECTIONS[64 / N * j] + shift;
+        table[j] = CORRECTIONS[64 / N * j] - error;
+        j += 1;
+    }
+    table
+}
+
+/// `2^(j/32)`, rounded to f32.
+pub(super) const fn powers_f32() -> [f32; 32] {
+    let mut table = [0.0; 32];
+    let mut j = 0;
+    while j < 32 {
+        table[j] = POWERS[2 * j] as f32;
+        j += 1;
+    }
+    table
+}
+
+/// `ln(2^(j/32) / powers_f32()[j]) - error`, off by 2^-49.
+pub(super) const fn corrections_f32(error: f32) -> [f32; 32] {
+    let mut table = [0.0; 32];
+    let mut j = 0;
+    while j < 32 {
+        let rounded = POWERS[2 * j] as f32 as f64;
+        // ln(1 + q) = q - q²/2 + …, |q| < 2^-24; the next terms are below 2^-49.
+        table[j] = ((POWERS[2 * j] - rounded) / rounded - error as f64) as f32;
         j += 1;
     }
     table

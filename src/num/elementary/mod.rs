@@ -101,3 +101,13 @@ fn correct_doubtful<T: Real>(values: &[T], low: &mut [T], high: &[T], correct: &
         }
     }
 }
+
+/// A block of quick values, where the mask has a bit, and of scalar ones where it has none.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+#[inline(never)]
+fn settle<T: Real>(values: &mut [T], quick: &[T], sure: u32, correct: &mut impl FnMut(T) -> T) {
+    for (lane, (x, &y)) in values.iter_mut().zip(quick).enumerate() {
+        *x = if sure >> lane & 1 == 1 { y } else { correct(*x) };
+    }
+}
