@@ -64,6 +64,14 @@ impl Doubles {
         }
         self
     }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn mul(mut self, b: Self) -> Self {
+        for i in 0..SIDE {
+            self.0[i] = _mm256_mul_pd(self.0[i], b.0[i]);
+        }
+        self
+    }
     /// With `n · 2^bits` added to its bits, where n is in the lowest bits of `shifted`.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -74,6 +82,13 @@ impl Doubles {
         }
         self
     }
+}
+
+/// `c[k] + c[k + 1] · r`
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pair(c: &[f64; 9], k: usize, r: Doubles) -> Doubles {
+    r.mul_add(Doubles::splat(c[k + 1]), Doubles::splat(c[k]))
 }
 
 /// Values of one block.
@@ -108,10 +123,12 @@ fn block_f32(values: &mut [f32; SINGLES], correct: &mut impl FnMut(f32) -> f32) 
     let shifted = x.mul_add(Doubles::splat(LOG2_E), Doubles::splat(SHIFT));
     let n = shifted.sub(Doubles::splat(SHIFT));
     let r = n.mul_from(Doubles::splat(LN_2), x);
-    let mut sum = Doubles::splat(POLYNOMIAL[8]);
-    for k in (0..8).rev() {
-        sum = sum.mul_add(r, Doubles::splat(POLYNOMIAL[k]));
-    }
+    // By Estrin's rule, which waits less.
+    let square = r.mul(r);
+    let fourth = square.mul(square);
+    let first = pair(&POLYNOMIAL, 2, r).mul_add(square, pair(&POLYNOMIAL, 0, r));
+    let second = pair(&POLYNOMIAL, 6, r).mul_add(square, pair(&POLYNOMIAL, 4, r));
+    let sum = fourth.mul_add(Doubles::splat(POLYNOMIAL[8]), second).mul_add(fourth, first);
     let low = sum.add_exponent::<52>(shifted);
     let high = low.mul_add(Doubles::splat(3.637978807091713e-12), low);
 
@@ -213,9 +230,10 @@ fn block_f64(values: &mut [f64; DOUBLES], correct: &mut impl FnMut(f64) -> f64) 
     let d = r_low.add(correction);
 
     // d + r d + r² H
-    let h = r.mul_add(Doubles::splat(0.0013888897980076384), Doubles::splat(0.008333340606283922));
-    let h = h.mul_add(r, Doubles::splat(0.04166666666666)).mul_add(r, Doubles::splat(0.16666666666661334));
-    let h = h.mul_add(r, Doubles::splat(0.5));
+    let square = r.mul(r);
+    let h = r.mul_add(Doubles::splat(0.008333340606283922), Doubles::splat(0.04166666666666));
+    let h = square.mul_add(Doubles::splat(0.0013888897980076384), h);
+    let h = h.mul_add(square, r.mul_add(Doubles::splat(0.16666666666661334), Doubles::splat(0.5)));
     let inner = h.mul_add(r, d);
     let rest = inner.mul_add(r, d);
 

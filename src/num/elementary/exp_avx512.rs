@@ -77,7 +77,6 @@ macro_rules! side_by_side {
             }
             #[inline]
             #[target_feature(enable = "avx512f")]
-            #[allow(dead_code)]
             fn mul(mut self, b: Self) -> Self {
                 for i in 0..SIDE {
                     self.0[i] = $mul(self.0[i], b.0[i]);
@@ -135,7 +134,8 @@ impl TablesF32 {
         const POWERS: [f32; 32] = powers_f32();
         const CORRECTIONS: [f32; 32] = corrections_f32(ERROR_F32);
         // SAFETY: each reads sixteen of the thirty-two.
-        let load = |table: &[f32; 32]| unsafe { [_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table[16..].as_ptr())] };
+        let load =
+            |table: &[f32; 32]| unsafe { [_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table[16..].as_ptr())] };
         Self { powers: load(&POWERS), corrections: load(&CORRECTIONS) }
     }
 }
@@ -170,8 +170,8 @@ fn block_f32(values: &mut [f32; SINGLES], tables: TablesF32, correct: &mut impl 
     // 32 / ln 2
     let shifted = x.mul_add(Singles::splat(46.16624), Singles::splat(SHIFT));
     let n = shifted.sub(Singles::splat(SHIFT));
-    let r = n.mul_from(Singles::splat(0.02165985107421875), x);
-    let r = n.mul_from(Singles::splat(9.98377799987793e-07), r);
+    let r = n.mul_from(Singles::splat(0.021659851), x);
+    let r = n.mul_from(Singles::splat(9.983778e-7), r);
     let (mut power, mut correction, mut exponent) = (r, r, [_mm512_setzero_si512(); SIDE]);
     for i in 0..SIDE {
         let n = _mm512_castps_si512(shifted.0[i]);
@@ -179,11 +179,11 @@ fn block_f32(values: &mut [f32; SINGLES], tables: TablesF32, correct: &mut impl 
         correction.0[i] = _mm512_permutex2var_ps(tables.corrections[0], n, tables.corrections[1]);
         exponent[i] = _mm512_slli_epi32::<18>(_mm512_andnot_si512(_mm512_set1_epi32(31), n));
     }
-    let d = n.mul_from(Singles::splat(-5.952044e-11), correction);
+    let d = n.mul_from(Singles::splat(-5.9520444e-11), correction);
 
     // d + s² H
     let s = r.add(d);
-    let h = s.mul_add(Singles::splat(0.041666791), Singles::splat(0.1666674)).mul_add(s, Singles::splat(0.5));
+    let h = s.mul_add(Singles::splat(0.04166679), Singles::splat(0.1666674)).mul_add(s, Singles::splat(0.5));
     let inner = s.mul(h);
     let rest = inner.mul_add(s, d);
 
@@ -245,7 +245,8 @@ impl Tables {
         const POWERS: [f64; 16] = powers();
         const CORRECTIONS: [f64; 16] = corrections(ERROR);
         // SAFETY: each reads eight of the sixteen.
-        let load = |table: &[f64; 16]| unsafe { [_mm512_loadu_pd(table.as_ptr()), _mm512_loadu_pd(table[8..].as_ptr())] };
+        let load =
+            |table: &[f64; 16]| unsafe { [_mm512_loadu_pd(table.as_ptr()), _mm512_loadu_pd(table[8..].as_ptr())] };
         Self { powers: load(&POWERS), corrections: load(&CORRECTIONS) }
     }
 }
