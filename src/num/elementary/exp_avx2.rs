@@ -197,9 +197,9 @@ fn entries(shifted: Doubles) -> (Doubles, Doubles) {
 /// The block becomes eˣ, by `correct` where it is in doubt.
 ///
 /// As in `exp_avx512`, in units of T: the upper part of L is of 36 bits and n of 16, |r| ≤ 2^-7.53, |d| ≤ 2^-52.9. Left out is
-/// d r²/2, below 2^-68.9; H is off by 2^-69.0 of eʳ as fitted, and its roundings come to 2^-69.0; that of `inner` to 2^-69.5, of
-/// `rest` to 2^-70, of `low` to 2^-69.0, and once more in the high end. So each end is off by less than 2^-66.3, which is less than
-/// the 2^-66 (times eʳ ≥ 0.994, and ≤ 1.006) that they are moved by.
+/// d r²/2, below 2^-68.9; H is off by 2^-69.0 of eʳ as fitted, and its roundings, the last two of 2^-54, come to 2^-68.0; that of
+/// `inner` to 2^-69.5, of `rest` to 2^-70, of `low` to 2^-69.0, and once more in the high end. So each end is off by less than
+/// 2^-66.1, which is less than the 2^-66 (times eʳ ≥ 0.994, and ≤ 1.006) that they are moved by.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn block_f64(values: &mut [f64; DOUBLES], correct: &mut impl FnMut(f64) -> f64) {
