@@ -6,6 +6,7 @@ largest over a fine grid, of the polynomial with the rounded coefficients and ex
 evaluation adds is derived in the comments of the sources.
 """
 
+import numpy as np
 from mpmath import cos, erfc, exp, factorial, ln, log, mp, mpf, pi, polyval
 
 mp.prec = 400
@@ -19,6 +20,14 @@ def lsb_cleared(x, bits):
 
 def f64(x):
     return mpf(float(x))
+
+
+def f32(x):
+    return mpf(float(np.float32(float(x))))
+
+
+def f32_text(x):
+    return str(np.float32(float(x)))
 
 
 def points(low, high, count):
@@ -86,6 +95,49 @@ def exponential():
         print(f"1/{k} - f64 = {float(mpf(1) / k - third)!r}")
 
 
+def exponential_by_registers():
+    """What exp_table.rs, exp_avx2.rs and exp_avx512.rs hold."""
+    ln2 = ln(mpf(2))
+    print("// exp_table: 2^(j/64), rounded, and ln(2^(j/64) / that)")
+    powers = [mpf(2) ** (mpf(j) / 64) for j in range(64)]
+    show("POWERS", [f64(p) for p in powers])
+    show("CORRECTIONS", [f64(ln(p / f64(p))) for p in powers])
+
+    def quotient(x):
+        """(e^x - 1 - x) / x^2"""
+        return sum(x**k / factorial(k + 2) for k in range(40))
+
+    for name, count, width, terms in (("avx512 f64", 16, 38, 6), ("avx2 f64", 64, 36, 5)):
+        step = ln2 / count
+        high = lsb_cleared(step, width)
+        low = f64(step - high)
+        print(f"// {name}: {count}/ln 2 = {float(count / ln2)!r}, L = {float(high)!r} + {float(low)!r}, off by {bits(abs(step - high - low))}")
+        r = step / 2 * (1 + mpf(2) ** -30)
+        coefficients = fit(quotient, -r, r, terms)
+        print(f"// |r| <= {bits(r)}, error of e^r {bits(worst(quotient, coefficients, -r, r) * r * r)}")
+        show("H", coefficients)
+
+    # f32 on AVX-512: L in three parts, the second of six bits because zeros follow.
+    step = ln2 / 32
+    high = lsb_cleared(step, 12)
+    middle = lsb_cleared(step - high, 8)
+    low = f32(step - high - middle)
+    print(f"// avx512 f32: 32/ln 2 = {f32_text(32 / ln2)}, L = {f32_text(high)} + {f32_text(middle)} + {f32_text(low)}, off by {bits(abs(step - high - middle - low))}")
+    # 32/ln 2 in f32 moves n by up to 2^-14.
+    r = step / 2 * (1 + mpf(2) ** -10)
+    coefficients = [f32(c) for c in interpolate(quotient, -r, r, 3)]
+    print(f"// |r| <= {bits(r)}, error of e^r {bits(worst(quotient, coefficients, -r, r) * r * r)}, H = {', '.join(map(f32_text, coefficients))}")
+
+    # f32 on AVX2: a polynomial alone, a little too small.
+    def lowered(x):
+        return exp(x) * (1 - mpf(2) ** -39)
+
+    r = ln2 / 2 * (1 + mpf(2) ** -30)
+    coefficients = fit(lowered, -r, r, 9)
+    print(f"// avx2 f32: absolute error {bits(worst(lowered, coefficients, -r, r))}")
+    show("POLYNOMIAL", coefficients)
+
+
 def complementary_error():
     # erfc(a) = exp(-a²) G(a), a ≥ 0; G is smooth in t = (a - K)/(a + K).
     k, top, terms = mpf(4), mpf("10.25"), 20
@@ -102,4 +154,5 @@ def complementary_error():
 
 
 exponential()
+exponential_by_registers()
 complementary_error()

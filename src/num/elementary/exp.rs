@@ -5,13 +5,17 @@
 //! ```
 
 use super::Function;
+#[cfg(target_arch = "x86_64")]
+use super::{each_by_interval, exp_avx2, exp_avx512};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Level;
 use std::f64::consts::LOG2_E;
 
 /// The exponential function.
 pub(in crate::num) struct Exp;
 
 /// 1.5 · 2^52: a sum with it is rounded to a whole number, which stands in the lowest bits.
-const SHIFT: f64 = 6_755_399_441_055_744.0;
+pub(super) const SHIFT: f64 = 6_755_399_441_055_744.0;
 /// ln 2 to 42 bits: exact times a whole number of 11 bits.
 const LN2_HIGH: f64 = 0.6931471805598903;
 /// ln 2 - [`LN2_HIGH`], off by less than 2^-102.
@@ -102,6 +106,17 @@ impl Function<f32> for Exp {
     fn correct(x: f32) -> f32 {
         core_math::expf(x)
     }
+
+    #[cfg(target_arch = "x86_64")]
+    fn each(level: Level, values: &mut [f32], correct: impl FnMut(f32) -> f32) {
+        match level {
+            // SAFETY: a level is made by `Level::all` only, which found its features on this CPU; so below.
+            Level::Avx512 => unsafe { exp_avx512::exp_f32(values, correct) },
+            // SAFETY: as above.
+            Level::Avx2 => unsafe { exp_avx2::exp_f32(values, correct) },
+            Level::Baseline | Level::Definition => each_by_interval::<Self, f32>(level, values, correct),
+        }
+    }
 }
 
 /// `first + x · (high + low)`, the sum in two parts, for |x · high| ≤ |first|.
@@ -164,5 +179,16 @@ impl Function<f64> for Exp {
     #[inline]
     fn correct(x: f64) -> f64 {
         core_math::exp(x)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn each(level: Level, values: &mut [f64], correct: impl FnMut(f64) -> f64) {
+        match level {
+            // SAFETY: a level is made by `Level::all` only, which found its features on this CPU; so below.
+            Level::Avx512 => unsafe { exp_avx512::exp_f64(values, correct) },
+            // SAFETY: as above.
+            Level::Avx2 => unsafe { exp_avx2::exp_f64(values, correct) },
+            Level::Baseline | Level::Definition => each_by_interval::<Self, f64>(level, values, correct),
+        }
     }
 }

@@ -4,13 +4,20 @@
 //! 1991). Where both ends of the interval round to the same number, that is the correct rounding, by construction.
 //! Elsewhere (the value lies close to the middle of two numbers, or the argument is special) CORE-MATH is asked for
 //! that one element. The quick part has no tables and no branches, so compilers make vector code of it; it uses
-//! + − × ÷ and fused multiply-add only, so each CPU computes the same interval.
+//! + − × ÷ and fused multiply-add only, so each CPU computes the same interval. `exp`, a third of the time of attention,
+//! has its own by hand on x86-64 (`exp_avx2`, `exp_avx512`), with other intervals: the result is the same.
 //!
 //! The coefficients come from `tools/fit_elementary.py`. Each function's file derives its bound; `docs/elementary.md` says
 //! how it was tested and what it costs.
 
 mod erfc;
 mod exp;
+#[cfg(target_arch = "x86_64")]
+mod exp_avx2;
+#[cfg(target_arch = "x86_64")]
+mod exp_avx512;
+#[cfg(target_arch = "x86_64")]
+mod exp_table;
 mod tanh;
 #[cfg(test)]
 mod tests;
@@ -24,12 +31,17 @@ use crate::simd::{Isa, Level, Work, dispatch};
 use std::marker::PhantomData;
 
 /// A function of one argument.
-pub(super) trait Function<T> {
+pub(super) trait Function<T: Real>: Sized {
     /// Two numbers, the roundings of the ends of an interval that holds the value; NaN in one where nothing is known.
     /// Their zeros have the sign of the value.
     fn interval(x: T) -> (T, T);
     /// The value, correctly rounded.
     fn correct(x: T) -> T;
+
+    /// Each value becomes the function of it, by the instructions of `level`; `correct` is asked where that is in doubt.
+    fn each(level: Level, values: &mut [T], correct: impl FnMut(T) -> T) {
+        each_by_interval::<Self, T>(level, values, correct);
+    }
 }
 
 /// Elements that are worked on at a time: many registers, little memory, and a doubtful one spoils few others.
@@ -40,31 +52,30 @@ const BASELINE_HAS_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature 
 
 /// Each value becomes the function of it, by the instructions of `level`.
 pub(super) fn each<F: Function<T>, T: Real>(level: Level, values: &mut [T]) {
+    F::each(level, values, F::correct);
+}
+
+fn each_by_interval<F: Function<T>, T: Real>(level: Level, values: &mut [T], mut correct: impl FnMut(T) -> T) {
     match level {
-        Level::Baseline if BASELINE_HAS_FMA => dispatch(level, Each::<F, T>::new(values)),
-        Level::Definition | Level::Baseline => values.iter_mut().for_each(|x| *x = F::correct(*x)),
+        Level::Baseline if BASELINE_HAS_FMA => dispatch(level, Each { values, correct, function: PhantomData::<F> }),
+        Level::Definition | Level::Baseline => values.iter_mut().for_each(|x| *x = correct(*x)),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => dispatch(level, Each::<F, T>::new(values)),
+        Level::Avx2 | Level::Avx512 => dispatch(level, Each { values, correct, function: PhantomData::<F> }),
     }
 }
 
 /// The interval, the test and what it leaves over, block by block.
-struct Each<'a, F, T> {
+struct Each<'a, F, T, C> {
     values: &'a mut [T],
+    correct: C,
     function: PhantomData<F>,
 }
 
-impl<'a, F, T> Each<'a, F, T> {
-    fn new(values: &'a mut [T]) -> Self {
-        Self { values, function: PhantomData }
-    }
-}
-
-impl<F: Function<T>, T: Real> Work for Each<'_, F, T> {
+impl<F: Function<T>, T: Real, C: FnMut(T) -> T> Work for Each<'_, F, T, C> {
     type Output = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) {
+    fn run<I: Isa>(mut self) {
         let (mut low, mut high) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         for values in self.values.chunks_mut(BLOCK) {
             let (low, high) = (&mut low[..values.len()], &mut high[..values.len()]);
@@ -74,7 +85,7 @@ impl<F: Function<T>, T: Real> Work for Each<'_, F, T> {
             // Not `all`, which stops early and so is no vector code.
             let sure = low.iter().zip(high.iter()).fold(true, |sure, (low, high)| sure & (low == high));
             if !sure {
-                correct_doubtful::<F, T>(values, low, high);
+                correct_doubtful(values, low, high, &mut self.correct);
             }
             values.copy_from_slice(low);
         }
@@ -83,11 +94,21 @@ impl<F: Function<T>, T: Real> Work for Each<'_, F, T> {
 
 /// Asks for the correct rounding where the ends of the interval disagree.
 #[inline(never)]
-fn correct_doubtful<F: Function<T>, T: Real>(values: &[T], low: &mut [T], high: &[T]) {
+fn correct_doubtful<T: Real>(values: &[T], low: &mut [T], high: &[T], correct: &mut impl FnMut(T) -> T) {
     for ((&x, low), high) in values.iter().zip(low).zip(high) {
         // NaN is unequal to itself, and so doubtful.
         if *low != *high {
-            *low = F::correct(x);
+            *low = correct(x);
         }
+    }
+}
+
+/// A block of quick values, where the mask has a bit, and of scalar ones where it has none.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+#[inline(never)]
+fn settle<T: Real>(values: &mut [T], quick: &[T], sure: u32, correct: &mut impl FnMut(T) -> T) {
+    for (lane, (x, &y)) in values.iter_mut().zip(quick).enumerate() {
+        *x = if sure >> lane & 1 == 1 { y } else { correct(*x) };
     }
 }

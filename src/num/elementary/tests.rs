@@ -45,8 +45,12 @@ impl<F: Function<T>, T: Real> Work for Ends<'_, F, T> {
 
 /// Inputs that are left to the scalar function; NaN always is, and is not counted.
 fn doubts<F: Function<T>, T: Real>(level: Level, inputs: &[T]) -> usize {
-    let ends = dispatch(level, Ends::<F, T>(inputs, PhantomData));
-    inputs.iter().zip(ends).filter(|(x, (low, high))| !x.is_nan() && low != high).count()
+    let mut count = 0;
+    F::each(level, &mut inputs.to_vec(), |x| {
+        count += usize::from(!x.is_nan());
+        x
+    });
+    count
 }
 
 #[derive(Default, Clone, Copy)]
@@ -199,6 +203,8 @@ fn special_values_and_the_ends_of_the_range_are_right() {
     // Where exp overflows, becomes subnormal and 0, in f64 and in f32; where the quick parts end.
     assert_special::<Exp>(&[709.782712893384, 708.396418532264, 745.133219101941, 709.5, 708.0, 746.0]);
     assert_special::<Exp>(&[88.72283905206835, 87.3365447505531, 103.97207708399179, 150.0]);
+    // Where those by registers end.
+    assert_special::<Exp>(&[660.0, 87.25, 104.0, 89.0]);
     assert_special::<Tanh>(&[9.010913347279288, 12.0, 19.061547465398, 25.0, 1e-270]);
     assert_special::<Erfc>(&[10.054, 9.19, 10.25, 26.543, 27.226, 3.83, 5.86]);
 }
