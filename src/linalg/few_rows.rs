@@ -53,11 +53,12 @@ impl<T: Real, S: Stored<T>> Work for FewRows<'_, T, S> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self { a, b, mut out, terms } = self;
+        let mut rows_of_b = b.outer_iter();
         for first in (0..b.nrows()).step_by(DEPTH) {
             let last = (first + DEPTH).min(b.nrows());
             let mut rows: [&[S]; DEPTH] = [&[]; DEPTH];
-            for (row, term) in rows.iter_mut().zip(first..last) {
-                *row = b.slice_move(s![term, ..]).to_slice().expect("`Few` asks for contiguous rows");
+            for (place, row) in rows[..last - first].iter_mut().zip(&mut rows_of_b) {
+                *place = row.to_slice().expect("`Few` asks for contiguous rows");
             }
             for (a, mut out) in a.outer_iter().zip(out.outer_iter_mut()) {
                 let out = out.as_slice_mut().expect("rows of sums are contiguous");
@@ -146,13 +147,16 @@ fn by_columns<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const R: usize>(
         *left = &a.slice_move(s![r, ..]).to_slice().expect("`Few` asks for contiguous rows")[..k];
     }
     let whole = k - k % V::LANES;
+    let (mut columns_of_b, mut last): (_, &[S]) = (b.axis_iter(Axis(1)), &[]);
     for start in (0..n).step_by(TOGETHER * V::LANES) {
         let mut columns: [[&[S]; MAX_LANES]; TOGETHER] = [[&[]; MAX_LANES]; TOGETHER];
         for v in 0..TOGETHER {
             for lane in 0..V::LANES {
                 // Behind the last column stands the last one again; its sums are not stored.
-                let column = (start + v * V::LANES + lane).min(n - 1);
-                columns[v][lane] = b.slice_move(s![.., column]).to_slice().expect("`Few` asks for contiguous columns");
+                if let Some(column) = columns_of_b.next() {
+                    last = column.to_slice().expect("`Few` asks for contiguous columns");
+                }
+                columns[v][lane] = last;
             }
         }
         let mut sums = [[V::zero(); TOGETHER]; R];

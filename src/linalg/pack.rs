@@ -115,11 +115,12 @@ fn side_by_side<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, 
     const STEPS: usize = 8;
     let (k, columns) = b.dim();
     let panelling = Panelling::of(columns, V::LANES);
+    let mut rows_of_b = b.outer_iter();
     for first in (0..k).step_by(STEPS) {
         let last = (first + STEPS).min(k);
         let mut rows: [&[S]; STEPS] = [&[]; STEPS];
-        for (row, term) in rows.iter_mut().zip(first..last) {
-            *row = b.slice_move(s![term, ..]).to_slice().expect("rows are contiguous");
+        for (place, row) in rows[..last - first].iter_mut().zip(&mut rows_of_b) {
+            *place = row.to_slice().expect("rows are contiguous");
         }
         for number in 0..panelling.count() {
             let Panel { column, vectors } = panelling.panel(number, V::LANES);
@@ -149,6 +150,7 @@ fn side_by_side<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, 
 fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayView2<S>, panels: &mut [T]) {
     let (k, columns) = b.dim();
     let panelling = Panelling::of(columns, V::LANES);
+    let mut columns_of_b = b.axis_iter(Axis(1));
     for number in 0..panelling.count() {
         let Panel { column: start, vectors } = panelling.panel(number, V::LANES);
         let width = vectors * V::LANES;
@@ -157,8 +159,8 @@ fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayVie
             let first = start + v * V::LANES;
             let there = columns.saturating_sub(first).min(V::LANES);
             let mut rows: [&[S]; MAX_LANES] = [&[]; MAX_LANES];
-            for lane in 0..there {
-                rows[lane] = b.slice_move(s![.., first + lane]).to_slice().expect("columns are contiguous");
+            for (place, column) in rows[..there].iter_mut().zip(&mut columns_of_b) {
+                *place = column.to_slice().expect("columns are contiguous");
             }
             let whole = if there == V::LANES { k - k % V::LANES } else { 0 };
             for term in (0..whole).step_by(V::LANES) {
