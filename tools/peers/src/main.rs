@@ -39,9 +39,7 @@ fn main() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words[..] {
             ["matmul", dtype, peer, m, k, n] => products.seconds(dtype, peer, [m, k, n].map(size)),
-            ["attention", dtype, peer, heads, len, dim] => {
-                attention::seconds(dtype, peer, [heads, len, dim].map(size))
-            }
+            ["attention", dtype, peer, heads, len, dim] => attention::seconds(dtype, peer, [heads, len, dim].map(size)),
             ["prefill", variant, folder, prompt] => models.seconds(variant, folder, size(prompt), 0),
             ["decode", variant, folder, prompt, tokens] => models.seconds(variant, folder, size(prompt), size(tokens)),
             ["peak"] => peak_bytes(),
