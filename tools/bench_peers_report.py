@@ -98,7 +98,9 @@ def plot(results, path):
         raise SystemExit("no row with peers is measured yet, so there is nothing to plot; measure one of matmul, attention, Llama")
     bars = [ratio(row) for row in rows]
     best = [min(others(row), key=others(row).get) for row in rows]
-    plt.rcParams.update({"svg.hashsalt": "goldref", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9})
+    # With the generic family, for a reader without DejaVu.
+    fonts = {"svg.fonttype": "none", "font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans", "sans-serif"], "font.size": 9}
+    plt.rcParams.update({"svg.hashsalt": "goldref", **fonts})
     figure, axes = plt.subplots(figsize=(9, 1.3 + 0.27 * len(rows)), facecolor="white", layout="constrained")
     colors = ["#2a7f62" if bar >= 1 else "#c98a2b" for bar in bars]
     axes.barh([row["name"] for row in rows], bars, color=colors, height=0.7)
