@@ -116,3 +116,35 @@ mod aarch64 {
         }
     }
 }
+
+/// One number a register.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod other {
+    use super::{Format, Kernel, black_box};
+
+    const CHAINS: usize = 12;
+    const OPERATIONS: u64 = 2 * CHAINS as u64;
+
+    fn run<T: Copy>(steps: u64, factor: T, term: T, multiply_add: fn(T, T, T) -> T) {
+        let (factor, term) = black_box((factor, term));
+        let mut sums = [term; CHAINS];
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = multiply_add(*sum, factor, term);
+            }
+        }
+        black_box(sums);
+    }
+
+    impl Format for f64 {
+        fn kernel() -> Kernel {
+            Kernel { operations: OPERATIONS, run: |steps| run(steps, 0.5, 1.0, f64::mul_add) }
+        }
+    }
+
+    impl Format for f32 {
+        fn kernel() -> Kernel {
+            Kernel { operations: OPERATIONS, run: |steps| run(steps, 0.5, 1.0, f32::mul_add) }
+        }
+    }
+}
