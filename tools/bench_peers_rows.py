@@ -267,7 +267,8 @@ def machine(threads):
             fields = {key.strip(): value.strip() for key, value in pairs}
     model = fields.get("model name", platform.processor() or platform.machine())
     numbers = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    return f"{model}{numbers}, {platform.machine()}, {os.cpu_count()} cores, {threads} threads"
+    plural = "s" if threads > 1 else ""
+    return f"{model}{numbers}, {platform.machine()}, {os.cpu_count()} cores, {threads} thread{plural}"
 
 
 def blas():
