@@ -11,7 +11,7 @@ use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Role};
 use crate::num::{Dtype, Real, mean, mean_square};
-use ndarray::{Array, Array1, ArrayD, Dimension};
+use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
 use serde::{Deserialize, Serialize};
 
 /// Weight and bias of a norm, as stored.
@@ -102,7 +102,7 @@ fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
 fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
     if spec.downcast == Downcast::BeforeWeight {
         let stored = eval.numerics().dtype_of(Role::Activation);
-        eval.round(row.iter_mut(), stored);
+        eval.round(&mut aview_mut1(row), stored);
     }
     if let Some(weight) = &weights.weight {
         assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");

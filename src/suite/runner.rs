@@ -100,6 +100,7 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
                         }
                     },
                 };
+                judging.learn(variant, &answer);
                 let given = Given { variant, answer: &answer, plain_error };
                 let outcome = judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)?;
                 let outcome = outcome.with_same_bits(same_bits);
