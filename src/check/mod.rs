@@ -26,6 +26,7 @@ pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
 pub use locate::{Concentration, Pattern};
 pub use sets::{ArrayComparison, ArrayOutcome, ComparedArray, SetComparison, SetQuestion, compare_sets};
+pub(crate) use tolerance::FormatFacts;
 pub use tolerance::{
     Elements, Feasible, FormatOf, Infeasible, Suggestion, ToleranceFacts, Trivial, Vacuous, infeasible, suggestion,
     tightest_feasible, tolerance_facts, vacuous,

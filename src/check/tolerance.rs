@@ -323,21 +323,52 @@ pub fn tolerance_facts(
     ladder: &Ladder,
     bound: f64,
 ) -> ToleranceFacts {
-    let compared: Vec<f64> =
-        expected.indexed_iter().filter(|(index, _)| selection.covers(index.slice())).map(|(_, &x)| x).collect();
-    let scale = compared.iter().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| if x.abs() > m { x.abs() } else { m });
-    let values = Array1::from(compared).into_dyn();
-    let finite = || values.iter().copied();
-    let bound = (bound > 0.0).then_some(bound);
-    ToleranceFacts {
-        infeasible: infeasible(finite(), format.output, ladder).into_iter().map(|rung| rung.missed).collect(),
-        vacuous: vacuous(&values, Elements::Float(format.expected), ladder)
-            .into_iter()
-            .map(|rung| rung.passes)
-            .collect(),
-        tightest: tightest_feasible(finite(), format.output),
-        suggestion: suggestion(format.output, scale, bound),
+    FormatFacts::of(expected, selection, format, ladder).with_bound(bound)
+}
+
+/// What [`tolerance_facts`] says of every answer in the same format, whatever its bound: found once for all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FormatFacts {
+    facts: ToleranceFacts,
+    output: Dtype,
+    /// Largest |expected| that is finite.
+    scale: f64,
+}
+
+impl FormatFacts {
+    /// The facts about the compared elements of `expected` for answers in `format`.
+    pub(crate) fn of(expected: &ArrayD<f64>, selection: Selection, format: FormatOf, ladder: &Ladder) -> Self {
+        let values = compared(expected, selection);
+        let finite = || values.iter().copied();
+        let scale = finite().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| if x.abs() > m { x.abs() } else { m });
+        let facts = ToleranceFacts {
+            infeasible: infeasible(finite(), format.output, ladder).into_iter().map(|rung| rung.missed).collect(),
+            vacuous: vacuous(&values, Elements::Float(format.expected), ladder)
+                .into_iter()
+                .map(|rung| rung.passes)
+                .collect(),
+            tightest: tightest_feasible(finite(), format.output),
+            suggestion: suggestion(format.output, scale, None),
+        };
+        Self { facts, output: format.output, scale }
     }
+
+    /// The facts with the tolerance that the largest R suggests.
+    pub(crate) fn with_bound(&self, bound: f64) -> ToleranceFacts {
+        let bound = (bound > 0.0).then_some(bound);
+        ToleranceFacts { suggestion: suggestion(self.output, self.scale, bound), ..self.facts.clone() }
+    }
+}
+
+/// The compared elements, in order.
+fn compared(expected: &ArrayD<f64>, selection: Selection) -> ArrayD<f64> {
+    let compared: Vec<f64> = match selection {
+        Selection::All => expected.iter().copied().collect(),
+        Selection::Where(_) => {
+            expected.indexed_iter().filter(|(index, _)| selection.covers(index.slice())).map(|(_, &x)| x).collect()
+        }
+    };
+    Array1::from(compared).into_dyn()
 }
 
 #[cfg(test)]

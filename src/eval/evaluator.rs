@@ -1,8 +1,8 @@
 //! Rounds and records at each site.
 
 use super::{Numerics, Role, Rounding, Trace};
-use crate::num::{Dtype, RandomStream, Real, perturb, round_stochastic};
-use ndarray::{Array, Dimension};
+use crate::num::{Dtype, RandomStream, Real, in_pieces, perturb_each, round_each, round_stochastic_each};
+use ndarray::{Array, ArrayBase, DataMut, Dimension};
 use std::cell::Cell;
 
 /// Carries the numerics of one evaluation through the operations, and its trace if there is one.
@@ -10,7 +10,8 @@ use std::cell::Cell;
 pub struct Evaluator<'t> {
     numerics: Numerics,
     trace: Option<&'t mut Trace>,
-    layer: Option<usize>,
+    /// `layers.3.` in layer 3, nothing outside.
+    scope: String,
     first_key: usize,
     /// Tensors rounded with chance so far: each has random numbers of its own.
     streams: Cell<u64>,
@@ -19,7 +20,7 @@ pub struct Evaluator<'t> {
 impl<'t> Evaluator<'t> {
     /// An evaluator that only rounds.
     pub fn new(numerics: Numerics) -> Self {
-        Self { numerics, trace: None, layer: None, first_key: 0, streams: Cell::new(0) }
+        Self { numerics, trace: None, scope: String::new(), first_key: 0, streams: Cell::new(0) }
     }
 
     /// An evaluator that also records into `trace`.
@@ -34,12 +35,12 @@ impl<'t> Evaluator<'t> {
 
     /// From here on, sites belong to this layer: `attn.q` becomes `layers.3.attn.q`.
     pub fn enter_layer(&mut self, layer: usize) {
-        self.layer = Some(layer);
+        self.scope = format!("layers.{layer}.");
     }
 
     /// From here on, sites belong to no layer.
     pub fn leave_layers(&mut self) {
-        self.layer = None;
+        self.scope.clear();
     }
 
     /// From here on, the first column of attention's stages is this key of the sequence (a ring forgets older ones).
@@ -50,16 +51,8 @@ impl<'t> Evaluator<'t> {
     /// Whether one of these sites must see its whole tensor: somebody asked for it, or it is rounded with chance, by the
     /// place of each element in the tensor. Where none must, an operation may go through its stages piece by piece.
     pub fn observes(&self, sites: &[&str]) -> bool {
-        let traced = |site: &&str| self.trace.as_ref().is_some_and(|trace| trace.wants(&self.name_of(site)));
+        let traced = |site: &&str| self.trace.as_ref().is_some_and(|trace| trace.wants(&self.scope, site));
         self.numerics.rounding != Rounding::Nearest || sites.iter().any(traced)
-    }
-
-    /// The whole name of a site of this layer.
-    fn name_of(&self, site: &str) -> String {
-        match self.layer {
-            Some(layer) => format!("layers.{layer}.{site}"),
-            None => site.to_string(),
-        }
     }
 
     /// The random numbers of the next tensor; `None` where the numerics round to nearest.
@@ -74,31 +67,36 @@ impl<'t> Evaluator<'t> {
     }
 
     /// Rounds a tensor to `dtype` as [`Rounding`] says: what a site does, for values that are stored inside an operation.
-    pub fn round<'v, T: Real>(&self, values: impl IntoIterator<Item = &'v mut T>, dtype: Dtype) {
+    pub fn round<T: Real, S: DataMut<Elem = T>, D: Dimension>(&self, values: &mut ArrayBase<S, D>, dtype: Dtype) {
         let narrower = dtype.precision() < T::DTYPE.precision();
-        match self.next_stream() {
-            None if narrower => values.into_iter().for_each(|x| *x = x.round_to(dtype)),
-            None => {}
-            Some(stream) => {
-                for (x, index) in values.into_iter().zip(0..) {
-                    let (value, chance) = (x.to_f64(), stream.uniform(index));
-                    *x = T::from_f64(match narrower {
-                        true => round_stochastic(value, dtype, chance),
-                        false => perturb(value, T::DTYPE, chance),
-                    });
-                }
-            }
+        let stream = self.next_stream();
+        if stream.is_none() && !narrower {
+            return;
         }
+        let round = |values: &mut [T]| {
+            in_pieces(values, 1, |first, values| match stream {
+                None => round_each(values, dtype),
+                Some(stream) if narrower => round_stochastic_each(values, dtype, stream, first as u64),
+                Some(stream) => perturb_each(values, stream, first as u64),
+            });
+        };
+        if let Some(values) = values.as_slice_mut() {
+            return round(values);
+        }
+        // Elements are counted by their indices, wherever they lie.
+        let mut in_order: Vec<T> = values.iter().copied().collect();
+        round(&mut in_order);
+        values.iter_mut().zip(in_order).for_each(|(x, rounded)| *x = rounded);
     }
 
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
-        let site = self.trace.is_some().then(|| self.name_of(name));
-        if let (Some(trace), Some(site)) = (self.trace.as_deref_mut(), site)
-            && trace.wants(&site)
+        if let Some(trace) = self.trace.as_deref_mut()
+            && trace.wants(&self.scope, name)
         {
+            let site = format!("{}{name}", self.scope);
             let widened = value.mapv(Real::to_f64).into_dyn();
             match role {
                 Role::Scores | Role::Probs => trace.record_keys(site, widened, self.first_key),
@@ -112,7 +110,7 @@ impl<'t> Evaluator<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, array};
+    use ndarray::{Array1, Array2, array};
 
     const SEEDS: std::ops::Range<u64> = 0..16;
 
@@ -145,6 +143,22 @@ mod tests {
             seen.push(y[0]);
         }
         assert!(seen.iter().any(|y| *y != seen[0]), "{seen:?}");
+    }
+
+    #[test]
+    fn an_element_has_its_number_wherever_it_lies() {
+        let x = Array2::from_shape_fn((5, 70), |(i, j)| (i as f32 - 2.3) * (j as f32 + 0.7));
+        for numerics in [Numerics::plain(Dtype::F32), Numerics::stored_in(Dtype::F16)] {
+            for numerics in [numerics, numerics.perturbed(4)] {
+                let in_order = Evaluator::new(numerics).at("x", Role::Activation, x.clone());
+                let lying_across = x.t().as_standard_layout().into_owned().reversed_axes();
+                assert!(lying_across.as_slice().is_none());
+                assert_eq!(Evaluator::new(numerics).at("x", Role::Activation, lying_across), in_order);
+                // Only f32 without chance changes nothing.
+                let untouched = numerics == Numerics::plain(Dtype::F32);
+                assert_eq!(in_order == x, untouched, "{numerics:?}");
+            }
+        }
     }
 
     #[test]

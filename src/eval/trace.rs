@@ -20,9 +20,13 @@ impl Trace {
         Self { patterns: patterns.into_iter().map(Into::into).collect(), pieces: BTreeMap::new() }
     }
 
-    /// Whether somebody asked for this site.
-    pub fn wants(&self, site: &str) -> bool {
-        self.patterns.iter().any(|pattern| matches_pattern(pattern, site))
+    /// Whether somebody asked for `site` in `scope`: `attn.q` in `layers.3.`, for example. Asked at every site of every
+    /// evaluation, so no name is put together for it.
+    pub fn wants(&self, scope: &str, site: &str) -> bool {
+        self.patterns.iter().any(|pattern| match pattern.contains('*') {
+            true => matches_pattern(pattern, &format!("{scope}{site}")),
+            false => pattern.strip_prefix(scope) == Some(site),
+        })
     }
 
     pub(super) fn record(&mut self, site: String, value: ArrayD<f64>) {
@@ -47,20 +51,25 @@ impl Trace {
         self.pieces
             .into_iter()
             .map(|(site, pieces)| {
-                let joined = join(&site, &pieces);
+                let joined = join(&site, pieces);
                 (site, joined)
             })
             .collect()
     }
 }
 
-fn join(site: &str, pieces: &[ArrayD<f64>]) -> ArrayD<f64> {
+fn join(site: &str, mut pieces: Vec<ArrayD<f64>>) -> ArrayD<f64> {
+    if pieces.len() == 1 {
+        return pieces.remove(0);
+    }
     let Some(last) = pieces.last() else { return ArrayD::zeros(vec![0]) };
     let width = last.shape().last().copied().unwrap_or(0);
     let pieces: Vec<ArrayD<f64>> = pieces.iter().map(|piece| widened(piece, 0, width, masked_value(site))).collect();
     let views: Vec<ArrayViewD<f64>> = pieces.iter().map(|piece| piece.view()).collect();
     // Pieces of one site differ only in the token axis, so they always fit; the fallback keeps the last one.
-    ndarray::concatenate(Axis(last.ndim().saturating_sub(2)), &views).unwrap_or_else(|_| last.clone())
+    let joined = ndarray::concatenate(Axis(last.ndim().saturating_sub(2)), &views).unwrap_or_else(|_| last.clone());
+    // Pieces lie one after the other; whoever reads this goes from row to row.
+    joined.as_standard_layout().into_owned()
 }
 
 /// What a masked key has at this site.
@@ -104,6 +113,16 @@ mod tests {
         assert!(matches_pattern("layers.*.attn.*", "layers.0.attn.probs"));
         assert!(!matches_pattern("layers.*.output", "layers.12.outputs"));
         assert!(!matches_pattern("embed", "embed_norm"));
+    }
+
+    #[test]
+    fn a_site_is_wanted_by_its_whole_name() {
+        let wants = |pattern: &str, scope: &str, site: &str| Trace::of([pattern]).wants(scope, site);
+        assert!(wants("layers.1.attn.q", "layers.1.", "attn.q") && wants("layers.*.attn.q", "layers.1.", "attn.q"));
+        assert!(wants("embed", "", "embed") && !wants("attn.q", "layers.1.", "attn.q"));
+        assert!(!wants("layers.1.attn.q", "layers.11.", "attn.q"));
+        assert!(!wants("layers.1.attn.q", "layers.1.", "attn.q_norm"));
+        assert!(!Trace::default().wants("layers.1.", "attn.q"));
     }
 
     #[test]

@@ -119,8 +119,13 @@ impl<T: Real> Model<T> {
             pieces.push(self.forward(&call, session, eval)?);
             start += len;
         }
+        if pieces.len() == 1 {
+            return Ok(pieces.remove(0));
+        }
         let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-        concatenate(Axis(1), &views).map_err(Error::ask)
+        let logits = concatenate(Axis(1), &views).map_err(Error::ask)?;
+        // Joined along their second axis the pieces lie one after the other; whoever reads logits goes from row to row.
+        Ok(logits.as_standard_layout().into_owned())
     }
 
     /// `norm(scale · E[ids] + P[positions])`.

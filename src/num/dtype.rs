@@ -108,6 +108,7 @@ impl std::fmt::Display for Dtype {
 }
 
 /// `2^exponent`, exact over the whole range of f64, subnormals included.
+#[inline]
 pub(crate) fn power_of_two(exponent: i32) -> f64 {
     if exponent >= -1022 {
         f64::from_bits(((exponent + 1023) as u64) << 52)

@@ -22,6 +22,7 @@ pub use quotients::divide_each;
 pub use real::Real;
 pub use rounding::{round_each, round_f32, round_f64, saturate_round_f64};
 pub use stochastic::{RandomStream, perturb, round_stochastic};
+pub(crate) use stochastic::{perturb_each, round_stochastic_each};
 pub use stored::Stored;
 pub use sum::{maximum, mean, mean_square, sum};
 pub use ulp::{ulp, ulp_distance};

@@ -91,6 +91,7 @@ fn round_to_f16(x: f32) -> f32 {
 }
 
 /// Rounds by the definition: to a multiple of the quantum `2^(e - p + 1)` of the binade of `x`.
+#[inline]
 fn round_to_quantum(x: f64, dtype: Dtype) -> f64 {
     if x.is_nan() || x == 0.0 {
         return x;
@@ -99,9 +100,9 @@ fn round_to_quantum(x: f64, dtype: Dtype) -> f64 {
         return if dtype == Dtype::F8E4M3 { f64::NAN } else { x };
     }
     let exponent = ilogb(x).max(dtype.min_exponent());
-    let quantum = power_of_two(exponent - dtype.precision() + 1);
-    // Both the division and the product are by a power of two and exact.
-    let rounded = (x / quantum).round_ties_even() * quantum;
+    let quantum = exponent - dtype.precision() + 1;
+    // Both products are by a power of two and exact.
+    let rounded = nearest_whole(x * power_of_two(-quantum)) * power_of_two(quantum);
     if rounded.abs() <= dtype.max() {
         rounded.copysign(x)
     } else if dtype == Dtype::F8E4M3 {
@@ -111,7 +112,18 @@ fn round_to_quantum(x: f64, dtype: Dtype) -> f64 {
     }
 }
 
+/// The whole number nearest to one below 2^51, ties to even. A zero may lose its sign.
+///
+/// From 2^52 to 2^53 an f64 has no bits behind the point, so the sum is a whole number. `round_ties_even` is a call of a
+/// function where the instruction set has nothing for it.
+#[inline(always)]
+fn nearest_whole(x: f64) -> f64 {
+    const SHIFT: f64 = 1.5 * (1u64 << 52) as f64;
+    (x + SHIFT) - SHIFT
+}
+
 /// `⌊log₂|x|⌋` of a finite x ≠ 0.
+#[inline]
 pub(crate) fn ilogb(x: f64) -> i32 {
     let biased = ((x.to_bits() >> 52) & 0x7ff) as i32;
     if biased == 0 {
@@ -210,7 +222,33 @@ mod tests {
         assert_eq!(round_f64(65519.9, Dtype::F16), 65504.0);
     }
 
+    /// [`round_to_quantum`] as its first line says it, for finite x ≠ 0.
+    fn to_a_multiple_of_the_quantum(x: f64, dtype: Dtype) -> f64 {
+        let quantum = crate::num::ulp(x, dtype);
+        let rounded = ((x / quantum).round_ties_even() * quantum).copysign(x);
+        match rounded.abs() <= dtype.max() {
+            true => rounded,
+            false if dtype == Dtype::F8E4M3 => f64::NAN,
+            false => f64::INFINITY.copysign(x),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_number_goes_to_the_nearest_multiple_of_its_quantum(bits in any::<u64>(), single in any::<u32>()) {
+            for x in [f64::from_bits(bits), f64::from(f32::from_bits(single)), (bits as f64 / 4e18).powi(5)] {
+                for dtype in [Dtype::Tf32, Dtype::F16, Dtype::Bf16, Dtype::F8E4M3] {
+                    if x.is_finite() && x != 0.0 {
+                        let (actual, expected) = (round_f64(x, dtype), to_a_multiple_of_the_quantum(x, dtype));
+                        prop_assert!(
+                            actual.to_bits() == expected.to_bits() || (actual.is_nan() && expected.is_nan()),
+                            "{dtype} {x:e}: {actual:e} {expected:e}"
+                        );
+                    }
+                }
+            }
+        }
+
         #[test]
         fn the_two_paths_agree_on_f32_inputs(bits in any::<u32>()) {
             let x = f32::from_bits(bits);

@@ -11,7 +11,7 @@ use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Role, Rounding};
 use crate::num::{Dtype, Real, in_pieces, mean, mean_square, round_each};
-use ndarray::{Array, Array1, ArrayD, Dimension};
+use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
 use serde::{Deserialize, Serialize};
 
 /// Weight and bias of a norm, as stored.
@@ -59,7 +59,7 @@ pub fn norm<T: Real, D: Dimension>(
         // Each row draws its random numbers in turn.
         Rounding::Perturbed { .. } => {
             for row in values.chunks_exact_mut(width) {
-                norm_row(row, weights, spec, &numerics, |row| eval.round(row.iter_mut(), stored));
+                norm_row(row, weights, spec, &numerics, |row| eval.round(&mut aview_mut1(row), stored));
             }
         }
     }

@@ -8,6 +8,7 @@ use super::report_data::{CaseResult, FORMAT, Outcome, RunReport, SuiteCount, Var
 use super::selection::{Selected, select_cases, select_suites, select_variants};
 use super::store::Store;
 use crate::check::Ladder;
+use crate::check::bounds::STACKS;
 use crate::error::Result;
 use crate::io::Array;
 use crate::ops::Answer;
@@ -24,19 +25,25 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     let variants = select_variants(&selected.variants)?;
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
-    let by_case: Vec<Vec<CaseResult>> = cases
-        .par_iter()
-        // Cases differ a thousandfold in size: each is handed out alone.
-        .with_max_len(1)
-        .map(|case| {
-            let results = run_case(case, &variants, ladder);
+    // Stacks of layers are evaluated many times over. They go first, so that no thread is left with one at the end.
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by_key(|&number| !STACKS.contains(&cases[number].op.as_str()));
+    let mut by_case: Vec<(usize, Vec<CaseResult>)> = order
+        .into_iter()
+        // Cases differ a thousandfold in size: whoever is free takes the next.
+        .par_bridge()
+        .map(|number| {
+            let results = run_case(cases[number], &variants, ladder)?;
             on_case();
-            results
+            Ok((number, results))
         })
         .collect::<Result<_>>()?;
+    by_case.sort_unstable_by_key(|(number, _)| *number);
+    // By case they come, by variant they are shown.
+    let mut by_case: Vec<_> = by_case.into_iter().map(|(_, of_case)| of_case.into_iter()).collect();
     let mut results = Vec::with_capacity(cases.len() * variants.len());
-    for variant in 0..variants.len() {
-        results.extend(by_case.iter().map(|of_case| of_case[variant].clone()));
+    for _ in &variants {
+        results.extend(by_case.iter_mut().filter_map(Iterator::next));
     }
     let about = |v: &&Variant| VariantAbout {
         name: v.name.to_string(),
@@ -100,6 +107,7 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
                         }
                     },
                 };
+                judging.learn(variant, &answer);
                 let given = Given { variant, answer: &answer, plain_error };
                 let outcome = judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)?;
                 let outcome = outcome.with_same_bits(same_bits);

@@ -117,18 +117,25 @@ fn score_radii(q: &Bounded<Ix4>, k: &Bounded<Ix4>, scale: f64, steps: &Steps) ->
     let (batch, num_heads, q_len, head_dim) = q.value.dim();
     let (_, num_key_value_heads, kv_len, _) = k.value.dim();
     let group = num_heads / num_key_value_heads.max(1);
-    Array4::from_shape_fn((batch, num_heads, q_len, kv_len), |(b, h, i, j)| {
-        let mut dot = Dot::default();
-        for d in 0..head_dim {
-            let (at_q, at_k) = ([b, h, i, d], [b, h / group, j, d]);
-            dot.add((q.value[at_q], q.radius[at_q]), (k.value[at_k], k.radius[at_k]), steps.operands);
+    let (queries, keys) = (q.pairs(), k.pairs());
+    let row = |first: usize| first * head_dim..(first + 1) * head_dim;
+    let mut radii = Vec::with_capacity(batch * num_heads * q_len * kv_len);
+    for (b, h, i) in ndarray::indices((batch, num_heads, q_len)) {
+        let query = &queries[row((b * num_heads + h) * q_len + i)];
+        for j in 0..kv_len {
+            let key = &keys[row((b * num_key_value_heads + h / group) * kv_len + j)];
+            let mut dot = Dot::default();
+            for (&q, &k) in query.iter().zip(key) {
+                dot.add(q, k, steps.operands);
+            }
+            let (value, radius) = dot.finish(steps.accumulator);
+            let scaled = scale * value;
+            // Some store the product before it is scaled.
+            let radius = radius.rounded(value, steps.scores);
+            radii.push(radius.times(scale).rounded(scaled, steps.arithmetic).rounded(scaled, steps.arithmetic));
         }
-        let (value, radius) = dot.finish(steps.accumulator);
-        let scaled = scale * value;
-        // Some store the product before it is scaled.
-        let radius = radius.rounded(value, steps.scores);
-        radius.times(scale).rounded(scaled, steps.arithmetic).rounded(scaled, steps.arithmetic)
-    })
+    }
+    Array4::from_shape_vec((batch, num_heads, q_len, kv_len), radii).expect("one radius for each score")
 }
 
 /// `softcap · tanh(s / softcap)`: the slope is at most 1, and `x tanh'(x) ≤ tanh x` for the rounding of the quotient.

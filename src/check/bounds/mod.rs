@@ -136,6 +136,11 @@ impl<D: Dimension> Bounded<D> {
         Self { shared, ..self }
     }
 
+    /// As pairs in row-major order.
+    fn pairs(&self) -> Vec<(f64, Radius)> {
+        self.value.iter().copied().zip(self.radius.iter().copied()).collect()
+    }
+
     /// From pairs in row-major order, as many as `shape` holds.
     fn from_pairs(shape: D, pairs: Vec<(f64, Radius)>) -> Self {
         let (values, radii): (Vec<f64>, Vec<Radius>) = pairs.into_iter().unzip();

@@ -35,6 +35,7 @@ pub(super) struct Dot {
 
 impl Dot {
     /// One more term; a product that is exactly zero takes part in no rounding.
+    #[inline]
     pub(super) fn add(&mut self, (x, dx): (f64, Radius), (w, dw): (f64, Radius), operands: Step) {
         let term = x * w;
         let magnitude = (x.abs() + dx.worst) * (w.abs() + dw.worst);
@@ -74,15 +75,16 @@ impl Dot {
 pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &Steps) -> Bounded<D> {
     let (width, outputs) = layer.weight.dim();
     let rows = x.value.len() / width.max(1);
-    let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
-    let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
+    let factors = x.pairs();
+    // [out, in]: each output reads its weights in turn.
+    let weights: Vec<f64> = layer.weight.t().iter().copied().collect();
     let mut out = Vec::with_capacity(rows * outputs);
     for row in 0..rows {
+        let factors = &factors[row * width..][..width];
         for o in 0..outputs {
             let mut dot = Dot::default();
-            for i in 0..width {
-                let at = row * width + i;
-                dot.add((values[at], radii[at]), (layer.weight[[i, o]], Radius::NONE), steps.operands);
+            for (&factor, &weight) in factors.iter().zip(&weights[o * width..][..width]) {
+                dot.add(factor, (weight, Radius::NONE), steps.operands);
             }
             let (mut value, mut radius) = dot.finish(steps.accumulator);
             if let Some(bias) = &layer.bias {

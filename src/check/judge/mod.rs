@@ -21,7 +21,7 @@ use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
 use crate::eval::Numerics;
 use crate::num::Dtype;
 use ndarray::{ArrayD, Dimension, IxDyn};
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// Errors up to so many times R are called rounding: R is 3σ, and of a million elements some lie beyond it.
 const OF_ESTIMATE: f64 = 1.5;
@@ -162,20 +162,25 @@ fn judge_around(
     }
     let mut ratios =
         Ratios { estimate: 0.0, centred: 0.0, worst: yardstick.worst.map(|_| 0.0), index: Vec::new(), allowed: 0.0 };
-    let mut lean = Lean::new(yardstick.shared, actual.shape());
+    let shape = actual.shape();
+    let mut lean = Lean::new(yardstick.shared, shape);
     let mut beyond = Beyond::default();
-    for ((index, &a), &e) in actual.indexed_iter().zip(expected) {
-        if !(selection.covers(index.slice()) && a.is_finite() && e.is_finite()) {
+    let mut worst_at = None;
+    let radii = yardstick.in_order(shape);
+    let covered = covered(selection, shape);
+    let (actual, expected) = (in_order(actual, shape), in_order(expected, shape));
+    for (at, (&a, &e)) in actual.iter().zip(expected.iter()).enumerate() {
+        if !(covered.as_ref().is_none_or(|covered| covered[at]) && a.is_finite() && e.is_finite()) {
             continue;
         }
-        let element = yardstick.element(&index, a, e);
+        let element = radii.element(at, a, e);
         let err = element.signed.abs();
         let of_estimate = ratio(err, element.estimate + element.slack);
         let of_centred = ratio(err, element.centred + element.slack);
         let of_worst = element.worst.map(|worst| ratio(err, worst + element.slack));
         if of_estimate > ratios.estimate {
             ratios.estimate = of_estimate;
-            ratios.index = index.slice().to_vec();
+            worst_at = Some(at);
             ratios.allowed = element.estimate + element.slack;
         }
         ratios.centred = if of_centred > ratios.centred { of_centred } else { ratios.centred };
@@ -187,8 +192,9 @@ fn judge_around(
         beyond.estimate += usize::from(!within(of_estimate, OF_ESTIMATE));
         beyond.centred += usize::from(!within(of_centred, 1.0));
         beyond.worst += usize::from(!within(of_worst.unwrap_or(of_centred), 1.0));
-        lean.add(&index, &element);
+        lean.add(at, &element);
     }
+    ratios.index = worst_at.map_or_else(Vec::new, |at| index_of(at, shape));
     let bias = lean.means();
     let biased = bias.as_ref().is_some_and(|bias| !(within(bias.offset.abs(), BIAS) && within(bias.scale.abs(), BIAS)));
     let compared = facts.compared;
@@ -234,9 +240,63 @@ fn ratio(err: f64, bound: f64) -> f64 {
     if err == 0.0 { 0.0 } else { err / bound }
 }
 
+/// The elements of an array of `shape`, the last index moving first: borrowed where they lie so.
+///
+/// # Panics
+/// If the array lacks an element.
+fn in_order<'x>(x: &'x ArrayD<f64>, shape: &[usize]) -> Cow<'x, [f64]> {
+    match x.as_slice() {
+        Some(values) if x.shape() == shape => Cow::Borrowed(values),
+        _ => Cow::Owned(ndarray::indices(IxDyn(shape)).into_iter().map(|index| x[index]).collect()),
+    }
+}
+
+/// For each element whether it is compared; `None`: all are.
+fn covered(selection: Selection, shape: &[usize]) -> Option<Vec<bool>> {
+    let Selection::Where(_) = selection else { return None };
+    Some(ndarray::indices(IxDyn(shape)).into_iter().map(|index| selection.covers(index.slice())).collect())
+}
+
+/// The index of the element at `at`.
+fn index_of(at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut rest = at;
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&len| {
+            let here = rest % len;
+            rest /= len;
+            here
+        })
+        .collect();
+    index.reverse();
+    index
+}
+
+/// The yardstick's numbers, one after the other.
+struct Radii<'y> {
+    worst: Option<Cow<'y, [f64]>>,
+    centred: Cow<'y, [f64]>,
+    estimate: Cow<'y, [f64]>,
+    shift: Option<Cow<'y, [f64]>>,
+    uncertainty: Uncertainty,
+}
+
 impl Yardstick<'_> {
-    fn element(&self, index: &IxDyn, actual: f64, expected: f64) -> Element {
-        let shift = self.shift.as_ref().map_or(0.0, |shift| shift[index]);
+    fn in_order(&self, shape: &[usize]) -> Radii<'_> {
+        Radii {
+            worst: self.worst.map(|worst| in_order(worst, shape)),
+            centred: in_order(self.centred, shape),
+            estimate: in_order(self.estimate, shape),
+            shift: self.shift.as_ref().map(|shift| in_order(shift, shape)),
+            uncertainty: self.uncertainty,
+        }
+    }
+}
+
+impl Radii<'_> {
+    fn element(&self, at: usize, actual: f64, expected: f64) -> Element {
+        let shift = self.shift.as_ref().map_or(0.0, |shift| shift[at]);
         let moved = if shift.is_finite() { expected + shift } else { expected };
         // The move itself is the difference of two f64 evaluations, whose own errors are far below any format's that is moved to.
         let arithmetic =
@@ -244,9 +304,9 @@ impl Yardstick<'_> {
         Element {
             signed: actual - moved,
             expected,
-            worst: self.worst.map(|worst| worst[index]),
-            centred: self.centred[index],
-            estimate: self.estimate[index],
+            worst: self.worst.as_ref().map(|worst| worst[at]),
+            centred: self.centred[at],
+            estimate: self.estimate[at],
             slack: self.uncertainty.absolute + self.uncertainty.relative * expected.abs() + arithmetic,
         }
     }
@@ -254,32 +314,47 @@ impl Yardstick<'_> {
 
 /// Signed means over elements whose errors can tell.
 struct Lean {
-    shared: Option<Shared>,
-    shape: Vec<usize>,
+    groups: Option<Groups>,
     count: f64,
     offset: f64,
     scale: f64,
-    /// Elements that share a rounding.
-    groups: HashMap<usize, f64>,
-    /// Elements of the same magnitude round alike.
-    magnitudes: HashMap<u64, f64>,
+    /// Expected magnitudes, as bits: elements of the same one round alike.
+    magnitudes: Vec<u64>,
+}
+
+/// Elements that share a rounding.
+struct Groups {
+    /// The group of the element at `at` is `(at / step) mod sizes.len()`.
+    step: usize,
+    sizes: Vec<f64>,
+}
+
+impl Groups {
+    fn of(shared: Shared, shape: &[usize]) -> Self {
+        let (step, count) = match shared {
+            Shared::All => (1, 1),
+            Shared::Axis(axis) => match shape.get(axis) {
+                Some(&len) => (shape[axis + 1..].iter().product(), len),
+                None => (1, 1),
+            },
+            Shared::Leading(axes) => {
+                let (leading, rest) = shape.split_at(axes.min(shape.len()));
+                (rest.iter().product(), leading.iter().product())
+            }
+        };
+        // An array without elements has no groups either; then nothing is added.
+        Self { step, sizes: vec![0.0; count] }
+    }
 }
 
 impl Lean {
     fn new(shared: Option<Shared>, shape: &[usize]) -> Self {
-        Self {
-            shared,
-            shape: shape.to_vec(),
-            count: 0.0,
-            offset: 0.0,
-            scale: 0.0,
-            groups: HashMap::new(),
-            magnitudes: HashMap::new(),
-        }
+        let groups = shared.map(|shared| Groups::of(shared, shape));
+        Self { groups, count: 0.0, offset: 0.0, scale: 0.0, magnitudes: Vec::new() }
     }
 
-    fn add(&mut self, index: &IxDyn, element: &Element) {
-        let Some(shared) = self.shared else { return };
+    fn add(&mut self, at: usize, element: &Element) {
+        let Some(groups) = &mut self.groups else { return };
         let sigma = element.estimate / 3.0;
         // Where the expected value is as uncertain as the answer, its own roundings lean where they want.
         if !(sigma > 0.0 && element.slack <= 0.25 * sigma) {
@@ -289,23 +364,21 @@ impl Lean {
         self.count += 1.0;
         self.offset += z;
         self.scale += z * if element.expected < 0.0 { -1.0 } else { 1.0 };
-        let index = index.slice();
-        let group = match shared {
-            Shared::All => 0,
-            Shared::Axis(axis) => index.get(axis).copied().unwrap_or(0),
-            Shared::Leading(axes) => index.iter().zip(&self.shape).take(axes).fold(0, |flat, (&i, &n)| flat * n + i),
-        };
-        *self.groups.entry(group).or_default() += 1.0;
-        *self.magnitudes.entry(element.expected.abs().to_bits()).or_default() += 1.0;
+        let group = at / groups.step % groups.sizes.len();
+        groups.sizes[group] += 1.0;
+        self.magnitudes.push(element.expected.abs().to_bits());
     }
 
     /// Both means in their largest standard deviations; `None` where nothing can tell.
-    fn means(&self) -> Option<Bias> {
+    fn means(mut self) -> Option<Bias> {
         if self.count == 0.0 {
             return None;
         }
-        let squares = |sizes: &mut dyn Iterator<Item = f64>| sizes.map(|n| n * n).sum::<f64>();
-        let variance = squares(&mut self.groups.values().copied()) + squares(&mut self.magnitudes.values().copied());
+        // Whole numbers: the sums are exact in any order.
+        let groups: f64 = self.groups.iter().flat_map(|groups| &groups.sizes).map(|n| n * n).sum();
+        self.magnitudes.sort_unstable();
+        let magnitudes: f64 = self.magnitudes.chunk_by(|a, b| a == b).map(|same| (same.len() as f64).powi(2)).sum();
+        let variance = groups + magnitudes;
         // Elements that are alone in both are counted once.
         let sd = (variance - self.count).max(self.count).sqrt();
         Some(Bias { offset: self.offset / sd, scale: self.scale / sd })

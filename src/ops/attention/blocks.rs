@@ -8,7 +8,7 @@ use super::softmax_rows::softmax_rows;
 use super::{ScoreMask, ScoreRule};
 use crate::eval::Numerics;
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
-use crate::num::{Dtype, Real};
+use crate::num::{Real, round_each};
 use crate::ops::activation::soften_each;
 use crate::simd::{Isa, Level, Work, dispatch};
 use ndarray::{Array1, Array4, ArrayView2, ArrayView4, ArrayViewMut2, s};
@@ -128,20 +128,21 @@ impl<T: Real> Attention<'_, T> {
             let mut rows = scores.slice_mut(s![at - first..end - first, ..]);
             for (mut row, query) in rows.rows_mut().into_iter().zip(query..) {
                 let row = row.as_slice_mut().expect("a row of scores is contiguous");
-                dispatch(level, Scaled { row, scale, stored });
+                dispatch(level, Scaled { row, scale });
+                round_each(row, stored);
                 if let Some(softcap) = self.rule.softcap {
                     soften_each(row, softcap);
-                    dispatch(level, Rounded { row, stored });
+                    round_each(row, stored);
                 }
                 self.mask.apply(group.batch, head, query, row);
                 if self.mask.additive.is_some() {
-                    dispatch(level, Rounded { row, stored });
+                    round_each(row, stored);
                 }
             }
             softmax_rows(rows.view_mut(), self.sinks.map(|sinks| sinks[head]), self.numerics.softmax);
             for mut row in rows.rows_mut() {
                 let row = row.as_slice_mut().expect("a row of scores is contiguous");
-                dispatch(level, Rounded { row, stored: self.numerics.probs });
+                round_each(row, self.numerics.probs);
             }
             at = end;
         }
@@ -162,39 +163,18 @@ impl<T: Real> Attention<'_, T> {
     }
 }
 
-/// `scale · s`, rounded to the format that scores are stored in.
+/// `scale · s`.
 struct Scaled<'a, T> {
     row: &'a mut [T],
     scale: T,
-    stored: Dtype,
 }
 
 impl<T: Real> Work for Scaled<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { row, scale, stored } = self;
-        for s in row.iter_mut() {
-            *s = *s * scale;
-        }
-        Rounded { row, stored }.run::<I>();
-    }
-}
-
-/// A row rounded to the format that it is stored in.
-struct Rounded<'a, T> {
-    row: &'a mut [T],
-    stored: Dtype,
-}
-
-impl<T: Real> Work for Rounded<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        if self.stored.precision() < T::DTYPE.precision() {
-            for x in self.row.iter_mut() {
-                *x = x.round_to(self.stored);
-            }
+        for s in self.row.iter_mut() {
+            *s = *s * self.scale;
         }
     }
 }

@@ -9,7 +9,12 @@
 //! 43(1), 2021.) A value that is already of the format shows no rounding any more, although each one was rounded when
 //! it was computed; Monte Carlo arithmetic (Parker, *Monte Carlo Arithmetic*, UCLA CSD-970002, 1997) gives it a random
 //! relative error as large: `x (1 + u ξ)`, ξ uniform in (-1, 1). The random numbers are counted, not drawn in turn:
-//! each is a function of seed, site and element, so a run repeats to the bit.
+//! each is a function of seed, site and element, so a run repeats to the bit. The definitions stand here; `each` does
+//! the same over slices.
+
+mod each;
+
+pub(crate) use each::{perturb_each, round_stochastic_each};
 
 use super::dtype::{Dtype, power_of_two};
 use super::rounding::{ilogb, round_f64};
@@ -31,6 +36,7 @@ impl RandomStream {
     }
 
     /// The number of the `index`-th element: uniform in [0, 1), a multiple of 2⁻⁵³.
+    #[inline]
     pub fn uniform(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 * power_of_two(-53)
     }
@@ -40,12 +46,14 @@ impl RandomStream {
         ((u128::from(self.bits(index)) * bound as u128) >> 64) as usize
     }
 
+    #[inline]
     pub(crate) const fn bits(self, index: u64) -> u64 {
         splitmix64(self.key.wrapping_add(index.wrapping_mul(GOLDEN)))
     }
 }
 
 /// One step of splitmix64 (Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014).
+#[inline]
 const fn splitmix64(state: u64) -> u64 {
     let z = state.wrapping_add(GOLDEN);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
