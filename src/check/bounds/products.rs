@@ -72,7 +72,8 @@ impl Dot {
 
 /// `x W + b` over the last axis, not yet stored.
 pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &Steps) -> Bounded<D> {
-    let (width, outputs) = layer.weight.dim();
+    let weight = layer.weight.to_array();
+    let (width, outputs) = weight.dim();
     let rows = x.value.len() / width.max(1);
     let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
     let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
@@ -82,7 +83,7 @@ pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &
             let mut dot = Dot::default();
             for i in 0..width {
                 let at = row * width + i;
-                dot.add((values[at], radii[at]), (layer.weight[[i, o]], Radius::NONE), steps.operands);
+                dot.add((values[at], radii[at]), (weight[[i, o]], Radius::NONE), steps.operands);
             }
             let (mut value, mut radius) = dot.finish(steps.accumulator);
             if let Some(bias) = &layer.bias {
@@ -109,7 +110,7 @@ pub(super) fn ask_linear(question: &Question, numerics: &Numerics) -> Result<Bou
 
 /// A matrix product of two matrices without errors of their own.
 fn product(a: &Array2<f64>, b: &Array2<f64>, steps: &Steps) -> Bounded<Ix2> {
-    let layer = Linear { weight: b.clone(), bias: None::<Array1<f64>> };
+    let layer = Linear { weight: b.clone().into(), bias: None::<Array1<f64>> };
     linear(&Bounded::exact(a.clone()), &layer, steps)
 }
 
