@@ -165,6 +165,8 @@ fn no_weights(folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Array;
+    use crate::io::mapped::Contents;
     use crate::io::safetensors::tests::file;
     use ndarray::arr1;
 
@@ -215,17 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn one_file_of_weights_is_read_and_taken() {
+    fn one_file_of_weights_is_mapped() {
         let folder = Folder::new();
         folder.put_shard(WHOLE, &[("b", 2), ("a", 1)]);
         let checkpoint = folder.open().unwrap();
         assert_eq!(checkpoint.config()["hidden_size"], 8);
         assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(checkpoint.tensor("a").unwrap(), &byte(1));
-        assert_eq!(checkpoint.take("a").unwrap(), byte(1));
-        assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["b"]);
-        let error = checkpoint.take("a").unwrap_err().to_string();
-        assert!(error.ends_with("there is no tensor \"a\" in this checkpoint"), "{error}");
+        assert_eq!(checkpoint.tensor("a").unwrap().to_array().unwrap(), byte(1));
+        assert!(matches!(checkpoint.tensor("b").unwrap().contents(), Contents::Bytes(&[2])));
+        let error = checkpoint.tensor("c").unwrap_err().to_string();
+        assert!(error.ends_with("there is no tensor \"c\" in this checkpoint"), "{error}");
         assert_eq!(checkpoint.path(), folder.0.path());
     }
 
@@ -237,7 +238,25 @@ mod tests {
         folder.put_index(r#"{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-1.safetensors"}"#);
         let checkpoint = folder.open().unwrap();
         assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(checkpoint.tensor("b").unwrap(), &byte(2));
+        assert_eq!(checkpoint.tensor("b").unwrap().to_array().unwrap(), byte(2));
+    }
+
+    #[test]
+    fn a_shard_cut_anywhere_is_one_sentence() {
+        let folder = Folder::new();
+        folder.put_shard("m-1.safetensors", &[("a", 1)]);
+        folder.put_shard("m-2.safetensors", &[("b", 2), ("c", 3)]);
+        folder.put_index(r#"{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-2.safetensors"}"#);
+        let whole = std::fs::read(folder.0.path().join("m-2.safetensors")).unwrap();
+        folder.open().unwrap();
+        for length in 0..whole.len() {
+            folder.put("m-2.safetensors", &whole[..length]);
+            let found = folder.refusal();
+            assert!(found.starts_with("cannot read DIR/m-2.safetensors: ") && found.lines().count() == 1, "{found}");
+        }
+        folder.put("m-2.safetensors", &whole[..whole.len() - 1]);
+        let expected = "tensor \"c\" lies at bytes 1 to 2 of the data, which has 1";
+        assert_eq!(folder.refusal(), format!("cannot read DIR/m-2.safetensors: {expected}"));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! correctly rounded by CORE-MATH (<https://core-math.gitlabpages.inria.fr/>). So each operation has
 //! one right result, the same on each CPU and operating system.
 
-use super::{Dtype, Stored};
 use super::elementary::{Erfc, Exp, Tanh, each};
+use super::{Dtype, Stored};
 use crate::simd::{Isa, Level, Vector};
 use num_ops::NumOps;
 

@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn linear_is_x_times_weight_plus_bias() {
         // [1 2] · [[3 4 5] [6 7 8]] = [15 18 21], plus [1 0 -1].
-        let layer = Linear { weight: array![[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]].into(), bias: Some(array![1.0, 0.0, -1.0]) };
+        let layer =
+            Linear { weight: array![[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]].into(), bias: Some(array![1.0, 0.0, -1.0]) };
         let y = linear(&array![[1.0, 2.0]], &layer, &Evaluator::new(Numerics::plain(Dtype::F64)));
         assert_eq!(y, array![[16.0, 18.0, 20.0]]);
     }

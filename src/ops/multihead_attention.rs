@@ -78,7 +78,10 @@ impl<T: Real> MultiheadWeights<T> {
             q_proj: projection(q, 0),
             k_proj: projection(k, 1),
             v_proj: projection(v, 2),
-            out_proj: Linear { weight: Weight::from(matrix("out_proj.weight")?).transposed(), bias: vector("out_proj.bias")? },
+            out_proj: Linear {
+                weight: Weight::from(matrix("out_proj.weight")?).transposed(),
+                bias: vector("out_proj.bias")?,
+            },
             bias_k: vector("bias_k")?,
             bias_v: vector("bias_v")?,
             num_heads,

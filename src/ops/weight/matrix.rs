@@ -98,6 +98,11 @@ impl<E: Clone> From<Array2<E>> for Matrix<E> {
         let (rows, columns) = array.dim();
         let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
         let (numbers, first) = array.into_raw_vec_and_offset();
-        Self { numbers: Numbers::from(numbers), first: first.unwrap_or(0), shape: [rows, columns], strides: [columns, 1] }
+        Self {
+            numbers: Numbers::from(numbers),
+            first: first.unwrap_or(0),
+            shape: [rows, columns],
+            strides: [columns, 1],
+        }
     }
 }
