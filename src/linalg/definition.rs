@@ -11,7 +11,11 @@ use ndarray::{Array2, ArrayView2};
 ///
 /// # Panics
 /// If the inner sizes differ.
-pub fn matmul_definition<T: Real, S: Stored<T>>(a: ArrayView2<T>, b: ArrayView2<S>, rules: ProductRules) -> Array2<T> {
+pub fn matmul_definition<T: Real, S: Stored<T>>(
+    a: ArrayView2<T>,
+    b: ArrayView2<S>,
+    rules: ProductRules,
+) -> Array2<T> {
     assert_eq!(a.ncols(), b.nrows(), "matmul: inner sizes differ");
     let order = rules.order.permutation(a.ncols()).unwrap_or_else(|| (0..a.ncols()).collect());
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {

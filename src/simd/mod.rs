@@ -8,6 +8,6 @@ mod registers;
 mod work;
 
 pub use level::{ISA_VARIABLE, Level};
-pub use registers::{Isa, Vector};
 pub(crate) use registers::{MAX_LANES, TILE_VECTORS, prefetch};
+pub use registers::{Isa, Vector};
 pub(crate) use work::{Work, dispatch};
