@@ -1,6 +1,7 @@
 //! A Hugging Face checkpoint: a folder with `config.json` and the weights in safetensors, whole or in shards.
 //!
-//! Knows which files belong together, and nothing of what a configuration means or which weights it needs.
+//! The weights are mapped and not read: a checkpoint may be larger than the memory. Knows which files belong together, and
+//! nothing of what a configuration means or which weights it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,10 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::array::Array;
 use super::disk;
 use super::limits;
-use super::safetensors::SafeTensors;
+use super::mapped::{self, MappedArray};
 use super::wording::{quoted, reason};
 use crate::error::{Error, Result};
 
@@ -19,12 +19,12 @@ const CONFIG: &str = "config.json";
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// A configuration and its weights, all read.
+/// A configuration, read, and its weights, mapped.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     config: Map<String, Value>,
-    tensors: BTreeMap<String, Array>,
+    tensors: BTreeMap<String, MappedArray>,
 }
 
 /// The part of an index that says where each tensor is.
@@ -34,12 +34,12 @@ struct Index {
 }
 
 impl Checkpoint {
-    /// Reads the checkpoint in the folder `path`. Where `model.safetensors` stands beside an index, it is
+    /// Opens the checkpoint in the folder `path`. Where `model.safetensors` stands beside an index, it is
     /// taken, as transformers does.
     ///
     /// # Errors
     ///
-    /// When a file is missing, malformed or refused by [`SafeTensors`]; when the index and its shards do
+    /// When a file is missing, malformed or refused as [`SafeTensors`](super::SafeTensors) would; when the index and its shards do
     /// not hold exactly the same tensors, each in the shard named; when the weights are pickled
     /// (`pytorch_model.bin`).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -53,7 +53,7 @@ impl Checkpoint {
             _ => return Err(Error::read(path.join(CONFIG), "it is not a JSON object")),
         };
         let tensors = if path.join(WHOLE).exists() {
-            tensors_of(&SafeTensors::open(path.join(WHOLE))?)?
+            named(mapped::open(path.join(WHOLE))?).collect()
         } else if path.join(INDEX).exists() {
             sharded(path)?
         } else {
@@ -72,7 +72,7 @@ impl Checkpoint {
         &self.config
     }
 
-    /// The names of all tensors that are still here, sorted.
+    /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -81,22 +81,11 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is none, or it was taken.
-    pub fn tensor(&self, name: &str) -> Result<&Array> {
-        self.tensors.get(name).ok_or_else(|| self.without(name))
-    }
-
-    /// Takes the tensor called `name` out, so that [`names`](Self::names) ends up with what nobody wanted.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or it was taken before.
-    pub fn take(&mut self, name: &str) -> Result<Array> {
-        self.tensors.remove(name).ok_or_else(|| self.without(name))
-    }
-
-    fn without(&self, name: &str) -> Error {
-        Error::read(&self.path, format!("there is no tensor {} in this checkpoint", quoted(name)))
+    /// When there is none.
+    pub fn tensor(&self, name: &str) -> Result<&MappedArray> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {} in this checkpoint", quoted(name))))
     }
 }
 
@@ -106,11 +95,11 @@ fn json(path: &Path) -> Result<Value> {
     serde_json::from_slice(&bytes).map_err(|e| Error::read(path, format!("it is not JSON: {}", reason(e))))
 }
 
-fn tensors_of(file: &SafeTensors) -> Result<BTreeMap<String, Array>> {
-    file.names().into_iter().map(|name| file.get(&name).map(|array| (name, array))).collect()
+fn named(arrays: Vec<MappedArray>) -> impl Iterator<Item = (String, MappedArray)> {
+    arrays.into_iter().map(|array| (array.name().to_owned(), array))
 }
 
-fn sharded(folder: &Path) -> Result<BTreeMap<String, Array>> {
+fn sharded(folder: &Path) -> Result<BTreeMap<String, MappedArray>> {
     let index = folder.join(INDEX);
     let refuse = |reason: String| Error::read(&index, reason);
     let bytes = disk::read_whole(&index, limits::JSON_BYTES)?;
@@ -120,8 +109,7 @@ fn sharded(folder: &Path) -> Result<BTreeMap<String, Array>> {
     let mut tensors = BTreeMap::new();
     for shard in shards {
         check_shard(shard).map_err(refuse)?;
-        let file = SafeTensors::open(folder.join(shard))?;
-        for (name, array) in tensors_of(&file)? {
+        for (name, array) in named(mapped::open(folder.join(shard))?) {
             match weight_map.get(&name) {
                 Some(place) if place == shard => {}
                 Some(place) => {
@@ -177,6 +165,8 @@ fn no_weights(folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Array;
+    use crate::io::mapped::Contents;
     use crate::io::safetensors::tests::file;
     use ndarray::arr1;
 
@@ -227,17 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn one_file_of_weights_is_read_and_taken() {
+    fn one_file_of_weights_is_mapped() {
         let folder = Folder::new();
         folder.put_shard(WHOLE, &[("b", 2), ("a", 1)]);
-        let mut checkpoint = folder.open().unwrap();
+        let checkpoint = folder.open().unwrap();
         assert_eq!(checkpoint.config()["hidden_size"], 8);
         assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(checkpoint.tensor("a").unwrap(), &byte(1));
-        assert_eq!(checkpoint.take("a").unwrap(), byte(1));
-        assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["b"]);
-        let error = checkpoint.take("a").unwrap_err().to_string();
-        assert!(error.ends_with("there is no tensor \"a\" in this checkpoint"), "{error}");
+        assert_eq!(checkpoint.tensor("a").unwrap().to_array().unwrap(), byte(1));
+        assert!(matches!(checkpoint.tensor("b").unwrap().contents(), Contents::Bytes(&[2])));
+        let error = checkpoint.tensor("c").unwrap_err().to_string();
+        assert!(error.ends_with("there is no tensor \"c\" in this checkpoint"), "{error}");
         assert_eq!(checkpoint.path(), folder.0.path());
     }
 
@@ -249,7 +238,25 @@ mod tests {
         folder.put_index(r#"{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-1.safetensors"}"#);
         let checkpoint = folder.open().unwrap();
         assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(checkpoint.tensor("b").unwrap(), &byte(2));
+        assert_eq!(checkpoint.tensor("b").unwrap().to_array().unwrap(), byte(2));
+    }
+
+    #[test]
+    fn a_shard_cut_anywhere_is_one_sentence() {
+        let folder = Folder::new();
+        folder.put_shard("m-1.safetensors", &[("a", 1)]);
+        folder.put_shard("m-2.safetensors", &[("b", 2), ("c", 3)]);
+        folder.put_index(r#"{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-2.safetensors"}"#);
+        let whole = std::fs::read(folder.0.path().join("m-2.safetensors")).unwrap();
+        folder.open().unwrap();
+        for length in 0..whole.len() {
+            folder.put("m-2.safetensors", &whole[..length]);
+            let found = folder.refusal();
+            assert!(found.starts_with("cannot read DIR/m-2.safetensors: ") && found.lines().count() == 1, "{found}");
+        }
+        folder.put("m-2.safetensors", &whole[..whole.len() - 1]);
+        let expected = "tensor \"c\" lies at bytes 1 to 2 of the data, which has 1";
+        assert_eq!(folder.refusal(), format!("cannot read DIR/m-2.safetensors: {expected}"));
     }
 
     #[test]

@@ -245,7 +245,7 @@ fn write_as<T: Element>(array: &ArrayD<T>, writer: &mut dyn Write) -> std::io::R
 }
 
 /// A fixed number of little-endian bytes.
-trait Element: Copy {
+pub(crate) trait Element: Copy {
     const SIZE: usize;
     /// The value of exactly `SIZE` bytes.
     fn from_le(bytes: &[u8]) -> Self;

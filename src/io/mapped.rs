@@ -5,12 +5,14 @@
 
 use super::array::Array;
 use super::disk;
-use super::elements::Lying;
+use super::elements::{self, Kind, Lying, Stored};
 use super::limits::NpzLimits;
 use super::npz::{self, Member, Taken};
+use super::numbers::{Number, Numbers};
 use super::wording::{io_reason, quoted};
 use super::{npy, safetensors};
 use crate::error::{Error, Result};
+use half::{bf16, f16};
 use memmap2::Mmap;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -24,7 +26,6 @@ use std::sync::Arc;
 pub struct MappedArray {
     name: String,
     shape: Vec<usize>,
-    dtype: &'static str,
     held: Held,
 }
 
@@ -34,6 +35,7 @@ enum Held {
     Mapped {
         file: Arc<Mmap>,
         range: Range<usize>,
+        kind: Kind,
     },
     Read(Array),
 }
@@ -45,6 +47,14 @@ pub enum Contents<'a> {
     Bytes(&'a [u8]),
     /// An array that could not stay where it was.
     Read(&'a Array),
+}
+
+/// The elements of a [`MappedArray`] of floating-point numbers.
+pub(crate) enum Floats {
+    F64(Numbers<f64>),
+    F32(Numbers<f32>),
+    F16(Numbers<f16>),
+    Bf16(Numbers<bf16>),
 }
 
 impl MappedArray {
@@ -60,15 +70,60 @@ impl MappedArray {
 
     /// The element type as suites write it.
     pub fn dtype_name(&self) -> &'static str {
-        self.dtype
+        match &self.held {
+            Held::Mapped { kind, .. } => kind.name(),
+            Held::Read(array) => array.dtype_name(),
+        }
     }
 
     /// The elements.
     pub fn contents(&self) -> Contents<'_> {
         match &self.held {
-            Held::Mapped { file, range } => Contents::Bytes(&file[range.clone()]),
+            Held::Mapped { file, range, .. } => Contents::Bytes(&file[range.clone()]),
             Held::Read(array) => Contents::Read(array),
         }
+    }
+
+    /// All elements, read into memory.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn to_array(&self) -> Result<Array> {
+        match &self.held {
+            Held::Read(array) => Ok(array.clone()),
+            Held::Mapped { file, range, kind } => {
+                let (kind, shape) = (*kind, &self.shape);
+                let stored = Stored { kind, shape, fortran_order: false, big_endian: false, present: true };
+                elements::read(&stored, &mut &file[range.clone()])
+                    .map_err(|failure| Error::ask(format!("array {} {failure}", quoted(&self.name))))
+            }
+        }
+    }
+
+    /// The elements if they are floating-point numbers of 16 bits or more, where they lie if that is possible.
+    pub(crate) fn floats(&self) -> Option<Floats> {
+        fn owned<E: Copy>(array: &ndarray::ArrayD<E>) -> Numbers<E> {
+            Numbers::from(array.iter().copied().collect::<Vec<E>>())
+        }
+        fn lying<E: Number>(file: &Arc<Mmap>, range: &Range<usize>) -> Numbers<E> {
+            Numbers::mapped(file, range.clone())
+        }
+        Some(match &self.held {
+            Held::Mapped { file, range, kind } => match kind {
+                Kind::F64 => Floats::F64(lying(file, range)),
+                Kind::F32 => Floats::F32(lying(file, range)),
+                Kind::F16 => Floats::F16(lying(file, range)),
+                Kind::Bf16 => Floats::Bf16(lying(file, range)),
+                _ => return None,
+            },
+            Held::Read(array) => match array {
+                Array::F64(array) => Floats::F64(owned(array)),
+                Array::F32(array) => Floats::F32(owned(array)),
+                Array::F16(array) => Floats::F16(owned(array)),
+                Array::Bf16(array) => Floats::Bf16(owned(array)),
+                _ => return None,
+            },
+        })
     }
 
     /// The same array under another name.
@@ -82,40 +137,41 @@ impl MappedArray {
     /// # Errors
     /// For any other pair of element types than 16-bit words as bf16 and bytes as f8_e4m3.
     pub fn reinterpret(self, dtype: &str) -> Result<Self> {
-        let Self { name, shape, dtype: stored, held } = self;
-        let (dtype, held) = match held {
-            Held::Read(array) => {
-                let array = array.reinterpret(dtype)?;
-                (array.dtype_name(), Held::Read(array))
+        let Self { name, shape, held } = self;
+        let held = match held {
+            Held::Read(array) => Held::Read(array.reinterpret(dtype)?),
+            Held::Mapped { file, range, kind } => {
+                let kind = match (kind, dtype) {
+                    (Kind::U16, "bf16") => Kind::Bf16,
+                    (Kind::U8, "f8_e4m3") => Kind::F8E4M3,
+                    (same, asked) if same.name() == asked => same,
+                    (other, "bf16" | "f8_e4m3") => {
+                        let wanted =
+                            if dtype == "bf16" { "bf16 as 16-bit words (uint16)" } else { "f8_e4m3 as bytes (uint8)" };
+                        return Err(Error::ask(format!("the elements are {}, not {wanted}", other.name())));
+                    }
+                    (other, asked) => {
+                        return Err(Error::ask(format!(
+                            "an array of {} cannot be read as {asked:?}; bf16 (stored as uint16) and f8_e4m3 \
+                             (stored as uint8) are the types that can be named",
+                            other.name()
+                        )));
+                    }
+                };
+                Held::Mapped { file, range, kind }
             }
-            held => match (stored, dtype) {
-                ("u16", "bf16") => ("bf16", held),
-                ("u8", "f8_e4m3") => ("f8_e4m3", held),
-                (same, asked) if same == asked => (same, held),
-                (other, "bf16" | "f8_e4m3") => {
-                    let wanted =
-                        if dtype == "bf16" { "bf16 as 16-bit words (uint16)" } else { "f8_e4m3 as bytes (uint8)" };
-                    return Err(Error::ask(format!("the elements are {other}, not {wanted}")));
-                }
-                (other, asked) => {
-                    return Err(Error::ask(format!(
-                        "an array of {other} cannot be read as {asked:?}; bf16 (stored as uint16) and f8_e4m3 \
-                         (stored as uint8) are the types that can be named"
-                    )));
-                }
-            },
         };
-        Ok(Self { name, shape, dtype, held })
+        Ok(Self { name, shape, held })
     }
 
     fn read(name: String, array: Array) -> Self {
-        Self { name, shape: array.shape().to_vec(), dtype: array.dtype_name(), held: Held::Read(array) }
+        Self { name, shape: array.shape().to_vec(), held: Held::Read(array) }
     }
 
     fn placed(name: String, placed: Lying, offset: usize, file: &Arc<Mmap>) -> Self {
         let range = offset + placed.range.start..offset + placed.range.end;
-        let held = Held::Mapped { file: Arc::clone(file), range };
-        Self { name, shape: placed.shape, dtype: placed.kind.name(), held }
+        let held = Held::Mapped { file: Arc::clone(file), range, kind: placed.kind };
+        Self { name, shape: placed.shape, held }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod mapped;
 pub mod npy;
 mod npy_header;
 pub mod npz;
+pub(crate) mod numbers;
 pub mod safetensors;
 pub(crate) mod wording;
 

@@ -1,4 +1,7 @@
 //! The weights of a model under their canonical names, taken from a checkpoint by a [`Layout`].
+//!
+//! Matrices stay in the mapped files, unless they are to be rounded to a narrower format or are heads from here and there of
+//! a fused tensor; vectors are copied. Loading reads each number once, to say which are not finite.
 
 use super::layout::{Layout, Orientation, Param, Part, Source};
 use super::spec::{LayerSpec, ModelSpec, QkNormOver};
@@ -8,23 +11,25 @@ use crate::io::Checkpoint;
 use crate::num::{Dtype, Real, round_f64};
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
-use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, concatenate};
+use crate::ops::weight::Weight;
+use ndarray::{Array1, ArrayD, Axis, concatenate};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 /// All weights of a model.
 #[derive(Debug, Clone)]
 pub struct Weights<T> {
     /// `[vocab_size, hidden_size]`.
-    pub embed_tokens: Array2<T>,
+    pub embed_tokens: Weight<T>,
     /// `[rows, hidden_size]`.
-    pub embed_positions: Option<Array2<T>>,
+    pub embed_positions: Option<Weight<T>>,
     /// Norm after the embedding.
     pub embed_norm: Norm<T>,
     /// One entry a layer.
     pub layers: Vec<LayerWeights<T>>,
     /// Norm after the last layer.
     pub final_norm: Norm<T>,
-    /// The head; the transposed embedding where it is tied.
+    /// The head; the transposed embedding, in the same memory, where it is tied.
     pub lm_head: Linear<T>,
     /// Weights that are not finite, one sentence each: said, not hidden.
     pub notes: Vec<String>,
@@ -75,7 +80,7 @@ impl<T: Real> Weights<T> {
             notes: Vec::new(),
         };
         let (vocab, hidden) = (spec.vocab_size, spec.hidden_size);
-        let embed_tokens: Array2<T> = reader.matrix(None, Param::EmbedTokens, vocab, hidden)?;
+        let embed_tokens: Weight<T> = reader.matrix(None, Param::EmbedTokens, vocab, hidden)?;
         let embed_positions = match spec.embedding.learned_positions {
             Some(rows) => Some(reader.matrix(None, Param::EmbedPositions, rows, hidden)?),
             None => None,
@@ -91,7 +96,7 @@ impl<T: Real> Weights<T> {
         let lm_head = if spec.head.tied {
             refuse_other_head(checkpoint, &embed_tokens, stored)?;
             let bias = reader.bias(None, Param::LmHead, spec.head.bias, vocab)?;
-            Linear { weight: embed_tokens.t().as_standard_layout().into_owned(), bias }
+            Linear { weight: embed_tokens.clone().transposed(), bias }
         } else {
             reader.linear(None, Param::LmHead, spec.head.bias, vocab, hidden)?
         };
@@ -116,14 +121,19 @@ fn refuse_surplus(checkpoint: &Checkpoint, layout: &Layout) -> Result<()> {
 
 /// A tied model may be stored with a copy of its head. If that is no copy, the file and its `config.json`
 /// contradict each other, and programs differ in which one they believe.
-fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Array2<T>, stored: Dtype) -> Result<()> {
+fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Weight<T>, stored: Dtype) -> Result<()> {
     let Some(name) = checkpoint.names().find(|name| ["lm_head.weight", "embed_out.weight"].contains(name)) else {
         return Ok(());
     };
-    let head = checkpoint.tensor(name)?.to_f64().mapv(|x| T::from_f64(round_f64(x, stored)));
-    let same = |(a, b): (&T, &T)| a == b || (a.is_nan() && b.is_nan());
-    if head.shape() == embed_tokens.shape() && head.iter().zip(embed_tokens).all(same) {
-        return Ok(());
+    let head = checkpoint.tensor(name)?;
+    let (rows, columns) = embed_tokens.dim();
+    if head.shape() == [rows, columns] {
+        let head = Weight::from_file(head)?.stored_as::<T>(stored);
+        let same = |(a, b): (&T, &T)| a == b || (a.is_nan() && b.is_nan());
+        let same_row = |row: usize| head.row(row).iter().zip(&embed_tokens.row(row)).all(same);
+        if (0..rows).into_par_iter().all(same_row) {
+            return Ok(());
+        }
     }
     Err(Error::read(
         checkpoint.path(),
@@ -140,7 +150,7 @@ struct Reader<'a> {
     notes: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn layer<T: Real>(&mut self, i: usize, spec: &LayerSpec, hidden: usize) -> Result<LayerWeights<T>> {
         let at = Some(i);
         let attention = &spec.attention;
@@ -186,7 +196,7 @@ impl Reader<'_> {
                 return Ok(None);
             }
             // Norms of single heads may be stored as [heads, head_dim]: one row after the other.
-            let flat: Array1<T> = self.take(layer, param(part))?.into_iter().collect();
+            let flat: Array1<T> = self.vector(layer, param(part))?.into_iter().collect();
             self.expect_shape(layer, param(part), flat.shape(), &[width])?;
             Ok(Some(flat))
         };
@@ -201,8 +211,8 @@ impl Reader<'_> {
         out: usize,
         input: usize,
     ) -> Result<Linear<T>> {
-        let weight = self.matrix(layer, param(Part::Weight), out, input)?;
-        Ok(Linear { weight: weight.t().as_standard_layout().into_owned(), bias: self.bias(layer, param, bias, out)? })
+        let weight = self.matrix(layer, param(Part::Weight), out, input)?.transposed();
+        Ok(Linear { weight, bias: self.bias(layer, param, bias, out)? })
     }
 
     fn bias<T: Real>(
@@ -215,45 +225,68 @@ impl Reader<'_> {
         if !wanted {
             return Ok(None);
         }
-        let bias = self.take(layer, param(Part::Bias))?;
+        let bias = self.vector(layer, param(Part::Bias))?;
         self.expect_shape(layer, param(Part::Bias), bias.shape(), &[out])?;
         Ok(Some(bias.into_iter().collect()))
     }
 
     /// `[out, in]`, however the file stores it.
-    fn matrix<T: Real>(&mut self, layer: Option<usize>, param: Param, out: usize, input: usize) -> Result<Array2<T>> {
-        let matrix = self.take(layer, param)?;
-        self.expect_shape(layer, param, matrix.shape(), &[out, input])?;
-        matrix.into_dimensionality::<Ix2>().map_err(Error::ask)
-    }
-
-    /// The weight with its output axis first, rounded and widened or narrowed to `T`.
-    fn take<T: Real>(&mut self, layer: Option<usize>, param: Param) -> Result<ArrayD<T>> {
+    fn matrix<T: Real>(&mut self, layer: Option<usize>, param: Param, out: usize, input: usize) -> Result<Weight<T>> {
         let source = self.source(layer, param)?;
-        let stored = self.checkpoint.tensor(&source.tensor)?.to_f64();
+        let tensor = self.checkpoint.tensor(&source.tensor)?;
+        let oriented: Vec<usize> = match source.orientation {
+            Orientation::OutIn => tensor.shape().to_vec(),
+            Orientation::InOut => tensor.shape().iter().rev().copied().collect(),
+        };
+        self.expect_shape(layer, param, &self.selected(source, oriented)?, &[out, input])?;
+
+        let whole = Weight::from_file(tensor)?;
         let oriented = match source.orientation {
-            Orientation::InOut if stored.ndim() == 2 => stored.reversed_axes(),
-            _ => stored,
+            Orientation::OutIn => whole,
+            Orientation::InOut => whole.transposed(),
         };
         let selected = match &source.outputs {
             None => oriented,
+            Some(ranges) => oriented.rows_of(ranges),
+        };
+        self.note(source, selected.non_finite());
+        Ok(selected.stored_as(self.stored))
+    }
+
+    /// A bias or the weight of a norm, rounded and widened or narrowed to `T`.
+    fn vector<T: Real>(&mut self, layer: Option<usize>, param: Param) -> Result<ArrayD<T>> {
+        let source = self.source(layer, param)?;
+        let whole = self.checkpoint.tensor(&source.tensor)?.to_array()?.to_f64();
+        self.selected(source, whole.shape().to_vec())?;
+        let selected = match &source.outputs {
+            None => whole,
             Some(ranges) => {
-                let rows = oriented.shape().first().copied().unwrap_or(0);
-                if ranges.iter().any(|range| range.end > rows) {
-                    return Err(self.refuse(
-                        source,
-                        format!(
-                            "has {rows} outputs; this config.json needs at least {}",
-                            ranges.iter().map(|r| r.end).max().unwrap_or(0)
-                        ),
-                    ));
-                }
                 let parts: Vec<_> =
-                    ranges.iter().map(|range| oriented.slice_axis(Axis(0), range.clone().into())).collect();
+                    ranges.iter().map(|range| whole.slice_axis(Axis(0), range.clone().into())).collect();
                 concatenate(Axis(0), &parts).map_err(Error::ask)?
             }
         };
-        let odd = selected.iter().filter(|x| !x.is_finite()).count();
+        self.note(source, selected.iter().filter(|x| !x.is_finite()).count());
+        Ok(selected.mapv(|x| T::from_f64(round_f64(x, self.stored))))
+    }
+
+    /// What the shape of a tensor, its output axis first, becomes when its part is taken.
+    fn selected(&self, source: &Source, mut shape: Vec<usize>) -> Result<Vec<usize>> {
+        let Some(ranges) = &source.outputs else { return Ok(shape) };
+        let needed = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+        match shape.first_mut() {
+            Some(outputs) if *outputs >= needed => *outputs = ranges.iter().map(|range| range.len()).sum(),
+            outputs => {
+                let outputs = outputs.copied().unwrap_or(0);
+                let reason = format!("has {outputs} outputs; this config.json needs at least {needed}");
+                return Err(self.refuse(source, reason));
+            }
+        }
+        Ok(shape)
+    }
+
+    /// Notes weights that are not finite.
+    fn note(&mut self, source: &Source, odd: usize) {
         if odd > 0 {
             self.notes.push(format!(
                 "{}: tensor \"{}\" holds {odd} values that are not finite",
@@ -261,10 +294,9 @@ impl Reader<'_> {
                 source.tensor
             ));
         }
-        Ok(selected.mapv(|x| T::from_f64(round_f64(x, self.stored))))
     }
 
-    fn source(&self, layer: Option<usize>, param: Param) -> Result<&'_ Source> {
+    fn source(&self, layer: Option<usize>, param: Param) -> Result<&'a Source> {
         self.sources.get(&(layer, param)).copied().ok_or_else(|| {
             Error::read(
                 self.checkpoint.path(),

@@ -80,6 +80,13 @@ impl Dtype {
         }
     }
 
+    /// Whether every finite value of `other` is one of this format: of at most its precision, and within its range at both ends.
+    pub fn holds(self, other: Self) -> bool {
+        self.precision() >= other.precision()
+            && self.max() >= other.max()
+            && self.smallest_subnormal() <= other.smallest_subnormal()
+    }
+
     /// `EPS = 2^(1-p)`: the gap between 1 and the next larger number.
     pub fn eps(self) -> f64 {
         power_of_two(1 - self.precision())
@@ -120,6 +127,19 @@ pub(crate) fn power_of_two(exponent: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_holds_another_if_rounding_changes_none_of_its_values() {
+        let pairs = Dtype::ALL.into_iter().flat_map(|wide| Dtype::ALL.map(|narrow| (wide, narrow)));
+        for (wide, narrow) in pairs {
+            // The ends of the range, and 1 with the next number: a format without one of them cannot hold the other.
+            let telling = [narrow.max(), narrow.smallest_subnormal(), 1.0 + narrow.eps()];
+            let kept = telling.iter().all(|&x| crate::num::round_f64(x, wide) == x);
+            assert_eq!(wide.holds(narrow), kept, "{wide} {narrow}");
+        }
+        assert!(!Dtype::F16.holds(Dtype::Bf16) && !Dtype::Bf16.holds(Dtype::F16));
+        assert!(Dtype::Bf16.holds(Dtype::F8E4M3) && Dtype::F16.holds(Dtype::F8E4M3));
+    }
 
     #[test]
     fn constants_are_those_of_the_standards() {

@@ -4,8 +4,8 @@
 //! correctly rounded by CORE-MATH (<https://core-math.gitlabpages.inria.fr/>). So each operation has
 //! one right result, the same on each CPU and operating system.
 
-use super::Dtype;
 use super::elementary::{Erfc, Exp, Tanh, each};
+use super::{Dtype, Stored};
 use crate::simd::{Isa, Level, Vector};
 use num_ops::NumOps;
 
@@ -22,7 +22,7 @@ mod num_ops {
 }
 
 /// A scalar of the reference: `f64` or `f32`.
-pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + Sync + 'static {
+pub trait Real: NumOps + Stored<Self> + PartialOrd + Default {
     /// A register of this scalar.
     type Vector<I: Isa>: Vector<Scalar = Self>;
 
@@ -37,6 +37,8 @@ pub trait Real: NumOps + Copy + PartialOrd + std::fmt::Debug + Default + Send + 
 
     /// The nearest value of this type (exact for f64).
     fn from_f64(x: f64) -> Self;
+    /// The same value (always exact).
+    fn from_f32(x: f32) -> Self;
     /// The same value in f64 (always exact).
     fn to_f64(self) -> f64;
     /// `self · a + b`, rounded once.
@@ -86,6 +88,10 @@ macro_rules! real {
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $t
+            }
+            #[inline(always)]
+            fn from_f32(x: f32) -> Self {
+                <$t>::from(x)
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {

@@ -3,61 +3,45 @@
 use super::Real;
 use half::{bf16, f16};
 
-/// A number as it is stored, of which the scalar that computes holds every value.
+/// A number as it is stored, of which the scalar that computes holds every value: f64 of all four formats, f32 of all but f64.
 pub trait Stored<T: Real>: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The same value, exactly. A NaN is some NaN.
     fn widen(self) -> T;
 }
 
-impl<T: Real> Stored<T> for T {
+impl Stored<f64> for f64 {
     #[inline(always)]
-    fn widen(self) -> T {
+    fn widen(self) -> f64 {
         self
     }
 }
 
-impl Stored<f64> for f32 {
+impl<T: Real> Stored<T> for f32 {
     #[inline(always)]
-    fn widen(self) -> f64 {
-        f64::from(self)
+    fn widen(self) -> T {
+        T::from_f32(self)
     }
 }
 
-impl Stored<f32> for bf16 {
+impl<T: Real> Stored<T> for bf16 {
     #[inline(always)]
-    fn widen(self) -> f32 {
+    fn widen(self) -> T {
         // The upper half of an f32.
-        f32::from_bits(u32::from(self.to_bits()) << 16)
+        T::from_f32(f32::from_bits(u32::from(self.to_bits()) << 16))
     }
 }
 
-impl Stored<f64> for bf16 {
-    #[inline(always)]
-    fn widen(self) -> f64 {
-        let single: f32 = self.widen();
-        f64::from(single)
-    }
-}
-
-impl Stored<f32> for f16 {
+impl<T: Real> Stored<T> for f16 {
     /// Integer operations and one product, which become vector code; the conversion of `half` asks for the CPU at each number.
     #[inline(always)]
-    fn widen(self) -> f32 {
+    fn widen(self) -> T {
         let bits = u32::from(self.to_bits());
         // Exponent and significand in their places of an f32. The exponents are counted from 15 here and from 127 there:
         // 2^112 sets that right, for subnormal numbers too, and exactly.
         let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits((112 + 127) << 23);
         // Infinities and NaN have all bits of the exponent set.
         let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
-        f32::from_bits(magnitude.to_bits() | special | ((bits & 0x8000) << 16))
-    }
-}
-
-impl Stored<f64> for f16 {
-    #[inline(always)]
-    fn widen(self) -> f64 {
-        let single: f32 = self.widen();
-        f64::from(single)
+        T::from_f32(f32::from_bits(magnitude.to_bits() | special | ((bits & 0x8000) << 16)))
     }
 }
 

@@ -6,10 +6,11 @@
 //! Gemma's scale is √hidden_size, itself stored as an activation before the product.
 
 use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
+use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
-use ndarray::{Array2, ArrayD, Dimension, Ix2, IxDyn};
+use ndarray::{ArrayD, Dimension, Ix2, IxDyn};
 use serde::Deserialize;
 
 /// Rows of `table` `[vocab_size, hidden_size]` for `ids` `[..]`, as `[.., hidden_size]`.
@@ -18,7 +19,7 @@ use serde::Deserialize;
 /// If an id is outside the table, which and where.
 pub fn embedding<T: Real>(
     ids: &ArrayD<i64>,
-    table: &Array2<T>,
+    table: &Weight<T>,
     scale: Option<f64>,
     eval: &Evaluator,
 ) -> Result<ArrayD<T>> {
@@ -49,7 +50,7 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     let params: Params = question.params()?;
     let ids = question.integers("input_ids")?;
     let table = with_axes::<T, Ix2>("weight", "[vocab_size, hidden_size]", question.weight("weight", eval)?)?;
-    let out = embedding(&ids, &table, params.scale, eval)?;
+    let out = embedding(&ids, &table.into(), params.scale, eval)?;
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }
 
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn rows_are_looked_up_and_scaled() {
-        let table = array![[1.0, 2.0], [3.0, 4.0]];
+        let table = array![[1.0, 2.0], [3.0, 4.0]].into();
         let eval = Evaluator::new(Numerics::plain(Dtype::F64));
         let x = embedding(&array![[1, 0, 1]].into_dyn(), &table, Some(10.0), &eval).unwrap();
         assert_eq!(x, array![[[30.0, 40.0], [10.0, 20.0], [30.0, 40.0]]].into_dyn());
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_id_outside_the_vocabulary_is_named() {
-        let table = array![[1.0], [2.0]];
+        let table = array![[1.0], [2.0]].into();
         let eval = Evaluator::new(Numerics::plain(Dtype::F64));
         for bad in [2, -1] {
             let error = embedding(&array![[0, bad]].into_dyn(), &table, None, &eval).unwrap_err().to_string();

@@ -8,10 +8,11 @@
 //! A decoder layer has attention over the encoder's `memory` between the two, with a norm of its own.
 
 use super::activation::Activation;
-use super::linear::{Linear, linear, transposed};
+use super::linear::{Linear, linear};
 use super::multihead_attention::{MultiheadWeights, TorchMasks, multihead_attention, vector};
 use super::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm, norm};
 use super::question::{Answer, Question, answer_out, with_axes};
+use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::num::Real;
@@ -116,7 +117,7 @@ fn mlp<T: Real>(
 fn named_linear<T: Real>(question: &Question, name: &str, eval: &Evaluator) -> Result<Linear<T>> {
     let weight_name = format!("{name}.weight");
     let weight = with_axes::<T, Ix2>(&weight_name, "[out, in]", question.weight(&weight_name, eval)?)?;
-    Ok(Linear { weight: transposed(weight.view()), bias: vector(question, &format!("{name}.bias"), eval)? })
+    Ok(Linear { weight: Weight::from(weight).transposed(), bias: vector(question, &format!("{name}.bias"), eval)? })
 }
 
 /// An encoder layer, or with `num_layers` a stack `layers.N.*` and a final `norm`: `src` → `out`.

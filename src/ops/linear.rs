@@ -6,18 +6,18 @@
 //! The sum is that of [`crate::linalg::matmul`]; the bias is added last, one rounding of its own.
 
 use super::question::{Answer, Question, answer_out, with_axes};
+use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
-use crate::linalg::matmul;
 use crate::num::Real;
-use ndarray::{Array, Array1, Array2, ArrayD, ArrayView2, Dimension, Ix1, Ix2, s};
+use ndarray::{Array, Array1, Array2, ArrayD, Dimension, Ix1, Ix2, s};
 use serde::Deserialize;
 
 /// Weight and bias of a linear layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Linear<T> {
-    /// `[in, out]`, so that the product reads it row by row. Checkpoints mostly store `[out, in]`.
-    pub weight: Array2<T>,
+    /// `[in, out]`. Checkpoints mostly store `[out, in]`; it is then the transpose of what lies in memory.
+    pub weight: Weight<T>,
     /// `[out]`.
     pub bias: Option<Array1<T>>,
 }
@@ -28,7 +28,7 @@ pub struct Linear<T> {
 /// use goldref::{eval::{Evaluator, Numerics}, num::Dtype, ops::linear::{Linear, linear}};
 /// use ndarray::array;
 /// // [1 2] · [[3], [4]] + 5 = 16.
-/// let layer = Linear { weight: array![[3.0], [4.0]], bias: Some(array![5.0]) };
+/// let layer = Linear { weight: array![[3.0], [4.0]].into(), bias: Some(array![5.0]) };
 /// let y = linear(&array![[1.0, 2.0]], &layer, &Evaluator::new(Numerics::plain(Dtype::F64)));
 /// assert_eq!(y, array![[16.0]]);
 /// ```
@@ -36,7 +36,7 @@ pub struct Linear<T> {
 /// # Panics
 /// If the last axis of `x` is not `in`.
 pub fn linear<T: Real, D: Dimension>(x: &Array<T, D>, layer: &Linear<T>, eval: &Evaluator) -> Array<T, D> {
-    let product = matmul(as_rows(x).view(), layer.weight.view(), eval.numerics().product_rules());
+    let product = layer.weight.product(as_rows(x).view(), eval.numerics().product_rules());
     finish(x, product, layer)
 }
 
@@ -63,8 +63,8 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
         // Shares differ by at most one unit where the units do not divide evenly.
         let start = rank * units / parallel.shards * unit;
         let end = (rank + 1) * units / parallel.shards * unit;
-        let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.slice(s![start..end, ..]));
-        let mut partial = matmul(x, weight, eval.numerics().product_rules());
+        let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.rows(start..end));
+        let mut partial = weight.product(x, eval.numerics().product_rules());
         eval.round(&mut partial, parallel.partial_sums);
         total = Some(match total {
             None => partial,
@@ -124,9 +124,9 @@ impl<T: Real> LinearInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
         let params: Params = question.params()?;
         let x = question.activation::<T>("x", eval)?;
-        let weight: Array2<T> = with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?;
+        let weight = Weight::from(with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?);
         let weight = match params.weight_layout {
-            WeightLayout::OutIn => transposed(weight.view()),
+            WeightLayout::OutIn => weight.transposed(),
             WeightLayout::InOut => weight,
         };
         let bias = question
@@ -154,11 +154,6 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     Ok(answer_out(eval.at("out", Role::Activation, y)))
 }
 
-/// `[out, in]` as `[in, out]`, in memory too.
-pub(crate) fn transposed<T: Real>(weight: ArrayView2<T>) -> Array2<T> {
-    weight.t().as_standard_layout().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +164,8 @@ mod tests {
     #[test]
     fn linear_is_x_times_weight_plus_bias() {
         // [1 2] · [[3 4 5] [6 7 8]] = [15 18 21], plus [1 0 -1].
-        let layer = Linear { weight: array![[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]], bias: Some(array![1.0, 0.0, -1.0]) };
+        let layer =
+            Linear { weight: array![[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]].into(), bias: Some(array![1.0, 0.0, -1.0]) };
         let y = linear(&array![[1.0, 2.0]], &layer, &Evaluator::new(Numerics::plain(Dtype::F64)));
         assert_eq!(y, array![[16.0, 18.0, 20.0]]);
     }
@@ -178,7 +174,7 @@ mod tests {
     fn partial_sums_are_rounded_before_they_are_added() {
         // Shards: 1·256 = 256 and 1·1.5. bf16 keeps 256 and 1.5; their f32 sum is exact.
         // One shard alone would sum to 257.5 and round that to 258.
-        let layer = Linear { weight: array![[256.0f32], [1.5]], bias: None };
+        let layer = Linear { weight: array![[256.0f32], [1.5]].into(), bias: None };
         let with = |shards| {
             let numerics = Numerics {
                 tensor_parallel: Some(TensorParallel { shards, partial_sums: Dtype::Bf16 }),

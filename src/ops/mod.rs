@@ -22,6 +22,7 @@ pub(crate) mod question;
 pub mod rope;
 pub mod softmax;
 pub mod tensor_scatter;
+pub mod weight;
 
 pub(crate) use question::refuse_positions;
 pub use question::{Answer, Question};

@@ -9,8 +9,9 @@
 //! `scaled_dot_product_attention`.
 
 use super::attention::{Allowed, Heads, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
-use super::linear::{Linear, linear, transposed};
+use super::linear::{Linear, linear};
 use super::question::{Answer, Question, with_axes};
+use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role, Trace};
 use crate::io::Array as Stored;
@@ -70,14 +71,17 @@ impl<T: Real> MultiheadWeights<T> {
             return Err(Error::ask(format!("{prefix}in_proj_bias must have {} elements", 3 * width)));
         }
         let projection = |weight: ndarray::Array2<T>, i: usize| Linear {
-            weight: transposed(weight.view()),
+            weight: Weight::from(weight).transposed(),
             bias: biases.as_ref().map(|b| b.slice(s![i * width..(i + 1) * width]).to_owned()),
         };
         Ok(Self {
             q_proj: projection(q, 0),
             k_proj: projection(k, 1),
             v_proj: projection(v, 2),
-            out_proj: Linear { weight: transposed(matrix("out_proj.weight")?.view()), bias: vector("out_proj.bias")? },
+            out_proj: Linear {
+                weight: Weight::from(matrix("out_proj.weight")?).transposed(),
+                bias: vector("out_proj.bias")?,
+            },
             bias_k: vector("bias_k")?,
             bias_v: vector("bias_v")?,
             num_heads,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::path::PathBuf;
 
 /// Checkpoints of the model suite whose answer does not depend on the length of a call, with their tokens.
-fn models() -> Vec<(PathBuf, Array2<i64>)> {
+pub(super) fn models() -> Vec<(PathBuf, Array2<i64>)> {
     let store = super::store();
     let suite = store.suites.iter().find(|suite| suite.name == "model").unwrap();
     let of = |case: &goldref::suite::Case| {
@@ -20,7 +20,7 @@ fn models() -> Vec<(PathBuf, Array2<i64>)> {
     suite.cases.iter().map(of).collect()
 }
 
-fn run<T: Real>(
+pub(super) fn run<T: Real>(
     model: &Model<T>,
     ids: &Array2<i64>,
     calls: &[usize],
@@ -32,7 +32,7 @@ fn run<T: Real>(
     model.forward_in_calls(&call, calls, &mut session, &mut Evaluator::new(numerics)).unwrap()
 }
 
-fn bits<T: Real>(logits: &Array3<T>) -> Vec<u64> {
+pub(super) fn bits<T: Real>(logits: &Array3<T>) -> Vec<u64> {
     logits.iter().map(|x| x.to_f64().to_bits()).collect()
 }
 

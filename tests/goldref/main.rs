@@ -13,6 +13,7 @@ mod frozen_bits;
 mod hand_made;
 mod judge;
 mod layers;
+mod mapped_weights;
 mod perturbed;
 mod registry;
 mod reports;

@@ -77,7 +77,7 @@ pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &
     let rows = x.value.len() / width.max(1);
     let factors = x.pairs();
     // [out, in]: each output reads its weights in turn.
-    let weights: Vec<f64> = layer.weight.t().iter().copied().collect();
+    let weights: Vec<f64> = layer.weight.to_array().t().iter().copied().collect();
     let mut out = Vec::with_capacity(rows * outputs);
     for row in 0..rows {
         let factors = &factors[row * width..][..width];
@@ -111,7 +111,7 @@ pub(super) fn ask_linear(question: &Question, numerics: &Numerics) -> Result<Bou
 
 /// A matrix product of two matrices without errors of their own.
 fn product(a: &Array2<f64>, b: &Array2<f64>, steps: &Steps) -> Bounded<Ix2> {
-    let layer = Linear { weight: b.clone(), bias: None::<Array1<f64>> };
+    let layer = Linear { weight: b.clone().into(), bias: None::<Array1<f64>> };
     linear(&Bounded::exact(a.clone()), &layer, steps)
 }
 

@@ -1,0 +1,108 @@
+//! A matrix whose parts and transpose share its memory.
+
+use crate::io::numbers::Numbers;
+use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A matrix of numbers of a file, or of owned ones. Clones, parts and the transpose are views of the same memory.
+#[derive(Debug, Clone)]
+pub struct Matrix<E> {
+    numbers: Numbers<E>,
+    /// Where the first row begins.
+    first: usize,
+    shape: [usize; 2],
+    /// How far apart neighbours along each axis lie.
+    strides: [usize; 2],
+}
+
+impl<E> Matrix<E> {
+    /// `[rows, columns]`, row after row.
+    ///
+    /// # Panics
+    /// If there are not as many numbers.
+    pub(super) fn new(numbers: Numbers<E>, rows: usize, columns: usize) -> Self {
+        assert_eq!(Some(numbers.len()), rows.checked_mul(columns), "a matrix has rows times columns numbers");
+        Self { numbers, first: 0, shape: [rows, columns], strides: [columns, 1] }
+    }
+
+    pub(super) fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    pub(super) fn is_mapped(&self) -> bool {
+        self.numbers.is_mapped()
+    }
+
+    pub(super) fn view(&self) -> ArrayView2<'_, E> {
+        let shape = self.shape.strides(self.strides);
+        ArrayView2::from_shape(shape, &self.numbers[self.first..]).expect("a part of a matrix lies within its numbers")
+    }
+
+    /// Rows and columns exchanged.
+    pub(super) fn transposed(self) -> Self {
+        let ([rows, columns], [down, right]) = (self.shape, self.strides);
+        Self { shape: [columns, rows], strides: [right, down], ..self }
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(super) fn rows(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.shape[0], "there are {} rows", self.shape[0]);
+        // No rows begin nowhere.
+        let first = if range.is_empty() { self.first } else { self.first + range.start * self.strides[0] };
+        Self { first, shape: [range.len(), self.shape[1]], ..self }
+    }
+
+    /// Whether columns lie in one piece, and rows do not.
+    fn lies_by_columns(&self) -> bool {
+        self.strides[0] == 1 && self.strides[1] != 1
+    }
+}
+
+impl<E: Copy + Send + Sync> Matrix<E> {
+    /// The rows of several ranges one below the other, copied.
+    pub(super) fn gathered(&self, ranges: &[Range<usize>]) -> Self {
+        let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
+        Self::from(self.view().select(Axis(0), &rows))
+    }
+
+    /// Each number changed, in memory of its own, in which it lies in the same order.
+    pub(super) fn map<D: Copy + Default + Send + Sync>(&self, change: impl Fn(E) -> D + Sync) -> Matrix<D> {
+        if self.lies_by_columns() {
+            return self.clone().transposed().map(change).transposed();
+        }
+        let [rows, columns] = self.shape;
+        let mut changed = vec![D::default(); rows * columns];
+        let view = self.view();
+        changed.par_chunks_mut(columns.max(1)).enumerate().for_each(|(row, changed)| {
+            changed.iter_mut().zip(view.row(row)).for_each(|(changed, &x)| *changed = change(x));
+        });
+        Matrix::new(Numbers::from(changed), rows, columns)
+    }
+
+    /// How many numbers are so.
+    pub(super) fn count(&self, so: impl Fn(E) -> bool + Sync) -> usize {
+        if self.lies_by_columns() {
+            return self.clone().transposed().count(so);
+        }
+        let view = self.view();
+        (0..self.shape[0]).into_par_iter().map(|row| view.row(row).iter().filter(|&&x| so(x)).count()).sum()
+    }
+}
+
+impl<E: Clone> From<Array2<E>> for Matrix<E> {
+    fn from(array: Array2<E>) -> Self {
+        let (rows, columns) = array.dim();
+        let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
+        let (numbers, first) = array.into_raw_vec_and_offset();
+        Self {
+            numbers: Numbers::from(numbers),
+            first: first.unwrap_or(0),
+            shape: [rows, columns],
+            strides: [columns, 1],
+        }
+    }
+}
