@@ -88,12 +88,29 @@ fn product<T: Real, S: Stored<T>>(
     out
 }
 
-/// The operand with its terms in the order of summation, so that the kernels may always walk upward.
+/// The operand with its terms in the order of summation, so that the kernels may always walk upward; it lies as before.
 fn ordered<'a, S: Copy>(x: ArrayView2<'a, S>, terms: Axis, order: Option<&[usize]>) -> CowArray<'a, S, Ix2> {
-    match order {
-        None => CowArray::from(x),
-        Some(order) => CowArray::from(x.select(terms, order)),
+    let Some(order) = order else { return CowArray::from(x) };
+    let (lines, exchanged) = match terms {
+        Axis(0) => (x.reversed_axes(), true),
+        _ => (x, false),
+    };
+    // Line by line where the terms of one lie together, else term by term, where all lines do.
+    let (rows, len) = lines.dim();
+    let mut numbers = Vec::with_capacity(rows * len);
+    let by_lines = lines.stride_of(Axis(1)) == 1;
+    if by_lines {
+        for line in lines.outer_iter() {
+            numbers.extend(order.iter().map(|&term| line[term]));
+        }
+    } else {
+        for &term in order {
+            numbers.extend(lines.column(term));
+        }
     }
+    let shape = if by_lines { (rows, len) } else { (len, rows) };
+    let gathered = Array2::from_shape_vec(shape, numbers).expect("each term of each line");
+    CowArray::from(if by_lines == exchanged { gathered.reversed_axes() } else { gathered })
 }
 
 fn rounded<T: Real, S: Stored<T>>(
