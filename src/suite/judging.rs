@@ -34,8 +34,6 @@ pub(super) struct Judging<'c> {
     case: &'c Case,
     inputs: &'c BTreeMap<String, Array>,
     wanted: &'c [&'c str],
-    /// The bounds in f64: their values are the exact ones.
-    exact: Option<BTreeMap<String, Bound>>,
     /// The answer in f64, for a floor.
     oracle: Option<Answer>,
     measures: BTreeMap<&'static str, Measures>,
@@ -51,7 +49,7 @@ enum Measures {
 
 impl<'c> Judging<'c> {
     pub(super) fn new(case: &'c Case, inputs: &'c BTreeMap<String, Array>, wanted: &'c [&'c str]) -> Self {
-        Self { case, inputs, wanted, exact: None, oracle: None, measures: BTreeMap::new(), formats: BTreeMap::new() }
+        Self { case, inputs, wanted, oracle: None, measures: BTreeMap::new(), formats: BTreeMap::new() }
     }
 
     /// Takes the answer that `variant` computed, so that none is computed twice.
@@ -74,20 +72,28 @@ impl<'c> Judging<'c> {
     ) -> Result<Option<Yardstick<'_>>> {
         let name = original_of(variant);
         if !self.measures.contains_key(name) {
-            let question = Question { params: &self.case.params, arrays: self.inputs };
-            if let Some(bounds) = bounds::bounds(&self.case.op, &question, &variant.numerics)? {
-                if self.exact.is_none() {
-                    self.exact = bounds::bounds(&self.case.op, &question, &Numerics::plain(Dtype::F64))?;
+            match self.bounds(&variant.numerics)? {
+                None => {
+                    self.evaluate(variant, FIRST, prepared)?;
                 }
-                self.measures.insert(name, Measures::Bounds(bounds));
-            } else {
-                self.evaluate(variant, FIRST, prepared)?;
+                Some(bounds) => {
+                    self.measures.insert(name, Measures::Bounds(bounds));
+                    // The values of the bounds in f64 are the exact ones.
+                    if !self.measures.contains_key(ORACLE)
+                        && let Some(bounds) = self.bounds(&Numerics::plain(Dtype::F64))?
+                    {
+                        self.measures.insert(ORACLE, Measures::Bounds(bounds));
+                    }
+                }
             }
         }
         Ok(match self.measures.get(name) {
             None => None,
             Some(Measures::Bounds(bounds)) => {
-                let exact = self.exact.as_ref().and_then(|exact| exact.get(array));
+                let exact = match self.measures.get(ORACLE) {
+                    Some(Measures::Bounds(exact)) => exact.get(array),
+                    _ => None,
+                };
                 bounds
                     .get(array)
                     .zip(exact)
@@ -129,6 +135,11 @@ impl<'c> Judging<'c> {
         let more = evaluations.len() > before;
         self.measures.insert(name, Measures::Floors { evaluations, floors });
         Ok(more)
+    }
+
+    /// The bounds of the case's operation; `None` where it has none.
+    fn bounds(&self, numerics: &Numerics) -> Result<Option<BTreeMap<String, Bound>>> {
+        bounds::bounds(&self.case.op, &Question { params: &self.case.params, arrays: self.inputs }, numerics)
     }
 
     fn ask(&self, variant: &Variant, prepared: &mut Prepared) -> Result<Option<Answer>> {

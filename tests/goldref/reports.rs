@@ -54,6 +54,14 @@ fn the_json() {
 }
 
 #[test]
+fn results_come_by_variant_in_the_order_of_the_cases() {
+    let (run, store) = (super::whole_run(), super::store());
+    let cases: Vec<&str> = store.suites.iter().flat_map(|suite| &suite.cases).map(|case| case.name.as_str()).collect();
+    let expected = run.variants.iter().flat_map(|variant| cases.iter().map(|case| (variant.name.as_str(), *case)));
+    assert!(run.results.iter().map(|result| (result.variant.as_str(), result.case.as_str())).eq(expected));
+}
+
+#[test]
 fn the_readme_shows_what_is_printed() {
     let readme = std::fs::read_to_string(super::root().join("README.md")).unwrap();
     let shown = |command: &str| {

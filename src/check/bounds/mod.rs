@@ -170,28 +170,35 @@ impl<D: Dimension> Bounded<D> {
 
     /// The three bounds in order, and nothing below what flushing to zero may cost.
     fn finish(self, smallest_normal: f64) -> Bound {
-        let of = |f: fn(Radius) -> f64| {
-            let mut radii = self.radius.mapv(f).into_dyn();
-            Zip::from(&mut radii).and(&self.value.view().into_dyn()).for_each(|radius, value| {
-                // A value that is not finite is compared as such. Elsewhere NaN is an overflow: nothing is excluded.
-                if radius.is_nan() {
-                    *radius = if value.is_finite() { f64::INFINITY } else { 0.0 };
+        let count = self.value.len();
+        let [mut worst, mut centred, mut estimate] = [(); 3].map(|()| Vec::with_capacity(count));
+        for (value, radius) in self.pairs() {
+            // A value that is not finite is compared as such. Elsewhere NaN is an overflow: nothing is excluded.
+            let known = |size: f64| {
+                if !size.is_nan() {
+                    size
+                } else if value.is_finite() {
+                    f64::INFINITY
+                } else {
+                    0.0
                 }
-            });
-            radii
-        };
-        let mut worst = of(|r| r.worst);
-        let mut centred = of(|r| r.centred);
-        let mut estimate = of(|r| 3.0 * r.variance.sqrt());
-        Zip::from(&mut worst).and(&mut centred).and(&mut estimate).for_each(|worst, centred, estimate| {
-            if *worst > 0.0 {
+            };
+            let (mut w, mut c, mut r) =
+                (known(radius.worst), known(radius.centred), known(3.0 * radius.variance.sqrt()));
+            if w > 0.0 {
                 // In the order W ≥ C ≥ R, which verdicts go by; the larger of two bounds is one too.
-                *worst = larger(*worst, *centred) + smallest_normal;
-                *centred += smallest_normal;
-                *estimate = smaller(*estimate + smallest_normal, *centred);
+                w = larger(w, c) + smallest_normal;
+                c += smallest_normal;
+                r = smaller(r + smallest_normal, c);
             }
-        });
-        Bound { value: self.value.into_dyn(), worst, centred, estimate, shared: self.shared }
+            worst.push(w);
+            centred.push(c);
+            estimate.push(r);
+        }
+        let value = self.value.into_dyn();
+        let [worst, centred, estimate] = [worst, centred, estimate]
+            .map(|sizes| ArrayD::from_shape_vec(value.raw_dim(), sizes).expect("one of each for each value"));
+        Bound { value, worst, centred, estimate, shared: self.shared }
     }
 }
 
