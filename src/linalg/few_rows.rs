@@ -2,6 +2,8 @@
 //! would cost more than it saves. The right operand passes through once, as it lies in memory: row by row, or, where its
 //! columns are contiguous, in squares that are transposed in registers.
 
+#![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
+
 use super::pack::{transposed, widened};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};

@@ -1,5 +1,7 @@
 //! A tile of running sums in registers.
 
+#![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
+
 use crate::num::Real;
 use crate::simd::{Vector, prefetch};
 use ndarray::{ArrayView2, Axis};

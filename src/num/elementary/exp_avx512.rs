@@ -13,6 +13,8 @@
 //! ```
 //! The low end of each interval is made first: c is a little too small. The high end is a little above.
 
+#![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
+
 use super::exp::SHIFT;
 use super::exp_table::{corrections, corrections_f32, powers, powers_f32};
 use super::settle;

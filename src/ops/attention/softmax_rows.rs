@@ -2,6 +2,8 @@
 //!
 //! A sum is a left fold, each addition waiting for the one before; those of other rows need not wait.
 
+#![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
+
 use crate::num::{Dtype, Real, divide_each};
 use crate::ops::softmax::softmax_with_sink;
 use crate::simd::{Isa, Level, Work, dispatch};

@@ -62,9 +62,9 @@ fn a_weight_of_a_file_is_the_same_owned<T: Real>() {
             let (tall, wide) = (factors(ROWS), factors(COLUMNS));
             assert_eq!(bits(&weight.product(tall.view(), rules)), product(&tall, owned.view()), "{what}");
             assert_eq!(bits(&out_in.product(wide.view(), rules)), product(&wide, owned.t()), "{what}");
-            let part = weight.rows_of(&[3..20]).transposed();
+            let part = weight.rows_of(std::slice::from_ref(&(3..20))).transposed();
             assert_eq!(bits(&part.product(wide.view(), rules)), product(&wide, owned.slice(s![3..20, ..]).t()));
-            let part = out_in.rows_of(&[50..COLUMNS]).transposed();
+            let part = out_in.rows_of(std::slice::from_ref(&(50..COLUMNS))).transposed();
             assert_eq!(bits(&part.product(tall.view(), rules)), product(&tall, owned.slice(s![.., 50..])));
             let part = out_in.rows_of(&[30..35, 0..5, 50..COLUMNS]);
             let kept: Vec<usize> = (30..35).chain(0..5).chain(50..COLUMNS).collect();
