@@ -255,7 +255,7 @@ mod tests {
             assert!(found.starts_with("cannot read DIR/m-2.safetensors: ") && found.lines().count() == 1, "{found}");
         }
         folder.put("m-2.safetensors", &whole[..whole.len() - 1]);
-        let expected = "tensor \"c\" lies at bytes 1 to 2 of the data, which has 1";
+        let expected = "tensor \"c\" lies at bytes 1 to 2 of the data, which has 1 bytes";
         assert_eq!(folder.refusal(), format!("cannot read DIR/m-2.safetensors: {expected}"));
     }
 

@@ -196,9 +196,7 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             // Norms of single heads may be stored as [heads, head_dim]: one row after the other.
-            let flat: Array1<T> = self.vector(layer, param(part))?.into_iter().collect();
-            self.expect_shape(layer, param(part), flat.shape(), &[width])?;
-            Ok(Some(flat))
+            Ok(Some(self.vector(layer, param(part), width)?.into_iter().collect()))
         };
         Ok(Norm { weight: vector(Part::Weight, spec.weight)?, bias: vector(Part::Bias, spec.bias)? })
     }
@@ -225,7 +223,7 @@ impl<'a> Reader<'a> {
         if !wanted {
             return Ok(None);
         }
-        let bias = self.vector(layer, param(Part::Bias))?;
+        let bias = self.vector(layer, param(Part::Bias), out)?;
         self.expect_shape(layer, param(Part::Bias), bias.shape(), &[out])?;
         Ok(Some(bias.into_iter().collect()))
     }
@@ -253,11 +251,13 @@ impl<'a> Reader<'a> {
         Ok(selected.stored_as(self.stored))
     }
 
-    /// A bias or the weight of a norm, rounded and widened or narrowed to `T`.
-    fn vector<T: Real>(&mut self, layer: Option<usize>, param: Param) -> Result<ArrayD<T>> {
+    /// A bias or the weight of a norm, `len` numbers, rounded and widened or narrowed to `T`.
+    fn vector<T: Real>(&mut self, layer: Option<usize>, param: Param, len: usize) -> Result<ArrayD<T>> {
         let source = self.source(layer, param)?;
-        let whole = self.checkpoint.tensor(&source.tensor)?.to_array()?.to_f64();
-        self.selected(source, whole.shape().to_vec())?;
+        let tensor = self.checkpoint.tensor(&source.tensor)?;
+        let shape = self.selected(source, tensor.shape().to_vec())?;
+        self.expect_shape(layer, param, &[shape.iter().product()], &[len])?;
+        let whole = tensor.to_array()?.to_f64();
         let selected = match &source.outputs {
             None => whole,
             Some(ranges) => {

@@ -4,7 +4,8 @@ use super::{Cached, LayerCache};
 use crate::num::Real;
 use ndarray::{Array4, CowArray, s};
 
-/// Rows in order, in an array whose capacity doubles.
+/// Rows in order, in an array with room for as many again when it grows, so that a decode after a long prompt does not
+/// begin with a copy of it.
 #[derive(Debug)]
 pub(super) struct Contiguous<T> {
     k: Array4<T>,
@@ -22,7 +23,8 @@ impl<T: Real> Contiguous<T> {
 /// The same rows in an array with room for `capacity`.
 fn grown<T: Real>(old: &Array4<T>, len: usize, capacity: usize) -> Array4<T> {
     let (batch, heads, _, dim) = old.dim();
-    let mut new = Array4::default((batch, heads, capacity, dim));
+    // Zeros of the system, of which only what is written takes memory.
+    let mut new = Array4::from_elem((batch, heads, capacity, dim), T::ZERO);
     new.slice_mut(s![.., .., ..len, ..]).assign(&old.slice(s![.., .., ..len, ..]));
     new
 }
@@ -31,9 +33,8 @@ impl<T: Real> LayerCache<T> for Contiguous<T> {
     fn extend(&mut self, k: Array4<T>, v: Array4<T>) -> Cached<'_, T> {
         let end = self.len + k.dim().2;
         if end > self.k.dim().2 {
-            let capacity = end.max(2 * self.k.dim().2);
-            self.k = grown(&self.k, self.len, capacity);
-            self.v = grown(&self.v, self.len, capacity);
+            self.k = grown(&self.k, self.len, 2 * end);
+            self.v = grown(&self.v, self.len, 2 * end);
         }
         self.k.slice_mut(s![.., .., self.len..end, ..]).assign(&k);
         self.v.slice_mut(s![.., .., self.len..end, ..]).assign(&v);

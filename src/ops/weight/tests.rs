@@ -129,3 +129,12 @@ fn what_is_not_finite_is_counted_where_it_lies() {
         (3, 3, 1)
     );
 }
+
+#[test]
+fn clones_parts_and_the_transpose_share_the_memory() {
+    let owned = Matrix::from(arr2(&[[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]]));
+    let start = owned.view().as_ptr();
+    assert_eq!(owned.clone().transposed().view().as_ptr(), start);
+    let Weight::Own(part) = Weight::Own(owned).rows(1..3) else { panic!() };
+    assert_eq!(part.view().as_ptr(), start.wrapping_add(2));
+}
