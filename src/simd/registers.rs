@@ -42,7 +42,7 @@ pub trait Isa {
     type F64: Vector<Scalar = f64>;
     /// A register of f32.
     type F32: Vector<Scalar = f32>;
-    /// Rows of a tile of running sums, each of [`TILE_VECTORS`] registers at the most: enough for all units that multiply
+    /// Rows of a tile of running sums, each of `TILE_VECTORS` registers at the most: enough for all units that multiply
     /// and add to be busy, few enough for the register file. 4 or 8.
     const TILE_ROWS: usize;
 }
