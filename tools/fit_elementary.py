@@ -7,7 +7,7 @@ evaluation adds is derived in the comments of the sources.
 """
 
 import numpy as np
-from mpmath import cos, erfc, exp, factorial, ln, log, mp, mpf, pi, polyval
+from mpmath import cos, erfc, exp, factorial, ln, log, mp, mpf, pi, polyval, sin, sqrt
 
 mp.prec = 400
 
@@ -62,6 +62,29 @@ def worst(function, coefficients, low, high, count=4001):
     )
 
 
+U = mpf(2) ** -53
+
+
+def rounding_error(coefficients, x):
+    """A bound of the roundings of `polynomial` in exp.rs: even and odd powers apart."""
+    square = x * x
+
+    def horner(part):
+        value, error = mpf(part[-1]), mpf(0)
+        for c in part[-2::-1]:
+            # The square has a rounding too.
+            error = error * square + U * abs(value) * square + U * abs(value * square + c)
+            value = value * square + c
+        return value, error
+
+    (even, even_error), (odd, odd_error) = horner(coefficients[0::2]), horner(coefficients[1::2])
+    return even_error + abs(x) * odd_error + U * abs(even + x * odd)
+
+
+def rounding_error_constant_last(coefficients, x):
+    return abs(x) * rounding_error(coefficients[1:], x) + U * abs(polyval(coefficients[::-1], x))
+
+
 def show(name, coefficients):
     print(f"const {name}: [f64; {len(coefficients)}] = [")
     for c in coefficients:
@@ -88,7 +111,8 @@ def exponential():
     for name, known, terms in (("TAIL", 5, 8), ("TAIL", 5, 9), ("TAIL", 4, 9), ("TAIL", 4, 10), ("TAIL_F32", 1, 10), ("TAIL_F32", 1, 11)):
         coefficients = fit(tail(known), -r, r, terms)
         error = worst(tail(known), coefficients, -r, r)
-        print(f"// from r^{known}: absolute error of the tail {bits(error)}, of (e^r-1)/r {bits(error * r**(known-1))}, of e^r relative {bits(error * r**known / exp(-r))}")
+        roundings = max(rounding_error(coefficients, x) * abs(x) ** (known - 1) * x / (exp(x) - 1) for x in points(-r, r, 200))
+        print(f"// from r^{known}: roundings {bits(roundings)} of (e^r-1)/r; absolute error of the tail {bits(error)}, of (e^r-1)/r {bits(error * r**(known-1))}, of e^r relative {bits(error * r**known / exp(-r))}")
         show(name, coefficients)
     for k in (6, 24):
         third = f64(mpf(1) / k)
@@ -151,8 +175,61 @@ def complementary_error():
     error = worst(g, coefficients, low, high, 801)
     print(f"// absolute error of G {bits(error)}, relative {bits(error / g(high))}, G >= {float(g(high))}")
     show("G", coefficients)
+    # In f64: erfc(a) = exp(-a²) F(s) / (1 + 2a), s = (a - 3/2)/(a + 3), a ≤ 6; the first seven terms in two parts.
+    def f(s):
+        a = (mpf(3) / 2 + 3 * s) / (1 - s)
+        return exp(a * a) * erfc(a) * (1 + 2 * a)
+
+    high, terms, in_parts = mpf(1) / 2 * (1 + mpf(2) ** -40), 24, 7
+    exact = interpolate(f, -high, high, terms)
+    parts = [(f64(c), f64(c - f64(c))) for c in exact[:in_parts]]
+    tail = [f64(c) for c in exact[in_parts:]]
+    whole = [a + b for a, b in parts] + tail
+    grid = [high * (mpf(i) / 400 - 1) for i in range(801)]
+    error = max(abs(polyval(whole[::-1], s) - f(s)) / f(s) for s in grid)
+    rounding = max(rounding_error(tail, s) * abs(s) ** in_parts / f(s) for s in grid)
+    share = max(abs(polyval(tail[::-1], s) * s**in_parts) / f(s) for s in grid)
+    step = mpf(2) ** -60
+    moved = max(abs((polyval(tail[::-1], s + step) - polyval(tail[::-1], s)) / step * s ** (in_parts + 1)) / f(s) for s in grid)
+    print(f"// relative error of F {bits(error)}, roundings of the tail {bits(rounding)}, the tail {bits(share)}, s without its low part {bits(moved * U)}")
+    print("const F: [Parts; 7] = [")
+    for a, b in parts:
+        print(f"    Parts::new({float(a)!r}, {float(b)!r}),")
+    print("];")
+    show("F_TAIL", tail)
+    for k in range(in_parts):
+        following = max(abs(s * polyval(whole[:k:-1], s)) for s in grid) / abs(whole[k])
+        print(f"// from s^{k + 1} on it is at most {float(following):.2f} of the term before")
+
+
+def sine_and_cosine():
+    half = pi / 2
+    high = f64(half)
+    middle = f64(half - high)
+    low = f64(half - high - middle)
+    print(f"// π/2 = {float(high)!r} + {float(middle)!r} + {float(low)!r}, off by {bits(abs(half - high - middle - low))}")
+    top = (pi / 4 * (1 + mpf(2) ** -20)) ** 2
+
+    def series(first, step):
+        """Σ_{k≥first} (-1)^k z^(k-first) / (2k + step)!"""
+        return lambda z: sum((-1) ** k * z ** (k - first) / factorial(2 * k + step) for k in range(first, first + 30))
+
+    # y = m + m z P, m = 1 or r: for f32 P is one polynomial, for f64 its terms from z² on.
+    for name, step, value in (("SIN", 1, lambda z: sin(sqrt(z)) / sqrt(z)), ("COS", 0, lambda z: cos(sqrt(z)))):
+        for first, format in ((1, "f32"), (3, "f64")):
+            coefficients = fit(series(first, step), mpf(0), top, 6)
+            error = worst(series(first, step), coefficients, mpf(0), top, 1001)
+            grid = [top * (i + 1) / 400 for i in range(400)]
+            # In f64 the largest coefficient is added last, alone.
+            rounding = rounding_error if first == 1 else rounding_error_constant_last
+            roundings = max(rounding(coefficients, z) * z**first / value(z) for z in grid)
+            print(f"// {format}, m = {'r' if step else '1'}: error of y {bits(error * top**first / value(top))}, roundings {bits(roundings)}")
+            show(name, coefficients)
+    for k in (6, 24, 120):
+        print(f"1/{k} - f64 = {float(mpf(1) / k - f64(mpf(1) / k))!r}")
 
 
 exponential()
 exponential_by_registers()
 complementary_error()
+sine_and_cosine()

@@ -5,6 +5,7 @@
 //! Used where an f64 intermediate would spoil an f64 result: a rotary angle is a frequency times a position,
 //! and a position of 10⁶ magnifies the rounding of the frequency 10⁶ times.
 
+use super::Real;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// `hi + lo`, with `|lo| ≤ ulp(hi)/2`.
@@ -55,10 +56,16 @@ impl DoubleDouble {
         Self::from(guess) - Self::from(guess) * residual / Self::from(n as f64)
     }
 
-    /// Cosine and sine rounded to f64, to about the last place: `cos(hi + lo) = cos hi - lo · sin hi + …`.
-    pub fn cos_sin(self) -> (f64, f64) {
-        let (cos, sin) = (core_math::cos(self.hi), core_math::sin(self.hi));
-        (self.lo.mul_add(-sin, cos), self.lo.mul_add(cos, sin))
+    /// Cosines and sines rounded to f64, to about the last place: `cos(hi + lo) = cos hi - lo · sin hi + …`.
+    pub fn cos_sin_each(angles: &[Self]) -> (Vec<f64>, Vec<f64>) {
+        let mut cos: Vec<f64> = angles.iter().map(|angle| angle.hi).collect();
+        let mut sin = cos.clone();
+        f64::cos_each(&mut cos);
+        f64::sin_each(&mut sin);
+        for ((cos, sin), angle) in cos.iter_mut().zip(&mut sin).zip(angles) {
+            (*cos, *sin) = (angle.lo.mul_add(-*sin, *cos), angle.lo.mul_add(*cos, *sin));
+        }
+        (cos, sin)
     }
 }
 
@@ -117,7 +124,8 @@ mod tests {
         assert_eq!(y.hi, 0.215_443_469_003_188_36);
         assert!((y.lo - 7.379_443_258_267_16e-18).abs() < 1e-31, "{:e}", y.lo);
         // cos and sin of 1000000 · 10000^(-2/12)
-        let (cos, sin) = (DoubleDouble::from(1e6) * y).cos_sin();
+        let (cos, sin) = DoubleDouble::cos_sin_each(&[DoubleDouble::from(1e6) * y]);
+        let (cos, sin) = (cos[0], sin[0]);
         assert!((cos - 0.782_581_431_297_312_3).abs() <= 1.2e-16 && sin == -0.622_548_233_784_861_1, "{cos:?} {sin:?}");
     }
 

@@ -4,7 +4,7 @@
 //! correctly rounded by CORE-MATH (<https://core-math.gitlabpages.inria.fr/>). So each operation has
 //! one right result, the same on each CPU and operating system.
 
-use super::elementary::{Erfc, Exp, Tanh, each};
+use super::elementary::{Cos, Erfc, Exp, Sin, Tanh, each};
 use super::{Dtype, Stored};
 use crate::simd::{Isa, Level, Vector};
 use num_ops::NumOps;
@@ -71,6 +71,10 @@ pub trait Real: NumOps + Stored<Self> + PartialOrd + Default {
     fn tanh_each(values: &mut [Self]);
     /// Each value becomes [`Self::erfc`] of it, as [`Self::exp_each`].
     fn erfc_each(values: &mut [Self]);
+    /// Each value becomes [`Self::sin`] of it, as [`Self::exp_each`].
+    fn sin_each(values: &mut [Self]);
+    /// Each value becomes [`Self::cos`] of it, as [`Self::exp_each`].
+    fn cos_each(values: &mut [Self]);
     /// This value rounded to nearest even in `dtype`; a format at least as wide changes nothing.
     fn round_to(self, dtype: Dtype) -> Self;
 }
@@ -153,6 +157,12 @@ macro_rules! real {
             }
             fn erfc_each(values: &mut [Self]) {
                 each::<Erfc, $t>(Level::chosen(), values);
+            }
+            fn sin_each(values: &mut [Self]) {
+                each::<Sin, $t>(Level::chosen(), values);
+            }
+            fn cos_each(values: &mut [Self]) {
+                each::<Cos, $t>(Level::chosen(), values);
             }
             #[inline(always)]
             fn round_to(self, dtype: Dtype) -> Self {

@@ -18,13 +18,16 @@ mod exp_avx2;
 mod exp_avx512;
 #[cfg(target_arch = "x86_64")]
 mod exp_table;
+mod parts;
 mod tanh;
 #[cfg(test)]
 mod tests;
+mod trig;
 
 pub(super) use erfc::Erfc;
 pub(super) use exp::Exp;
 pub(super) use tanh::Tanh;
+pub(super) use trig::{Cos, Sin};
 
 use super::Real;
 use crate::simd::{Isa, Level, Work, dispatch};
@@ -64,6 +67,11 @@ fn each_by_interval<F: Function<T>, T: Real>(level: Level, values: &mut [T], mut
     }
 }
 
+/// Results of a block; registers of 64 bytes are stored within lines of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Block<T>([T; BLOCK]);
+
 /// The interval, the test and what it leaves over, block by block.
 struct Each<'a, F, T, C> {
     values: &'a mut [T],
@@ -76,9 +84,9 @@ impl<F: Function<T>, T: Real, C: FnMut(T) -> T> Work for Each<'_, F, T, C> {
 
     #[inline(always)]
     fn run<I: Isa>(mut self) {
-        let (mut low, mut high) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
+        let (mut low, mut high) = (Block([T::ZERO; BLOCK]), Block([T::ZERO; BLOCK]));
         for values in self.values.chunks_mut(BLOCK) {
-            let (low, high) = (&mut low[..values.len()], &mut high[..values.len()]);
+            let (low, high) = (&mut low.0[..values.len()], &mut high.0[..values.len()]);
             for ((&x, low), high) in values.iter().zip(low.iter_mut()).zip(high.iter_mut()) {
                 (*low, *high) = F::interval(x);
             }

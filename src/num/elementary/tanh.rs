@@ -33,8 +33,8 @@ impl Function<f32> for Tanh {
 }
 
 impl Function<f64> for Tanh {
-    /// E is off by less than 2^-63.4 (see `quotient`). For n = 0, M = r E is off by the same, relatively. For n ≥ 1 the
-    /// error of 2ⁿ eʳ is at most that of M times e^(2x)/(e^(2x) - 1) ≤ 3.42, where eʳ is off by less than 2^-64. The
+    /// E is off by less than 2^-63.3 (see `quotient`). For n = 0, M = r E is off by the same, relatively. For n ≥ 1 the
+    /// error of M is at most that of 2ⁿ eʳ times e^(2x)/(e^(2x) - 1) ≤ 3.42, where eʳ is off by less than 2^-64.5. The
     /// quotient makes a relative error of M smaller, and its own roundings are of the order of u².
     #[inline(always)]
     fn interval(x: f64) -> (f64, f64) {

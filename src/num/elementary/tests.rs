@@ -1,12 +1,13 @@
 //! Slices against CORE-MATH, element by element and bit by bit, at every level of this CPU.
 //!
 //! As part of `cargo test`: a fixed stride over all f32, random f64, special values. Where the environment variable
-//! `GOLDREF_EXHAUSTIVE` names a file, at the best level: all 2^32 values in f32, and 2^27 in f64 (or as many as
-//! `GOLDREF_EXHAUSTIVE_F64` says); a line each is added to the file.
+//! `GOLDREF_EXHAUSTIVE` names a file, at one level (the best, or that of `GOLDREF_ISA`): all 2^32 values in f32, and 2^27 in
+//! f64 (or as many as `GOLDREF_EXHAUSTIVE_F64` says); a line each is added to the file.
 
 use super::*;
 use crate::num::RandomStream;
 use rayon::prelude::*;
+use std::f64::consts::FRAC_PI_2;
 use std::io::Write;
 
 /// A scalar with its bits.
@@ -23,6 +24,20 @@ impl Bits for f32 {
 impl Bits for f64 {
     fn same(self, other: Self) -> bool {
         self.to_bits() == other.to_bits() || (self.is_nan() && other.is_nan())
+    }
+}
+
+/// A function by its interval alone, as CPUs have it for which there is nothing by hand.
+struct ByInterval<F>(PhantomData<F>);
+
+impl<F: Function<T>, T: Real> Function<T> for ByInterval<F> {
+    #[inline(always)]
+    fn interval(x: T) -> (T, T) {
+        F::interval(x)
+    }
+
+    fn correct(x: T) -> T {
+        F::correct(x)
     }
 }
 
@@ -88,10 +103,9 @@ fn report(line: String) {
     }
 }
 
-/// Chunks of inputs, in parallel, at each level; the best level only where all inputs are taken.
+/// Chunks of inputs, in parallel, at each level; at one level where all inputs are taken.
 fn assert_chunks<F: Function<T>, T: Bits>(name: &str, chunks: usize, chunk: impl Fn(usize) -> Vec<T> + Sync) {
-    let levels = quick_levels();
-    let levels = if exhaustive() { &levels[levels.len().saturating_sub(1)..] } else { &levels[..] };
+    let levels = &if exhaustive() { vec![Level::chosen()] } else { quick_levels() };
     let start = std::time::Instant::now();
     let total = (0..chunks)
         .into_par_iter()
@@ -124,6 +138,7 @@ fn special_f64(around: &[f64]) -> Vec<f64> {
     }
     special.extend((-1074..1024).map(|e| 2f64.powi(e)));
     special.extend((0..2000).map(|i| f64::from(i) * std::f64::consts::LN_2 / 2.0));
+    special.extend((0..2000).map(|i| f64::from(i) * FRAC_PI_2));
     special.iter().flat_map(|&x| [x, -x]).collect()
 }
 
@@ -174,6 +189,11 @@ fn exp_is_correctly_rounded_for_f32() {
 }
 
 #[test]
+fn exp_by_interval_is_correctly_rounded_for_f32() {
+    assert_f32::<ByInterval<Exp>>("exp by interval f32");
+}
+
+#[test]
 fn tanh_is_correctly_rounded_for_f32() {
     assert_f32::<Tanh>("tanh f32");
 }
@@ -184,8 +204,23 @@ fn erfc_is_correctly_rounded_for_f32() {
 }
 
 #[test]
+fn sin_is_correctly_rounded_for_f32() {
+    assert_f32::<Sin>("sin f32");
+}
+
+#[test]
+fn cos_is_correctly_rounded_for_f32() {
+    assert_f32::<Cos>("cos f32");
+}
+
+#[test]
 fn exp_is_correctly_rounded_for_f64() {
     assert_f64::<Exp>("exp f64", &[(-1.0, 1.0), (-40.0, 0.0), (-745.2, 709.9), (-1e-3, 1e-3)]);
+}
+
+#[test]
+fn exp_by_interval_is_correctly_rounded_for_f64() {
+    assert_f64::<ByInterval<Exp>>("exp by interval f64", &[(-1.0, 1.0), (-40.0, 0.0), (-745.2, 709.9), (-1e-3, 1e-3)]);
 }
 
 #[test]
@@ -199,6 +234,16 @@ fn erfc_is_correctly_rounded_for_f64() {
 }
 
 #[test]
+fn sin_is_correctly_rounded_for_f64() {
+    assert_f64::<Sin>("sin f64", &[(-1.0, 1.0), (-100.0, 100.0), (-1e7, 1e7), (-1e-3, 1e-3)]);
+}
+
+#[test]
+fn cos_is_correctly_rounded_for_f64() {
+    assert_f64::<Cos>("cos f64", &[(-1.0, 1.0), (-100.0, 100.0), (-1e7, 1e7), (-1e-3, 1e-3)]);
+}
+
+#[test]
 fn special_values_and_the_ends_of_the_range_are_right() {
     // Where exp overflows, becomes subnormal and 0, in f64 and in f32; where the quick parts end.
     assert_special::<Exp>(&[709.782712893384, 708.396418532264, 745.133219101941, 709.5, 708.0, 746.0]);
@@ -206,7 +251,13 @@ fn special_values_and_the_ends_of_the_range_are_right() {
     // Where those by registers end.
     assert_special::<Exp>(&[660.0, 87.25, 104.0, 89.0]);
     assert_special::<Tanh>(&[9.010913347279288, 12.0, 19.061547465398, 25.0, 1e-270]);
-    assert_special::<Erfc>(&[10.054, 9.19, 10.25, 26.543, 27.226, 3.83, 5.86]);
+    assert_special::<Erfc>(&[10.054, 9.19, 10.25, 26.543, 27.226, 3.83, 5.86, 0.75, 1.5, 6.0, 27.3]);
+    // Multiples of π/2 small and large, the end of the quick range, and 2^-28 beside 0.
+    let multiples = [1.0, 2.0, 3.0, 4.0, 1000.0, 355.0, 5_340_353.0, 5_340_354.0].map(|n: f64| n * FRAC_PI_2);
+    for around in [&multiples[..], &[8_388_608.0, 1e-270, 3.725290298461914e-9, FRAC_PI_2 / 2.0]] {
+        assert_special::<Sin>(around);
+        assert_special::<Cos>(around);
+    }
 }
 
 /// `GOLDREF_EXHAUSTIVE=FILE cargo test --release --lib -- --ignored nanoseconds_per_element`
@@ -245,4 +296,8 @@ fn nanoseconds_per_element() {
     measure::<Tanh, f64>("tanh f64", -3.0, 3.0);
     measure::<Erfc, f32>("erfc f32", -3.0, 3.0);
     measure::<Erfc, f64>("erfc f64", -3.0, 3.0);
+    measure::<Sin, f32>("sin f32", -100.0, 100.0);
+    measure::<Sin, f64>("sin f64", -100.0, 100.0);
+    measure::<Cos, f32>("cos f32", -100.0, 100.0);
+    measure::<Cos, f64>("cos f64", -100.0, 100.0);
 }

@@ -210,12 +210,14 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
     let (batch, len) = position_ids.dim();
     let shape = (batch, len, inv_freq.len());
     // angle = position · inv_freq
-    let angles =
-        Array3::from_shape_fn(shape, |(b, t, i)| DoubleDouble::from(position_ids[[b, t]] as f64) * inv_freq[i]);
+    let of_position = |&p: &i64| inv_freq.iter().map(move |&freq| DoubleDouble::from(p as f64) * freq);
+    let angles: Vec<DoubleDouble> = position_ids.iter().flat_map(of_position).collect();
+    let (cos, sin) = DoubleDouble::cos_sin_each(&angles);
     let stored = eval.numerics().rope_tables;
     let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
-    let pairs = angles.mapv(DoubleDouble::cos_sin);
-    let (cos, sin) = (pairs.mapv(|(cos, _)| rounded(cos)), pairs.mapv(|(_, sin)| rounded(sin)));
+    let table =
+        |values: Vec<f64>| Array3::from_shape_fn(shape, |(b, t, i)| rounded(values[(b * len + t) * shape.2 + i]));
+    let (cos, sin) = (table(cos), table(sin));
     RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
 }
 
