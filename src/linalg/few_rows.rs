@@ -4,7 +4,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
 
-use super::pack::{transposed, widened};
+use super::pack::{terms_of, widened};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};
 use crate::simd::{Isa, MAX_LANES, Vector, Work};
@@ -164,11 +164,7 @@ fn by_columns<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const R: usize>(
         let mut sums = [[V::zero(); TOGETHER]; R];
         for term in (0..whole).step_by(V::LANES) {
             for v in 0..TOGETHER {
-                let mut square = [V::zero(); MAX_LANES];
-                for lane in 0..V::LANES {
-                    square[lane] = widened::<T, S, V>(&columns[v][lane][term..term + V::LANES]);
-                }
-                let square = transposed(square);
+                let square = terms_of::<T, S, V>(&columns[v], term);
                 for lane in 0..V::LANES {
                     for r in 0..R {
                         sums[r][v] = V::splat(left[r][term + lane]).mul_add(square[lane], sums[r][v]);

@@ -15,8 +15,6 @@ use rayon::prelude::*;
 
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
-/// Parts for each thread. More would help one that is late, and cost more packing.
-const PARTS_A_THREAD: usize = 1;
 /// A part has at least so many rows and columns: what it packs is used that many times.
 const PART: usize = 128;
 
@@ -132,7 +130,7 @@ fn rounded<T: Real, S: Stored<T>>(
 }
 
 /// `out = a b`, the terms in ascending order. `out` comes as zeros, and its rows are contiguous.
-pub(crate) fn product_into<T: Real, S: Stored<T>>(
+fn product_into<T: Real, S: Stored<T>>(
     level: Level,
     a: ArrayView2<T>,
     b: ArrayView2<S>,
@@ -150,9 +148,9 @@ pub(crate) fn product_into<T: Real, S: Stored<T>>(
     if threads == 1 || m * n * a.ncols() < WORTH_THREADS {
         return part(a, b, out);
     }
-    // Along the longer side: what the other operand costs to pack is paid once a part.
-    let parts = threads * PARTS_A_THREAD;
-    let length = |side: usize| side.div_ceil(parts).next_multiple_of(PART);
+    // Along the longer side: what the other operand costs to pack is paid once a part. One part a thread: more would help
+    // a thread that is late, and cost more packing.
+    let length = |side: usize| side.div_ceil(threads).next_multiple_of(PART);
     if m > n {
         let rows: Vec<_> = out.into_owned_parts(Axis(0), length(m));
         rows.into_par_iter().for_each(|(start, out)| {

@@ -2,7 +2,7 @@
 
 use super::tile::{Left, Segment, Weights};
 use super::{ProductRules, Terms};
-use crate::num::{Real, Stored};
+use crate::num::{Real, Stored, round_each};
 use crate::simd::{Isa, MAX_LANES, TILE_VECTORS, Vector, Work};
 use ndarray::{ArrayView2, Axis, s};
 
@@ -164,11 +164,7 @@ fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayVie
             }
             let whole = if there == V::LANES { k - k % V::LANES } else { 0 };
             for term in (0..whole).step_by(V::LANES) {
-                let mut square = [V::zero(); MAX_LANES];
-                for lane in 0..V::LANES {
-                    square[lane] = widened::<T, S, V>(&rows[lane][term..]);
-                }
-                let square = transposed(square);
+                let square = terms_of::<T, S, V>(&rows, term);
                 for lane in 0..V::LANES {
                     square[lane].store(&mut panel[(term + lane) * width + v * V::LANES..]);
                 }
@@ -184,10 +180,23 @@ fn one_after_the_other<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(b: ArrayVie
     }
 }
 
+/// A register of each of some terms, from `term` on: one number of each column.
+#[inline(always)]
+pub(super) fn terms_of<T: Real, S: Stored<T>, V: Vector<Scalar = T>>(
+    columns: &[&[S]; MAX_LANES],
+    term: usize,
+) -> [V; MAX_LANES] {
+    let mut square = [V::zero(); MAX_LANES];
+    for lane in 0..V::LANES {
+        square[lane] = widened::<T, S, V>(&columns[lane][term..]);
+    }
+    transposed(square)
+}
+
 /// Rows become columns: to interleave the two halves of the rows turns the bits of all places by one, and as many turns
 /// as a row number has bits exchange rows and lanes.
 #[inline(always)]
-pub(super) fn transposed<V: Vector>(mut square: [V; MAX_LANES]) -> [V; MAX_LANES] {
+fn transposed<V: Vector>(mut square: [V; MAX_LANES]) -> [V; MAX_LANES] {
     let half = V::LANES / 2;
     for _ in 0..V::LANES.ilog2() {
         let before = square;
@@ -269,7 +278,5 @@ pub(super) fn left<'a, T: Real>(
 }
 
 fn round<T: Real>(values: &mut [T], rules: ProductRules) {
-    if rules.rounds_operands::<T>() {
-        values.iter_mut().for_each(|x| *x = x.round_to(rules.operands));
-    }
+    round_each(values, rules.operands);
 }

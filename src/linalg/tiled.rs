@@ -75,7 +75,8 @@ impl<T: Real> Packed<T> {
     /// # Panics
     /// If `a` has more terms, or `out` more columns, than `b`.
     pub(crate) fn product(&self, a: ArrayView2<T>, terms: Terms, mut out: ArrayViewMut2<T>) {
-        assert!(a.ncols() <= self.terms && out.ncols() <= self.columns, "there are {} terms", self.terms);
+        assert!(a.ncols() <= self.terms, "there are {} terms", self.terms);
+        assert!(out.ncols() <= self.columns, "there are {} columns", self.columns);
         if a.ncols() == 0 {
             out.fill(T::ZERO);
         }

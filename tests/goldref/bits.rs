@@ -90,6 +90,21 @@ fn an_int8_cache_does_not_depend_on_the_schedule_either() {
 }
 
 #[test]
+fn the_last_logits_are_those_of_the_whole() {
+    let numerics = Numerics::plain(Dtype::F32);
+    for (folder, ids) in models() {
+        let model = Model::<f32>::load(&Checkpoint::open(&folder).unwrap(), Dtype::F32).unwrap();
+        let whole = run(&model, &ids, &[ids.ncols()], CacheKind::Contiguous, numerics);
+        let mut session = Session::new(&model.spec, ids.nrows(), CacheKind::Contiguous, numerics.cache);
+        let call = Call { input_ids: &ids, attention_mask: None, position_ids: None };
+        let last = model.last_logits(&call, &mut session, &mut Evaluator::new(numerics)).unwrap();
+        let expected = whole.slice(s![.., -1.., ..]).to_owned();
+        assert_eq!(bits(&last.insert_axis(Axis(1))), bits(&expected), "{}", folder.display());
+        assert_eq!(session.past_len(), ids.ncols());
+    }
+}
+
+#[test]
 fn a_row_of_a_batch_equals_the_row_alone_and_a_used_session_a_fresh_one() {
     let numerics = Numerics::plain(Dtype::F32);
     for (folder, ids) in models() {

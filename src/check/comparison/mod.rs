@@ -318,7 +318,8 @@ fn selected(shape: &[usize], chosen: &ArrayD<bool>) -> Vec<usize> {
         .collect()
 }
 
-fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
+/// The index of the element at place `flat`, the last index moving first.
+pub(super) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (place, &length) in index.iter_mut().zip(shape).rev() {
         (*place, flat) = (flat % length, flat / length);

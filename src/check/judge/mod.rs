@@ -15,7 +15,7 @@
 //! with the sign of what is expected, which a factor moves.
 
 use super::bounds::{Bound, Shared};
-use super::comparison::{Comparison, Selection};
+use super::comparison::{Comparison, Selection, index_of};
 use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
 use crate::eval::Numerics;
@@ -194,7 +194,7 @@ fn judge_around(
         beyond.worst += usize::from(!within(of_worst.unwrap_or(of_centred), 1.0));
         lean.add(at, &element);
     }
-    ratios.index = worst_at.map_or_else(Vec::new, |at| index_of(at, shape));
+    ratios.index = worst_at.map_or_else(Vec::new, |at| index_of(shape, at));
     let bias = lean.means();
     let biased = bias.as_ref().is_some_and(|bias| !(within(bias.offset.abs(), BIAS) && within(bias.scale.abs(), BIAS)));
     let compared = facts.compared;
@@ -255,22 +255,6 @@ fn in_order<'x>(x: &'x ArrayD<f64>, shape: &[usize]) -> Cow<'x, [f64]> {
 fn covered(selection: Selection, shape: &[usize]) -> Option<Vec<bool>> {
     let Selection::Where(_) = selection else { return None };
     Some(ndarray::indices(IxDyn(shape)).into_iter().map(|index| selection.covers(index.slice())).collect())
-}
-
-/// The index of the element at `at`.
-fn index_of(at: usize, shape: &[usize]) -> Vec<usize> {
-    let mut rest = at;
-    let mut index: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|&len| {
-            let here = rest % len;
-            rest /= len;
-            here
-        })
-        .collect();
-    index.reverse();
-    index
 }
 
 /// The yardstick's numbers, one after the other.

@@ -4,8 +4,8 @@
 //! 1991). Where both ends of the interval round to the same number, that is the correct rounding, by construction.
 //! Elsewhere (the value lies close to the middle of two numbers, or the argument is special) CORE-MATH is asked for
 //! that one element. The quick part has no tables and no branches, so compilers make vector code of it; it uses the four
-//! operations and fused multiply-add only, so each CPU computes the same interval. `exp`, a third of the time of attention,
-//! has its own by hand on x86-64 (`exp_avx2`, `exp_avx512`), with other intervals: the result is the same.
+//! operations and fused multiply-add only, so each CPU computes the same interval. `exp`, which attention needs for
+//! each score, has its own by hand on x86-64 (`exp_avx2`, `exp_avx512`), with other intervals: the result is the same.
 //!
 //! The coefficients come from `tools/fit_elementary.py`. Each function's file derives its bound; `docs/elementary.md` says
 //! how it was tested and what it costs.

@@ -292,7 +292,8 @@ mod tests {
             vec![Numerics::plain(Dtype::F32), Numerics::stored_in(Dtype::Bf16), Numerics::eager(Dtype::F16)];
         formats.push(Numerics { operands: Dtype::Tf32, ..Numerics::plain(Dtype::F32) });
         formats.push(Numerics { accumulator: Dtype::Bf16, softmax: Dtype::Bf16, ..Numerics::stored_in(Dtype::Bf16) });
-        for [q_len, kv_len, dim] in [[1, 40, 5], [37, 37, 8], [70, 300, 16], [3, 2, 4]] {
+        // 32 queries: a block holds both heads of a group.
+        for [q_len, kv_len, dim] in [[1, 40, 5], [37, 37, 8], [70, 300, 16], [3, 2, 4], [32, 50, 6]] {
             let rule =
                 |window| MaskRule { causal: true, offset: kv_len as i64 - q_len as i64, window, right_window: None };
             let real = ndarray::Array2::from_shape_fn((2, kv_len), |(b, j)| b == 0 || j > 1);

@@ -19,7 +19,7 @@ pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
 use crate::num::{DoubleDouble, Real, in_pieces, round_f64};
-use ndarray::{Array2, Array3, Array4, s};
+use ndarray::{Array2, Array3, Array4, ArrayView1, s};
 use std::f64::consts::PI;
 
 /// What a rotary embedding computes.
@@ -215,8 +215,10 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
     let (cos, sin) = DoubleDouble::cos_sin_each(&angles);
     let stored = eval.numerics().rope_tables;
     let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
-    let table =
-        |values: Vec<f64>| Array3::from_shape_fn(shape, |(b, t, i)| rounded(values[(b * len + t) * shape.2 + i]));
+    let table = |values: Vec<f64>| {
+        let values = values.into_iter().map(rounded).collect();
+        Array3::from_shape_vec(shape, values).expect("one angle for each place")
+    };
     let (cos, sin) = (table(cos), table(sin));
     RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
 }
@@ -246,26 +248,24 @@ pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout
     in_pieces(out.as_slice_mut().expect("standard layout"), dim, |first, rows| {
         for (row, index) in rows.chunks_exact_mut(dim).zip(first / dim..) {
             let (b, t) = (index / (heads * len), index % len);
-            let angles = tables.cos.slice(s![b, t, ..]).into_iter().zip(tables.sin.slice(s![b, t, ..]));
-            match layout {
-                RopeLayout::HalfSplit => {
-                    let (first, second) = row[..2 * half].split_at_mut(half);
-                    let pairs = first.iter_mut().zip(second);
-                    pairs.zip(angles).for_each(|((a, b), (&cos, &sin))| rotate_pair(a, b, cos, sin));
-                }
-                RopeLayout::Interleaved => {
-                    let (pairs, _) = row[..2 * half].as_chunks_mut();
-                    pairs.iter_mut().zip(angles).for_each(|([a, b], (&cos, &sin))| rotate_pair(a, b, cos, sin));
-                }
-            }
+            rotate_row(&mut row[..2 * half], tables.cos.slice(s![b, t, ..]), tables.sin.slice(s![b, t, ..]), layout);
         }
     });
     out
 }
 
-/// `(a, b) ← (a cos - b sin, b cos + a sin)`.
-fn rotate_pair<T: Real>(a: &mut T, b: &mut T, cos: T, sin: T) {
-    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+/// Rotates the pairs of one row, each by its angle.
+fn rotate_row<T: Real>(row: &mut [T], cos: ArrayView1<T>, sin: ArrayView1<T>, layout: RopeLayout) {
+    let half = cos.len();
+    for (i, (&cos, &sin)) in cos.iter().zip(sin).enumerate() {
+        let (first, second) = match layout {
+            RopeLayout::HalfSplit => (i, i + half),
+            RopeLayout::Interleaved => (2 * i, 2 * i + 1),
+        };
+        let (a, b) = (row[first], row[second]);
+        row[first] = a * cos - b * sin;
+        row[second] = b * cos + a * sin;
+    }
 }
 
 #[cfg(test)]
