@@ -121,7 +121,10 @@ mod tests {
         assert!(wants("layers.1.attn.q", "layers.1.", "attn.q") && wants("layers.*.attn.q", "layers.1.", "attn.q"));
         assert!(wants("embed", "", "embed") && !wants("attn.q", "layers.1.", "attn.q"));
         assert!(!wants("layers.1.attn.q", "layers.11.", "attn.q"));
-        assert!(!wants("layers.1.attn.q", "layers.1.", "attn.q_norm"));
+        assert!(
+            !wants("layers.1.attn.q", "layers.1.", "attn.q_norm")
+                && !wants("layers.1.attn.q_norm", "layers.1.", "attn.q")
+        );
         assert!(!Trace::default().wants("layers.1.", "attn.q"));
     }
 

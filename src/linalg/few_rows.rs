@@ -7,13 +7,19 @@
 use super::pack::{terms_of, widened};
 use super::{ProductRules, Terms};
 use crate::num::{Real, Stored};
-use crate::simd::{Isa, MAX_LANES, Vector, Work};
+use crate::simd::{Isa, MAX_LANES, Vector, Work, prefetch};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
 /// At most so many rows are few.
 pub(super) const FEW: usize = 4;
 /// Rows of the right operand that are added while a running sum is in a register.
 const DEPTH: usize = 8;
+
+/// Bytes of lines that lie so near that the next ones are asked for while these are read: the processor itself does not
+/// look beyond a page, and short lines are read across.
+const NEAR: usize = 1 << 15;
+/// Bytes.
+const CACHE_LINE: usize = 64;
 
 /// How the right operand lies, if one of these kernels takes it: a few rows on the left, nothing to be rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +62,16 @@ impl<T: Real, S: Stored<T>> Work for FewRows<'_, T, S> {
     fn run<I: Isa>(self) {
         let Self { a, b, mut out, terms } = self;
         let mut rows_of_b = b.outer_iter();
+        let next_rows = DEPTH * b.stride_of(Axis(0)).unsigned_abs();
+        let near = next_rows * size_of::<S>() <= NEAR;
         for first in (0..b.nrows()).step_by(DEPTH) {
             let last = (first + DEPTH).min(b.nrows());
             let mut rows: [&[S]; DEPTH] = [&[]; DEPTH];
             for (place, row) in rows[..last - first].iter_mut().zip(&mut rows_of_b) {
                 *place = row.to_slice().expect("`Few` asks for contiguous rows");
+                for at in (0..row.len()).step_by(CACHE_LINE / size_of::<S>()).filter(|_| near) {
+                    prefetch(row.as_ptr().wrapping_add(at + next_rows));
+                }
             }
             for (a, mut out) in a.outer_iter().zip(out.outer_iter_mut()) {
                 let out = out.as_slice_mut().expect("rows of sums are contiguous");
@@ -149,6 +160,10 @@ fn by_columns<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const R: usize>(
         *left = &a.slice_move(s![r, ..]).to_slice().expect("`Few` asks for contiguous rows")[..k];
     }
     let whole = k - k % V::LANES;
+    // Of short columns, such as keys, the next ones; of long ones, such as weights, what follows in them.
+    let next_columns = TOGETHER * V::LANES * b.stride_of(Axis(1)).unsigned_abs();
+    let near = next_columns * size_of::<S>() <= NEAR;
+    let ahead = if near { next_columns } else { 8 * CACHE_LINE / size_of::<S>() };
     let (mut columns_of_b, mut last): (_, &[S]) = (b.axis_iter(Axis(1)), &[]);
     for start in (0..n).step_by(TOGETHER * V::LANES) {
         let mut columns: [[&[S]; MAX_LANES]; TOGETHER] = [[&[]; MAX_LANES]; TOGETHER];
@@ -164,6 +179,9 @@ fn by_columns<T: Real, S: Stored<T>, V: Vector<Scalar = T>, const R: usize>(
         let mut sums = [[V::zero(); TOGETHER]; R];
         for term in (0..whole).step_by(V::LANES) {
             for v in 0..TOGETHER {
+                for column in &columns[v][..V::LANES] {
+                    prefetch(column.as_ptr().wrapping_add(term + ahead));
+                }
                 let square = terms_of::<T, S, V>(&columns[v], term);
                 for lane in 0..V::LANES {
                     for r in 0..R {

@@ -8,13 +8,15 @@ use super::few_rows::{Few, FewRows, FewRowsByColumns};
 use super::rounded::Rounded;
 use super::tiled::product_by_tiles;
 use super::{ProductRules, Terms, matmul_definition, weighted_sum_definition};
-use crate::num::{Real, Stored};
+use crate::num::{Real, Stored, zeros};
 use crate::simd::{Level, dispatch};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 use rayon::prelude::*;
 
 /// Multiply-adds below which threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 18;
+/// Parts of columns for each thread.
+const PARTS_A_THREAD: usize = 4;
 /// A part has at least so many rows and columns: what it packs is used that many times.
 const PART: usize = 128;
 
@@ -77,7 +79,8 @@ fn product<T: Real, S: Stored<T>>(
 ) -> Array2<T> {
     let order = rules.order.permutation(a.ncols());
     let (a, b) = (ordered(a, Axis(1), order.as_deref()), ordered(b, Axis(0), order.as_deref()));
-    let mut out = Array2::from_elem((a.nrows(), b.ncols()), T::ZERO);
+    let (m, n) = (a.nrows(), b.ncols());
+    let mut out = Array2::from_shape_vec((m, n), zeros(m * n)).expect("one zero for each sum");
     if rules.rounds_accumulator::<T>() {
         rounded(level, a.view(), b.view(), terms, rules, &mut out);
     } else {
@@ -139,7 +142,8 @@ fn product_into<T: Real, S: Stored<T>>(
     out: ArrayViewMut2<T>,
 ) {
     let (m, n) = out.dim();
-    let part = |a, b, out| match Few::of(&a, &b, terms, rules) {
+    let few = Few::of(&a, &b, terms, rules);
+    let part = |a, b, out| match few {
         Some(Few::ByRows) => dispatch(level, FewRows { a, b, out, terms }),
         Some(Few::ByColumns) => dispatch(level, FewRowsByColumns { a, b, out }),
         None => product_by_tiles(level, a, b, terms, rules, out),
@@ -148,9 +152,11 @@ fn product_into<T: Real, S: Stored<T>>(
     if threads == 1 || m * n * a.ncols() < WORTH_THREADS {
         return part(a, b, out);
     }
-    // Along the longer side: what the other operand costs to pack is paid once a part. One part a thread: more would help
-    // a thread that is late, and cost more packing.
-    let length = |side: usize| side.div_ceil(threads).next_multiple_of(PART);
+    // Along the longer side: what the other operand costs to pack is paid once a part. Several parts for each thread where
+    // each packs columns of its own, so that one thread that is late does not keep the others waiting.
+    let several = few.is_none() && m <= n;
+    let parts = if several { PARTS_A_THREAD * threads } else { threads };
+    let length = |side: usize| side.div_ceil(parts).next_multiple_of(PART);
     if m > n {
         let rows: Vec<_> = out.into_owned_parts(Axis(0), length(m));
         rows.into_par_iter().for_each(|(start, out)| {
@@ -158,7 +164,7 @@ fn product_into<T: Real, S: Stored<T>>(
         });
     } else {
         let columns: Vec<_> = out.into_owned_parts(Axis(1), length(n));
-        columns.into_par_iter().for_each(|(start, out)| {
+        columns.into_par_iter().with_max_len(1).for_each(|(start, out)| {
             part(a, b.slice(s![.., start..start + out.ncols()]), out);
         });
     }

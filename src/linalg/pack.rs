@@ -2,7 +2,7 @@
 
 use super::tile::{Left, Segment, Weights};
 use super::{ProductRules, Terms};
-use crate::num::{Real, Stored, round_each};
+use crate::num::{Real, Stored, round_each, zeros};
 use crate::simd::{Isa, MAX_LANES, TILE_VECTORS, Vector, Work};
 use ndarray::{ArrayView2, Axis, s};
 
@@ -24,7 +24,7 @@ impl<T: Real> Aligned<T> {
         const LINE: usize = 64;
         let slack = LINE / size_of::<T>();
         if self.memory.len() < len + slack {
-            self.memory.resize(len + slack, T::ZERO);
+            self.memory = zeros(len + slack);
         }
         self.start = self.memory.as_ptr().align_offset(LINE).min(slack);
         self.len = len;

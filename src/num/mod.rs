@@ -6,6 +6,7 @@ mod double_double;
 mod dtype;
 mod elementary;
 pub mod json_number;
+mod memory;
 mod pieces;
 mod quotients;
 mod real;
@@ -17,6 +18,7 @@ mod ulp;
 
 pub use double_double::DoubleDouble;
 pub use dtype::Dtype;
+pub(crate) use memory::zeros;
 pub(crate) use pieces::in_pieces;
 pub use quotients::divide_each;
 pub use real::Real;

@@ -1,7 +1,7 @@
 //! One growing array.
 
 use super::{Cached, LayerCache};
-use crate::num::Real;
+use crate::num::{Real, zeros};
 use ndarray::{Array4, CowArray, s};
 
 /// Rows in order, in an array with room for as many again when it grows, so that a decode after a long prompt does not
@@ -24,7 +24,8 @@ impl<T: Real> Contiguous<T> {
 fn grown<T: Real>(old: &Array4<T>, len: usize, capacity: usize) -> Array4<T> {
     let (batch, heads, _, dim) = old.dim();
     // Zeros of the system, of which only what is written takes memory.
-    let mut new = Array4::from_elem((batch, heads, capacity, dim), T::ZERO);
+    let zeros = zeros(batch * heads * capacity * dim);
+    let mut new = Array4::from_shape_vec((batch, heads, capacity, dim), zeros).expect("one zero for each number");
     new.slice_mut(s![.., .., ..len, ..]).assign(&old.slice(s![.., .., ..len, ..]));
     new
 }
