@@ -41,6 +41,8 @@ pub mod ops;
 
 pub mod model;
 
+pub mod cost;
+
 pub mod check;
 
 pub mod variant;

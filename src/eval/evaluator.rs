@@ -1,6 +1,6 @@
 //! Rounds and records at each site.
 
-use super::{Numerics, Role, Rounding, Trace};
+use super::{Counter, Numerics, Operation, Role, Rounding, Trace, Work};
 use crate::num::{Dtype, RandomStream, Real, in_pieces, perturb_each, round_each, round_stochastic_each};
 use ndarray::{Array, ArrayBase, DataMut, Dimension};
 use std::cell::Cell;
@@ -10,6 +10,7 @@ use std::cell::Cell;
 pub struct Evaluator<'t> {
     numerics: Numerics,
     trace: Option<&'t mut Trace>,
+    counter: Option<&'t Counter>,
     /// `layers.3.` in layer 3, nothing outside.
     scope: String,
     first_key: usize,
@@ -20,12 +21,25 @@ pub struct Evaluator<'t> {
 impl<'t> Evaluator<'t> {
     /// An evaluator that only rounds.
     pub fn new(numerics: Numerics) -> Self {
-        Self { numerics, trace: None, scope: String::new(), first_key: 0, streams: Cell::new(0) }
+        Self { numerics, trace: None, counter: None, scope: String::new(), first_key: 0, streams: Cell::new(0) }
     }
 
     /// An evaluator that also records into `trace`.
     pub fn with_trace(numerics: Numerics, trace: &'t mut Trace) -> Self {
         Self { trace: Some(trace), ..Self::new(numerics) }
+    }
+
+    /// The same evaluator, which also tells `counter` what each operation does.
+    #[must_use]
+    pub fn counted_by(self, counter: &'t Counter) -> Self {
+        Self { counter: Some(counter), ..self }
+    }
+
+    /// An operation says what it does, to whoever counts.
+    pub fn count(&self, operation: Operation, work: Work) {
+        if let Some(counter) = self.counter {
+            counter.add(operation, work);
+        }
     }
 
     /// Where this evaluation rounds.

@@ -1,4 +1,5 @@
-//! The evaluator: says where values are rounded ([`Numerics`]) and writes down what passes ([`Trace`]).
+//! The evaluator: says where values are rounded ([`Numerics`]), writes down what passes ([`Trace`]) and what it takes
+//! ([`Counter`]).
 //!
 //! The mathematics in [`crate::ops`] and [`crate::model`] is written once. At each named site it hands
 //! the tensor to the [`Evaluator`], which rounds it as the numerics say and records it if somebody asked.
@@ -7,7 +8,9 @@
 mod evaluator;
 mod numerics;
 mod trace;
+mod work;
 
 pub use evaluator::Evaluator;
 pub use numerics::{CacheStorage, Numerics, Role, Rounding, TensorParallel};
 pub use trace::{Trace, matches_pattern};
+pub use work::{Counter, Numbers, Operation, Work};

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::spec::{AttentionLayerSpec, LayerSpec, MlpSpec, Position, QkNorm, QkNormOver, Residual, Scale};
 use super::weights::LayerWeights;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Role};
+use crate::eval::{Evaluator, Operation, Role, Work};
 use crate::num::Real;
 use crate::ops::activation::soften;
 use crate::ops::alibi;
@@ -139,6 +139,7 @@ impl<T: Real> Model<T> {
                 let positions = session.positions.slice(s![.., session.past_len() - ids.ncols()..]).to_owned();
                 let rows = embedding(&positions.into_dyn(), table, None, eval)
                     .map_err(|_| Error::ask(format!("a position lies beyond the {} learned ones", table.nrows())))?;
+                eval.count(Operation::Embedding, elementwise(1, tokens.len(), 2));
                 eval.at("embed_sum", Role::Activation, tokens + rows)
             }
         };
@@ -154,6 +155,12 @@ impl<T: Real> Model<T> {
     fn head(&self, x: &Array3<T>, eval: &mut Evaluator) -> Array3<T> {
         let spec = &self.spec.head;
         let logits = linear(x, &self.weights.lm_head, eval);
+        // A factor; a quotient, a tanh and a product.
+        for flops in [usize::from(spec.scale != Scale::None), spec.softcap.map_or(0, |_| 3)] {
+            if flops > 0 {
+                eval.count(Operation::Logits, elementwise(flops, logits.len(), 1));
+            }
+        }
         let logits = match spec.scale {
             Scale::None => logits,
             Scale::Multiply(factor) => logits.mapv_into(|z| z * T::from_f64(factor)),
@@ -181,8 +188,10 @@ fn layer<'s, T: Real>(
 
     let a = attention_sublayer(&normed, index, &spec.attention, weights, session, tables, eval)?;
     let a = optional_norm("attn.post_norm", &a, &weights.post_attention_norm, spec.post_attention_norm.as_ref(), eval);
-    let a = scaled(a, spec.residual_scale);
+    let a = scaled(a, spec.residual_scale, eval);
 
+    // Two sums, one for each sublayer.
+    eval.count(Operation::Residual, elementwise(1, 2 * x.len(), 2));
     let h = match spec.residual {
         Residual::Sequential => eval.at("attn_residual", Role::Activation, x + &a),
         Residual::SequentialFromNorm => eval.at("attn_residual", Role::Activation, &normed + &a),
@@ -195,7 +204,7 @@ fn layer<'s, T: Real>(
     };
     let m = mlp(&mlp_input, &spec.mlp, weights, eval);
     let m = optional_norm("mlp.post_norm", &m, &weights.post_mlp_norm, spec.post_mlp_norm.as_ref(), eval);
-    let m = scaled(m, spec.residual_scale);
+    let m = scaled(m, spec.residual_scale, eval);
 
     let y = match spec.residual {
         Residual::Sequential => h + m,
@@ -226,12 +235,19 @@ fn attention_sublayer<'s, T: Real>(
     let (q, k) = match &spec.position {
         Position::Rope(rope) => {
             let tables = tables_of(rope, session, x.dim().1, tables, eval);
+            for rotated in [&q, &k] {
+                let (pairs, table) = (rotated.len() / spec.head_dim * (rope.rotary_dim / 2), 2 * tables.cos.len());
+                // Four products and two sums a pair.
+                let work = Work::flops(6 * pairs).reads(rotated.len() + table);
+                eval.count(Operation::Rope, work.writes(rotated.len()));
+            }
             let (q, k) = (rope::rotate(&q, tables, rope.layout), rope::rotate(&k, tables, rope.layout));
             (eval.at("attn.q_rope", Role::Activation, q), eval.at("attn.k_rope", Role::Activation, k))
         }
         Position::None | Position::Alibi => (q, k),
     };
 
+    eval.count(Operation::Cache, Work::default().reads(k.len() + v.len()).writes_cache(k.len() + v.len()));
     let Session { cache, real, positions } = session;
     let Cached { k, v, first } = cache.extend(index, k, v, eval);
     eval.keys_start_at(first);
@@ -337,6 +353,11 @@ fn layer_mask<T: Real>(
 fn mlp<T: Real>(x: &Array3<T>, spec: &MlpSpec, weights: &LayerWeights<T>, eval: &mut Evaluator) -> Array3<T> {
     let up = linear(x, &weights.up_proj, eval);
     let up = eval.at("mlp.up", Role::Activation, up);
+    // The activation function counts as one operation, and the product with the gate as another.
+    eval.count(Operation::Activation, elementwise(1, up.len(), 1));
+    if weights.gate_proj.is_some() {
+        eval.count(Operation::Activation, elementwise(1, up.len(), 2));
+    }
     let hidden = match &weights.gate_proj {
         None => eval.at("mlp.activated", Role::Activation, spec.activation.apply_to(up)),
         Some(gate_proj) => {
@@ -366,9 +387,17 @@ fn optional_norm<T: Real>(
     }
 }
 
-fn scaled<T: Real>(x: Array3<T>, factor: Option<f64>) -> Array3<T> {
+fn scaled<T: Real>(x: Array3<T>, factor: Option<f64>, eval: &Evaluator) -> Array3<T> {
     match factor {
         None => x,
-        Some(factor) => x.mapv_into(|x| x * T::from_f64(factor)),
+        Some(factor) => {
+            eval.count(Operation::Residual, elementwise(1, x.len(), 1));
+            x.mapv_into(|x| x * T::from_f64(factor))
+        }
     }
+}
+
+/// Some operations for each of `len` results, each of `inputs` numbers.
+fn elementwise(flops: usize, len: usize, inputs: usize) -> Work {
+    Work::flops(flops * len).reads(inputs * len).writes(len)
 }

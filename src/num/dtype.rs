@@ -45,6 +45,16 @@ impl Dtype {
         }
     }
 
+    /// Bytes of a stored number. Those of tf32 are f32's: it is never stored.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 | Self::Tf32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::F8E4M3 => 1,
+        }
+    }
+
     /// Precision `p`: bits of the significand, the hidden bit included.
     pub const fn precision(self) -> i32 {
         match self {

@@ -8,7 +8,7 @@
 use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Role};
+use crate::eval::{Evaluator, Operation, Role, Work};
 use crate::num::Real;
 use ndarray::{ArrayD, Dimension, Ix2, IxDyn};
 use serde::Deserialize;
@@ -34,6 +34,8 @@ pub fn embedding<T: Real>(
         })?;
         values.extend(table.row(row).iter().map(|&x| scale.map_or(x, |scale| x * scale)));
     }
+    let scaled = if scale.is_some() { values.len() } else { 0 };
+    eval.count(Operation::Embedding, Work::flops(scaled).reads_weights(values.len()).writes(values.len()));
     let mut shape = ids.shape().to_vec();
     shape.push(width);
     ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(Error::ask)

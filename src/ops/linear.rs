@@ -8,9 +8,9 @@
 use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Role};
+use crate::eval::{Evaluator, Operation, Role, Work};
 use crate::num::Real;
-use ndarray::{Array, Array1, Array2, ArrayD, Dimension, Ix1, Ix2, s};
+use ndarray::{Array, Array1, Array2, ArrayD, ArrayView2, Dimension, Ix1, Ix2, s};
 use serde::Deserialize;
 
 /// Weight and bias of a linear layer.
@@ -36,8 +36,17 @@ pub struct Linear<T> {
 /// # Panics
 /// If the last axis of `x` is not `in`.
 pub fn linear<T: Real, D: Dimension>(x: &Array<T, D>, layer: &Linear<T>, eval: &Evaluator) -> Array<T, D> {
-    let product = layer.weight.product(as_rows(x).view(), eval.numerics().product_rules());
-    finish(x, product, layer)
+    let product = product(as_rows(x).view(), &layer.weight, eval);
+    finish(x, product, layer, eval)
+}
+
+/// `x Wᵀ`: x `[rows, in]`.
+fn product<T: Real>(x: ArrayView2<T>, weight: &Weight<T>, eval: &Evaluator) -> Array2<T> {
+    let product = weight.product(x, eval.numerics().product_rules());
+    let (inputs, outputs) = weight.dim();
+    let work = Work::multiply_adds(x.nrows() * inputs * outputs).reads(x.len()).reads_weights(inputs * outputs);
+    eval.count(Operation::Linear, work.writes(product.len()));
+    product
 }
 
 /// [`linear`] with its input axis split over the devices of [`crate::eval::TensorParallel`]: partial sums are
@@ -64,7 +73,7 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
         let start = rank * units / parallel.shards * unit;
         let end = (rank + 1) * units / parallel.shards * unit;
         let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.rows(start..end));
-        let mut partial = weight.product(x, eval.numerics().product_rules());
+        let mut partial = product(x, &weight, eval);
         eval.round(&mut partial, parallel.partial_sums);
         total = Some(match total {
             None => partial,
@@ -72,7 +81,7 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
         });
     }
     match total {
-        Some(total) => finish(x, total, layer),
+        Some(total) => finish(x, total, layer, eval),
         None => linear(x, layer, eval),
     }
 }
@@ -85,8 +94,14 @@ fn as_rows<T: Real, D: Dimension>(x: &Array<T, D>) -> ndarray::CowArray<'_, T, I
 }
 
 /// Adds the bias and gives the rows the leading axes of `x` back.
-fn finish<T: Real, D: Dimension>(x: &Array<T, D>, mut product: Array2<T>, layer: &Linear<T>) -> Array<T, D> {
+fn finish<T: Real, D: Dimension>(
+    x: &Array<T, D>,
+    mut product: Array2<T>,
+    layer: &Linear<T>,
+    eval: &Evaluator,
+) -> Array<T, D> {
     if let Some(bias) = &layer.bias {
+        eval.count(Operation::Linear, Work::flops(product.len()).reads_weights(bias.len()));
         for mut row in product.rows_mut() {
             row.zip_mut_with(bias, |y, &b| *y = *y + b);
         }

@@ -9,7 +9,7 @@
 
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Numerics, Role, Rounding};
+use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
 use crate::num::{Dtype, Real, in_pieces, mean, mean_square, round_each};
 use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ pub fn norm<T: Real, D: Dimension>(
     if width == 0 {
         return out;
     }
+    eval.count(Operation::Norm, work(out.len() / width, width, weights, spec));
     let values = out.as_slice_mut().expect("standard layout");
     let numerics = *eval.numerics();
     let stored = numerics.dtype_of(Role::Activation);
@@ -64,6 +65,24 @@ pub fn norm<T: Real, D: Dimension>(
         }
     }
     out
+}
+
+/// What the norm of some rows takes.
+fn work<T>(rows: usize, width: usize, weights: &Norm<T>, spec: &NormSpec) -> Work {
+    let statistics = match spec.kind {
+        // Σ x², its mean, + eps, 1/√, and x · r.
+        NormKind::Rms => 3 * width + 3,
+        // Twice Σ x, its mean and x - mean; then as above.
+        NormKind::Layer => 2 * (2 * width + 1) + 3 * width + 3,
+    };
+    let weight = match (&weights.weight, spec.weight_form) {
+        (None, _) => 0,
+        (Some(_), WeightForm::W) => width,
+        (Some(_), WeightForm::OnePlusW) => 2 * width,
+    };
+    let bias = weights.bias.as_ref().map_or(0, |_| width);
+    let stored = weights.weight.iter().chain(&weights.bias).map(|vector| vector.len()).sum();
+    Work::flops(rows * (statistics + weight + bias)).reads(rows * width).reads_weights(stored).writes(rows * width)
 }
 
 /// The norm of one row; `store` rounds to the activation dtype.

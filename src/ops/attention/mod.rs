@@ -27,7 +27,7 @@ use super::activation::soften;
 use super::question::with_axes;
 use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Role};
+use crate::eval::{Evaluator, Operation, Role, Work};
 use crate::linalg::{matmul, weighted_sum};
 use crate::num::{Real, in_pieces};
 use blocks::Attention;
@@ -61,6 +61,7 @@ pub fn attention<T: Real>(
     sinks: Option<&Array1<T>>,
     eval: &mut Evaluator,
 ) -> Array4<T> {
+    count(q, k, v, mask, rule, sinks, eval);
     if !eval.observes(&SITES) {
         let context = Attention { mask, rule, sinks, numerics: eval.numerics() }.context(q, k, v);
         return eval.at("attn.context", Role::Activation, context);
@@ -80,6 +81,34 @@ pub fn attention<T: Real>(
 
     let context = combine(&probs, v, eval);
     eval.at("attn.context", Role::Activation, context)
+}
+
+/// What the stages take, masked keys included, each key and value read once for all heads that share it.
+fn count<T: Real>(
+    q: &Array4<T>,
+    k: ArrayView4<T>,
+    v: ArrayView4<T>,
+    mask: &ScoreMask<T>,
+    rule: &ScoreRule,
+    sinks: Option<&Array1<T>>,
+    eval: &Evaluator,
+) {
+    let ((batch, num_heads, q_len, head_dim), v_dim) = (q.dim(), v.dim().3);
+    let rows = batch * num_heads * q_len;
+    let scores = rows * k.dim().2;
+
+    // The scale; a quotient, a tanh and a product.
+    let per_score = 1 + rule.softcap.map_or(0, |_| 3);
+    let work = Work::multiply_adds(scores * head_dim).and_flops(scores * per_score);
+    eval.count(Operation::Scores, work.reads(q.len()).reads_cache(k.len()).writes_scores(scores));
+
+    // s - m, exp, the sum, the quotient; the same but the quotient of a sink; the additive mask.
+    let additive = if mask.additive.is_some() { scores } else { 0 };
+    let work = Work::flops(4 * scores + additive + sinks.map_or(0, |_| 3 * rows));
+    eval.count(Operation::Softmax, work.reads_scores(scores).writes_scores(scores));
+
+    let work = Work::multiply_adds(scores * v_dim).reads_scores(scores).reads_cache(v.len());
+    eval.count(Operation::Context, work.writes(rows * v_dim));
 }
 
 /// `q kᵀ`, head by head.

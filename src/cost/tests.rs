@@ -1,0 +1,267 @@
+//! The formulas against what the reference counts while it runs, over random specs.
+
+use super::*;
+use crate::eval::{CacheStorage, Counter, Evaluator, Numerics, Operation, Work};
+use crate::model::kv_cache::CacheKind;
+use crate::model::spec::*;
+use crate::model::{Call, LayerWeights, Model, ModelSpec, Session, Weights};
+use crate::num::{Dtype, RandomStream};
+use crate::ops::activation::Activation;
+use crate::ops::linear::Linear;
+use crate::ops::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm};
+use crate::ops::rope::{RopeLayout, RopeScaling, RopeSpec};
+use ndarray::{Array1, Array2};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+/// Choices one after the other, the same for the same seed.
+struct Dice {
+    stream: RandomStream,
+    thrown: Cell<u64>,
+}
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self { stream: RandomStream::new(seed, 0), thrown: Cell::new(0) }
+    }
+
+    fn below(&self, end: usize) -> usize {
+        let number = self.thrown.replace(self.thrown.get() + 1);
+        ((self.stream.uniform(number) * end as f64) as usize).min(end - 1)
+    }
+
+    fn between(&self, first: usize, last: usize) -> usize {
+        first + self.below(last - first + 1)
+    }
+
+    fn yes(&self) -> bool {
+        self.below(2) == 1
+    }
+
+    fn perhaps<T>(&self, value: impl FnOnce() -> T) -> Option<T> {
+        self.yes().then(value)
+    }
+
+    fn norm(&self) -> NormSpec {
+        NormSpec {
+            kind: if self.yes() { NormKind::Rms } else { NormKind::Layer },
+            norm_eps: 1e-5,
+            weight_form: if self.yes() { WeightForm::W } else { WeightForm::OnePlusW },
+            downcast: Downcast::BeforeWeight,
+            weight: self.yes(),
+            bias: self.yes(),
+        }
+    }
+
+    fn attention(&self) -> AttentionLayerSpec {
+        let (kv_heads, group, half) = (self.between(1, 3), self.between(1, 3), self.between(1, 3));
+        let rope = || RopeSpec {
+            layout: if self.yes() { RopeLayout::HalfSplit } else { RopeLayout::Interleaved },
+            rotary_dim: 2 * self.between(1, half),
+            rope_theta: 1e4,
+            scaling: RopeScaling::None,
+        };
+        AttentionLayerSpec {
+            num_attention_heads: kv_heads * group,
+            num_key_value_heads: kv_heads,
+            head_dim: 2 * half,
+            qkv_bias: self.yes(),
+            o_bias: self.yes(),
+            qk_norm: self.perhaps(|| QkNorm {
+                norm: self.norm(),
+                over: [QkNormOver::Head, QkNormOver::HeadWithOwnWeight, QkNormOver::AllHeads][self.below(3)],
+            }),
+            position: match self.below(3) {
+                0 => Position::None,
+                1 => Position::Alibi,
+                _ => Position::Rope(rope()),
+            },
+            scale: 0.5,
+            softcap: self.perhaps(|| 20.0),
+            sliding_window: self.perhaps(|| self.between(1, 6)),
+        }
+    }
+
+    fn layer(&self) -> LayerSpec {
+        LayerSpec {
+            residual: [Residual::Sequential, Residual::SequentialFromNorm, Residual::Parallel][self.below(3)],
+            input_norm: self.perhaps(|| self.norm()),
+            attention: self.attention(),
+            post_attention_norm: self.perhaps(|| self.norm()),
+            mlp_norm: self.perhaps(|| self.norm()),
+            mlp: MlpSpec {
+                intermediate_size: self.between(1, 9),
+                activation: Activation::SILU,
+                gated: self.yes(),
+                bias: self.yes(),
+            },
+            post_mlp_norm: self.perhaps(|| self.norm()),
+            residual_scale: self.perhaps(|| 0.3),
+        }
+    }
+
+    fn spec(&self) -> ModelSpec {
+        ModelSpec {
+            model_type: "random".into(),
+            vocab_size: self.between(2, 9),
+            hidden_size: self.between(1, 9),
+            embedding: EmbeddingSpec {
+                scale: self.perhaps(|| 2.0),
+                learned_positions: self.perhaps(|| 40),
+                norm: self.perhaps(|| self.norm()),
+            },
+            layers: (0..self.between(1, 3)).map(|_| self.layer()).collect(),
+            final_norm: self.perhaps(|| self.norm()),
+            head: HeadSpec {
+                tied: self.yes(),
+                bias: self.yes(),
+                scale: [Scale::None, Scale::Multiply(0.5), Scale::Divide(2.0)][self.below(3)],
+                softcap: self.perhaps(|| 30.0),
+            },
+        }
+    }
+}
+
+/// Weights that fit a spec, and how many numbers they are.
+struct Filled {
+    numbers: Cell<u128>,
+}
+
+impl Filled {
+    fn matrix(&self, rows: usize, columns: usize) -> Array2<f64> {
+        self.numbers.set(self.numbers.get() + (rows * columns) as u128);
+        Array2::from_elem((rows, columns), 0.25)
+    }
+
+    fn vector(&self, len: usize, wanted: bool) -> Option<Array1<f64>> {
+        wanted.then(|| {
+            self.numbers.set(self.numbers.get() + len as u128);
+            Array1::from_elem(len, 0.5)
+        })
+    }
+
+    fn linear(&self, input: usize, output: usize, bias: bool) -> Linear<f64> {
+        Linear { weight: self.matrix(input, output).into(), bias: self.vector(output, bias) }
+    }
+
+    fn norm(&self, spec: Option<&NormSpec>, width: usize) -> Norm<f64> {
+        spec.map_or_else(Norm::default, |spec| Norm {
+            weight: self.vector(width, spec.weight),
+            bias: self.vector(width, spec.bias),
+        })
+    }
+
+    fn layer(&self, spec: &LayerSpec, hidden: usize) -> LayerWeights<f64> {
+        let attention = &spec.attention;
+        let (q, kv) =
+            (attention.num_attention_heads * attention.head_dim, attention.num_key_value_heads * attention.head_dim);
+        let qk = attention.qk_norm.as_ref();
+        let width = |all: usize| match qk.map(|qk| qk.over) {
+            Some(QkNormOver::Head) => attention.head_dim,
+            _ => all,
+        };
+        let (inner, bias) = (spec.mlp.intermediate_size, spec.mlp.bias);
+        LayerWeights {
+            input_norm: self.norm(spec.input_norm.as_ref(), hidden),
+            q_proj: self.linear(hidden, q, attention.qkv_bias),
+            k_proj: self.linear(hidden, kv, attention.qkv_bias),
+            v_proj: self.linear(hidden, kv, attention.qkv_bias),
+            o_proj: self.linear(q, hidden, attention.o_bias),
+            q_norm: self.norm(qk.map(|qk| &qk.norm), width(q)),
+            k_norm: self.norm(qk.map(|qk| &qk.norm), width(kv)),
+            post_attention_norm: self.norm(spec.post_attention_norm.as_ref(), hidden),
+            mlp_norm: self.norm(spec.mlp_norm.as_ref(), hidden),
+            gate_proj: spec.mlp.gated.then(|| self.linear(hidden, inner, bias)),
+            up_proj: self.linear(hidden, inner, bias),
+            down_proj: self.linear(inner, hidden, bias),
+            post_mlp_norm: self.norm(spec.post_mlp_norm.as_ref(), hidden),
+        }
+    }
+
+    fn model(spec: ModelSpec) -> (Model<f64>, u128) {
+        let filled = Self { numbers: Cell::new(0) };
+        let (hidden, vocab) = (spec.hidden_size, spec.vocab_size);
+        let embed_tokens = filled.matrix(vocab, hidden);
+        let lm_head = match spec.head.tied {
+            true => Linear { weight: embed_tokens.t().to_owned().into(), bias: filled.vector(vocab, spec.head.bias) },
+            false => filled.linear(hidden, vocab, spec.head.bias),
+        };
+        let weights = Weights {
+            embed_tokens: embed_tokens.into(),
+            embed_positions: spec.embedding.learned_positions.map(|rows| filled.matrix(rows, hidden).into()),
+            embed_norm: filled.norm(spec.embedding.norm.as_ref(), hidden),
+            layers: spec.layers.iter().map(|layer| filled.layer(layer, hidden)).collect(),
+            final_norm: filled.norm(spec.final_norm.as_ref(), hidden),
+            lm_head,
+            notes: Vec::new(),
+        };
+        (Model { spec, weights }, filled.numbers.get())
+    }
+}
+
+/// A prompt, chunks and single tokens.
+fn calls(dice: &Dice) -> Vec<usize> {
+    let mut calls = vec![dice.between(1, 7)];
+    calls.extend((0..dice.below(3)).map(|_| dice.between(1, 3)));
+    calls.extend(std::iter::repeat_n(1, dice.below(3)));
+    calls
+}
+
+#[test]
+fn formulas_are_what_the_reference_counts_for_1000_random_specs() {
+    let mut seen: BTreeMap<Operation, usize> = BTreeMap::new();
+    for seed in 0..1000 {
+        let dice = Dice::new(seed);
+        let (model, numbers) = Filled::model(dice.spec());
+        assert_eq!(parameters(&model.spec).total(), numbers, "seed {seed}");
+
+        let batch = dice.between(1, 3);
+        let cache = match dice.below(3) {
+            0 => CacheKind::Contiguous,
+            1 => CacheKind::Paged { page_size: dice.between(1, 4) },
+            _ => CacheKind::Ring,
+        };
+        let numerics = Numerics::plain(Dtype::F64);
+        let mut session = Session::new(&model.spec, batch, cache, CacheStorage::AsComputed);
+        let (counter, only_last) = (Counter::default(), dice.yes());
+        let mut eval = Evaluator::new(numerics).counted_by(&counter);
+        let mut expected: BTreeMap<Operation, Work> = BTreeMap::new();
+        let mut past_len = 0;
+        for q_len in calls(&dice) {
+            let ids = Array2::from_shape_fn((batch, q_len), |(b, t)| ((b + t) % model.spec.vocab_size) as i64);
+            let call = Call { input_ids: &ids, attention_mask: None, position_ids: None };
+            if only_last {
+                model.last_logits(&call, &mut session, &mut eval).unwrap();
+            } else {
+                model.forward(&call, &mut session, &mut eval).unwrap();
+            }
+            let step = Step { batch, q_len, past_len, cache, logits: if only_last { 1 } else { q_len } };
+            for (operation, work) in forward(&model.spec, &step).by_operation() {
+                *expected.entry(operation).or_default() += work;
+            }
+            past_len += q_len;
+        }
+        assert_eq!(counter.counts(), expected, "seed {seed}: {:#?}", model.spec);
+        expected.keys().for_each(|&operation| *seen.entry(operation).or_default() += 1);
+    }
+    // Every operation was there, and those that not every model has were absent too.
+    assert_eq!(seen.len(), 11);
+    for operation in [Operation::Rope, Operation::Logits, Operation::Norm] {
+        assert!((100..1000).contains(&seen[&operation]), "{operation:?}: {}", seen[&operation]);
+    }
+}
+
+#[test]
+fn visible_pairs_are_those_of_the_mask() {
+    for past_len in 0..6 {
+        for q_len in 1..7 {
+            for window in [None, Some(1), Some(3), Some(5), Some(40)] {
+                let step = Step { batch: 1, q_len, past_len, cache: CacheKind::Contiguous, logits: q_len };
+                let visible = |i: usize, j: usize| j <= past_len + i && window.is_none_or(|w| past_len + i < j + w);
+                let pairs = (0..q_len).flat_map(|i| (0..past_len + q_len).map(move |j| (i, j)));
+                let counted = pairs.filter(|&(i, j)| visible(i, j)).count() as u128;
+                assert_eq!(step.visible_pairs(window), counted, "{past_len} {q_len} {window:?}");
+            }
+        }
+    }
+}
