@@ -2,6 +2,7 @@
 
 mod check;
 mod compare;
+mod cost;
 mod diff;
 mod exit_code;
 mod ladder;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Args),
     /// Hold the arrays of a file or folder against those expected, and say how far off they are and where.
     Compare(compare::Args),
+    /// Work out what a model takes: memory, FLOPs, bytes, and the least time on a device.
+    Cost(cost::Args),
     /// Say what got better or worse between two saved runs.
     Diff(diff::Args),
     /// Convert a saved run into another format.
@@ -46,6 +49,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = Level::from_environment().and_then(|_| match cli.command {
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),
+        Command::Cost(args) => cost::main(&args),
         Command::Diff(args) => diff::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),

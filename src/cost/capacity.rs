@@ -77,12 +77,12 @@ impl ParallelMemory {
         for layer in &spec.layers {
             let attention = &layer.attention;
             let (heads, kv) = (attention.num_attention_heads, attention.num_key_value_heads);
-            if heads % devices != 0 {
+            if !heads.is_multiple_of(devices) {
                 return Err(Error::ask(format!(
                     "{devices} devices cannot share {heads} query heads evenly; name a divisor of {heads}"
                 )));
             }
-            if kv % devices != 0 && devices % kv != 0 {
+            if !kv.is_multiple_of(devices) && !devices.is_multiple_of(kv) {
                 return Err(Error::ask(format!(
                     "{devices} devices cannot share {kv} key heads; name a divisor of {kv} or a multiple of it"
                 )));

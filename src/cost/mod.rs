@@ -6,6 +6,7 @@
 //!
 //! Sizes are bytes; GB is 10⁹ and GiB is 2³⁰ of them. `N` is the number of keys, `d` the width of a head, `b` the bytes of a number.
 
+mod answer;
 mod capacity;
 mod device;
 mod forward;
@@ -15,6 +16,10 @@ mod preset;
 mod roofline;
 mod steps;
 
+pub use answer::{
+    AttentionTraffic, Capacity, CostQuestion, CostReport, KvCacheCost, KvWidth, Machine, ModelAbout, PartCost,
+    PhaseCost, WholeHeads,
+};
 pub use capacity::{Memory, ParallelMemory, longest_context};
 pub use device::{DEVICES, Device, Peak};
 pub use forward::{ForwardWork, LayerWork, Step, forward};

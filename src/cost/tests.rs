@@ -242,6 +242,9 @@ fn formulas_are_what_the_reference_counts_for_1000_random_specs() {
             past_len += q_len;
         }
         assert_eq!(counter.counts(), expected, "seed {seed}: {:#?}", model.spec);
+        let held = session.cache.numbers() as u128 * 8;
+        let size = KvCacheSize::new(&model.spec, cache, CacheStorage::AsComputed, Dtype::F64).unwrap();
+        assert_eq!(batch as u128 * size.bytes_a_request(past_len as u128), held, "seed {seed}");
         expected.keys().for_each(|&operation| *seen.entry(operation).or_default() += 1);
     }
     // Every operation was there, and those that not every model has were absent too.

@@ -48,10 +48,7 @@ impl Checkpoint {
             let reason = format!("it is not a folder; name the folder that holds {CONFIG} and {WHOLE}");
             return Err(Error::read(path, reason));
         }
-        let config = match json(&path.join(CONFIG))? {
-            Value::Object(config) => config,
-            _ => return Err(Error::read(path.join(CONFIG), "it is not a JSON object")),
-        };
+        let config = config(path.join(CONFIG))?;
         let tensors = if path.join(WHOLE).exists() {
             named(mapped::open(path.join(WHOLE))?).collect()
         } else if path.join(INDEX).exists() {
@@ -86,6 +83,18 @@ impl Checkpoint {
         self.tensors
             .get(name)
             .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {} in this checkpoint", quoted(name))))
+    }
+}
+
+/// The object in a `config.json` on its own.
+///
+/// # Errors
+/// When the file is missing, too large, or no JSON object.
+pub fn config(path: impl AsRef<Path>) -> Result<Map<String, Value>> {
+    let path = path.as_ref();
+    match json(path)? {
+        Value::Object(config) => Ok(config),
+        _ => Err(Error::read(path, "it is not a JSON object")),
     }
 }
 

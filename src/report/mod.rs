@@ -7,6 +7,7 @@
 mod bits_json;
 mod bits_text;
 mod compare;
+mod cost;
 mod diff_markdown;
 mod diff_text;
 mod diff_words;
@@ -25,6 +26,7 @@ mod words;
 pub use bits_json::bits_json;
 pub use bits_text::bits_text;
 pub use compare::{CompareReport, compare_json, compare_text};
+pub use cost::{cost_json, cost_text};
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;
 pub use github::github;

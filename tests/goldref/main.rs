@@ -6,6 +6,7 @@ mod answers;
 mod bits;
 mod command_line;
 mod compare;
+mod cost;
 mod elementary;
 mod evaluations;
 mod fixtures;

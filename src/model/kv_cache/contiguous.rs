@@ -47,6 +47,11 @@ impl<T: Real> LayerCache<T> for Contiguous<T> {
         }
     }
 
+    fn numbers(&self) -> usize {
+        let (batch, heads, _, dim) = self.k.dim();
+        2 * batch * heads * self.len * dim
+    }
+
     fn clear(&mut self) {
         self.len = 0;
     }

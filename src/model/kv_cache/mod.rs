@@ -46,6 +46,8 @@ pub struct Cached<'a, T> {
 trait LayerCache<T>: std::fmt::Debug + Send {
     /// Stores new rows after the old ones and hands back all that the new queries may need.
     fn extend(&mut self, k: Array4<T>, v: Array4<T>) -> Cached<'_, T>;
+    /// Numbers of keys and values held, a page whole.
+    fn numbers(&self) -> usize;
     /// Forgets all rows.
     fn clear(&mut self);
 }
@@ -78,6 +80,12 @@ impl<T: Real> KvCache<T> {
     pub fn extend(&mut self, layer: usize, k: Array4<T>, v: Array4<T>, eval: &Evaluator) -> Cached<'_, T> {
         let (k, v) = (store(k, self.storage, eval.next_stream()), store(v, self.storage, eval.next_stream()));
         self.layers[layer].extend(k, v)
+    }
+
+    /// Numbers of keys and values held in all layers, pages whole: what [`crate::cost::KvCacheSize`] foresees. Room for more is
+    /// not counted.
+    pub fn numbers(&self) -> usize {
+        self.layers.iter().map(|layer| layer.numbers()).sum()
     }
 
     /// Forgets everything.

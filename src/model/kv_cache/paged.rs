@@ -97,6 +97,11 @@ impl<T: Real> LayerCache<T> for Paged<T> {
         }
     }
 
+    fn numbers(&self) -> usize {
+        let pages: usize = self.block_tables.iter().map(Vec::len).sum();
+        2 * pages * self.heads * self.page_size * self.dim
+    }
+
     fn clear(&mut self) {
         for table in &mut self.block_tables {
             for page in table.drain(..) {

@@ -59,6 +59,11 @@ impl<T: Real> LayerCache<T> for Ring<T> {
         Cached { k: CowArray::from(all_k), v: CowArray::from(all_v), first }
     }
 
+    fn numbers(&self) -> usize {
+        let (batch, heads, _, dim) = self.k.dim();
+        2 * batch * heads * self.len.min(self.window) * dim
+    }
+
     fn clear(&mut self) {
         self.k.fill(T::from_f64(f64::NAN));
         self.v.fill(T::from_f64(f64::NAN));

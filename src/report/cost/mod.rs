@@ -1,0 +1,14 @@
+//! Reports of what a model costs.
+
+mod text;
+
+pub use text::cost_text;
+
+use crate::cost::CostReport;
+
+/// Everything, for programs.
+pub fn cost_json(report: &CostReport) -> String {
+    // Plain data without maps of odd keys always serialises.
+    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    format!("{json}\n")
+}
