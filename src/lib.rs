@@ -43,6 +43,8 @@ pub mod model;
 
 pub mod cost;
 
+pub mod bench;
+
 pub mod check;
 
 pub mod variant;

@@ -11,7 +11,6 @@ mod comparison;
 mod elementwise;
 mod forward;
 mod limits;
-mod multiply_adds;
 mod numbers;
 mod products;
 

@@ -1,16 +1,17 @@
 //! `goldref cost`.
 
 use super::exit_code;
+use super::named_model::spec_of;
 use super::report::say;
+use super::run::writable;
 use clap::ValueEnum;
 use goldref::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline};
 use goldref::error::{Error, Result};
 use goldref::eval::CacheStorage;
 use goldref::model::kv_cache::CacheKind;
-use goldref::model::{ModelSpec, family};
 use goldref::num::Dtype;
 use goldref::{io, report};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Arguments of `goldref cost`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,7 @@ Examples:
   goldref cost --model llama-3-8b --kv hidden --memory 80GiB --context 8192
   goldref cost --model llama-3-70b --device h100 --devices 8 --cache-dtype f8_e4m3 --format json
   goldref cost --model Llama/config.json --cache paged --page-size 16
+  goldref cost --model mistral-7b --device h100 --attention fused --plot cost.svg
   goldref cost --list")]
 pub(crate) struct Args {
     /// A config.json, a folder with one, or the name of a public model
@@ -74,6 +76,9 @@ pub(crate) struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Draw arithmetic intensity and KV memory over the length, and with --device the roofline
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -160,23 +165,16 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         reserve: args.reserve,
         devices: args.devices,
     };
+    args.plot.as_deref().map_or(Ok(()), writable)?;
     let answer = question.answer()?;
+    if let Some(path) = &args.plot {
+        io::write_text(path, &report::cost_svg(&answer))?;
+    }
     say(&match args.format {
         Format::Text => report::cost_text(&answer, args.context, args.batch),
         Format::Json => report::cost_json(&answer),
     });
     Ok(exit_code::AGREED)
-}
-
-/// A file, a folder, or a public model.
-fn spec_of(name: &str) -> Result<ModelSpec> {
-    let path = Path::new(name);
-    if !path.exists() {
-        return Preset::find(name)?.spec();
-    }
-    let file = if path.is_dir() { path.join("config.json") } else { path.to_path_buf() };
-    let config = io::checkpoint::config(&file)?;
-    family::read(&config).map(|(spec, _)| spec).map_err(|error| error.at(&file))
 }
 
 fn machine(args: &Args, activations: Dtype) -> Result<Option<Machine>> {

@@ -1,11 +1,13 @@
 //! The command line: raw arguments → checked values → a library call → print. The only place that prints.
 
+mod bench;
 mod check;
 mod compare;
 mod cost;
 mod diff;
 mod exit_code;
 mod ladder;
+mod named_model;
 mod progress;
 mod report;
 mod run;
@@ -28,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure latency with the KV cache and without, beside what the formulas predict.
+    Bench(bench::Args),
     /// Run every variant against every fitting case and show pass rates.
     Check(check::Args),
     /// Hold the arrays of a file or folder against those expected, and say how far off they are and where.
@@ -47,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
     // Clap prints usage errors itself and exits with 2, the code that says "could not ask".
     let cli = Cli::parse();
     let outcome = Level::from_environment().and_then(|_| match cli.command {
+        Command::Bench(args) => bench::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Cost(args) => cost::main(&args),

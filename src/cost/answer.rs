@@ -98,8 +98,27 @@ pub struct CostReport {
     pub prefill: PhaseCost,
     /// One more token, the last of the context.
     pub decode: PhaseCost,
+    /// The same over other lengths, in powers of two up to four times the context.
+    pub curve: Vec<CurvePoint>,
     /// What was assumed.
     pub assumptions: Vec<String>,
+}
+
+/// One length of a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// Tokens of a request.
+    pub context: usize,
+    /// FLOPs a byte of the three steps of attention over a prefill, one after the other.
+    pub prefill: f64,
+    /// In one kernel.
+    pub fused_prefill: f64,
+    /// The same of one query.
+    pub decode: f64,
+    /// In one kernel.
+    pub fused_decode: f64,
+    /// Bytes of a request's keys and values.
+    pub kv_bytes: u128,
 }
 
 /// A model in short. Heads are those of the first layer.
@@ -248,8 +267,28 @@ impl CostQuestion<'_> {
             limits: IntensityLimits::course(dim, number),
             prefill: self.phase(&step(self.context)),
             decode: self.phase(&step(1)),
+            curve: self.curve(&used, dim, number),
             assumptions: self.assumptions(),
         })
+    }
+
+    fn curve(&self, cache: &KvCacheSize, dim: u128, number: u128) -> Vec<CurvePoint> {
+        let most = 4 * self.context;
+        let lengths = (0..40).map(|power| 16usize << power).take_while(|&length| length <= most);
+        let point = |context: usize| {
+            let n = context as u128;
+            let (prefill, decode) =
+                (AttentionSteps::course(n, n, dim, number), AttentionSteps::course(1, n, dim, number));
+            CurvePoint {
+                context,
+                prefill: prefill.total().intensity(),
+                fused_prefill: prefill.fused().intensity(),
+                decode: decode.total().intensity(),
+                fused_decode: decode.fused().intensity(),
+                kv_bytes: cache.bytes_a_request(n),
+            }
+        };
+        lengths.map(point).collect()
     }
 
     fn refuse_sizes(&self) -> Result<()> {

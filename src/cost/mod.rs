@@ -17,8 +17,8 @@ mod roofline;
 mod steps;
 
 pub use answer::{
-    AttentionTraffic, Capacity, CostQuestion, CostReport, KvCacheCost, KvWidth, Machine, ModelAbout, PartCost,
-    PhaseCost, WholeHeads,
+    AttentionTraffic, Capacity, CostQuestion, CostReport, CurvePoint, KvCacheCost, KvWidth, Machine, ModelAbout,
+    PartCost, PhaseCost, WholeHeads,
 };
 pub use capacity::{Memory, ParallelMemory, longest_context};
 pub use device::{DEVICES, Device, Peak};

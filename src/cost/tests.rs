@@ -4,12 +4,13 @@ use super::*;
 use crate::eval::{CacheStorage, Counter, Evaluator, Numerics, Operation, Work};
 use crate::model::kv_cache::CacheKind;
 use crate::model::spec::*;
-use crate::model::{Call, LayerWeights, Model, ModelSpec, Session, Weights};
+use crate::model::{Call, LayerWeights, Model, ModelSpec, Session};
 use crate::num::{Dtype, RandomStream};
 use crate::ops::activation::Activation;
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm};
 use crate::ops::rope::{RopeLayout, RopeScaling, RopeSpec};
+use crate::ops::weight::Weight;
 use ndarray::{Array1, Array2};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -122,81 +123,29 @@ impl Dice {
     }
 }
 
-/// Weights that fit a spec, and how many numbers they are.
-struct Filled {
-    numbers: Cell<u128>,
-}
-
-impl Filled {
-    fn matrix(&self, rows: usize, columns: usize) -> Array2<f64> {
-        self.numbers.set(self.numbers.get() + (rows * columns) as u128);
-        Array2::from_elem((rows, columns), 0.25)
-    }
-
-    fn vector(&self, len: usize, wanted: bool) -> Option<Array1<f64>> {
-        wanted.then(|| {
-            self.numbers.set(self.numbers.get() + len as u128);
-            Array1::from_elem(len, 0.5)
-        })
-    }
-
-    fn linear(&self, input: usize, output: usize, bias: bool) -> Linear<f64> {
-        Linear { weight: self.matrix(input, output).into(), bias: self.vector(output, bias) }
-    }
-
-    fn norm(&self, spec: Option<&NormSpec>, width: usize) -> Norm<f64> {
-        spec.map_or_else(Norm::default, |spec| Norm {
-            weight: self.vector(width, spec.weight),
-            bias: self.vector(width, spec.bias),
-        })
-    }
-
-    fn layer(&self, spec: &LayerSpec, hidden: usize) -> LayerWeights<f64> {
-        let attention = &spec.attention;
-        let (q, kv) =
-            (attention.num_attention_heads * attention.head_dim, attention.num_key_value_heads * attention.head_dim);
-        let qk = attention.qk_norm.as_ref();
-        let width = |all: usize| match qk.map(|qk| qk.over) {
-            Some(QkNormOver::Head) => attention.head_dim,
-            _ => all,
-        };
-        let (inner, bias) = (spec.mlp.intermediate_size, spec.mlp.bias);
-        LayerWeights {
-            input_norm: self.norm(spec.input_norm.as_ref(), hidden),
-            q_proj: self.linear(hidden, q, attention.qkv_bias),
-            k_proj: self.linear(hidden, kv, attention.qkv_bias),
-            v_proj: self.linear(hidden, kv, attention.qkv_bias),
-            o_proj: self.linear(q, hidden, attention.o_bias),
-            q_norm: self.norm(qk.map(|qk| &qk.norm), width(q)),
-            k_norm: self.norm(qk.map(|qk| &qk.norm), width(kv)),
-            post_attention_norm: self.norm(spec.post_attention_norm.as_ref(), hidden),
-            mlp_norm: self.norm(spec.mlp_norm.as_ref(), hidden),
-            gate_proj: spec.mlp.gated.then(|| self.linear(hidden, inner, bias)),
-            up_proj: self.linear(hidden, inner, bias),
-            down_proj: self.linear(inner, hidden, bias),
-            post_mlp_norm: self.norm(spec.post_mlp_norm.as_ref(), hidden),
-        }
-    }
-
-    fn model(spec: ModelSpec) -> (Model<f64>, u128) {
-        let filled = Self { numbers: Cell::new(0) };
-        let (hidden, vocab) = (spec.hidden_size, spec.vocab_size);
-        let embed_tokens = filled.matrix(vocab, hidden);
-        let lm_head = match spec.head.tied {
-            true => Linear { weight: embed_tokens.t().to_owned().into(), bias: filled.vector(vocab, spec.head.bias) },
-            false => filled.linear(hidden, vocab, spec.head.bias),
-        };
-        let weights = Weights {
-            embed_tokens: embed_tokens.into(),
-            embed_positions: spec.embedding.learned_positions.map(|rows| filled.matrix(rows, hidden).into()),
-            embed_norm: filled.norm(spec.embedding.norm.as_ref(), hidden),
-            layers: spec.layers.iter().map(|layer| filled.layer(layer, hidden)).collect(),
-            final_norm: filled.norm(spec.final_norm.as_ref(), hidden),
-            lm_head,
-            notes: Vec::new(),
-        };
-        (Model { spec, weights }, filled.numbers.get())
-    }
+/// How many numbers a model's weights are.
+fn numbers(model: &Model<f64>) -> u128 {
+    let matrix = |weight: &Weight<f64>| weight.nrows() * weight.ncols();
+    let vector = |vector: &Option<Array1<f64>>| vector.as_ref().map_or(0, |vector| vector.len());
+    let norm = |norm: &Norm<f64>| vector(&norm.weight) + vector(&norm.bias);
+    let linear = |linear: &Linear<f64>| matrix(&linear.weight) + vector(&linear.bias);
+    let of_layer = |layer: &LayerWeights<f64>| {
+        let norms = [&layer.input_norm, &layer.post_attention_norm, &layer.mlp_norm, &layer.post_mlp_norm];
+        let linears = [&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.up_proj, &layer.down_proj];
+        let heads = norm(&layer.q_norm) + norm(&layer.k_norm);
+        heads
+            + norms.into_iter().map(norm).sum::<usize>()
+            + linears.into_iter().chain(&layer.gate_proj).map(linear).sum::<usize>()
+    };
+    let weights = &model.weights;
+    let head = if model.spec.head.tied { vector(&weights.lm_head.bias) } else { linear(&weights.lm_head) };
+    let all = matrix(&weights.embed_tokens)
+        + weights.embed_positions.as_ref().map_or(0, matrix)
+        + norm(&weights.embed_norm)
+        + weights.layers.iter().map(of_layer).sum::<usize>()
+        + norm(&weights.final_norm)
+        + head;
+    all as u128
 }
 
 /// A prompt, chunks and single tokens.
@@ -212,8 +161,8 @@ fn formulas_are_what_the_reference_counts_for_1000_random_specs() {
     let mut seen: BTreeMap<Operation, usize> = BTreeMap::new();
     for seed in 0..1000 {
         let dice = Dice::new(seed);
-        let (model, numbers) = Filled::model(dice.spec());
-        assert_eq!(parameters(&model.spec).total(), numbers, "seed {seed}");
+        let model = Model::<f64>::random(dice.spec(), seed).unwrap();
+        assert_eq!(parameters(&model.spec).total(), numbers(&model), "seed {seed}");
 
         let batch = dice.between(1, 3);
         let cache = match dice.below(3) {

@@ -10,6 +10,7 @@ mod forward;
 mod generate;
 pub mod kv_cache;
 pub mod layout;
+mod random;
 mod session;
 pub mod spec;
 mod weights;

@@ -4,6 +4,7 @@
 //! Nothing here measures, decides or prints. A report may have been read from a stranger's file: every name of it goes
 //! through `words` before it is shown.
 
+mod bench;
 mod bits_json;
 mod bits_text;
 mod compare;
@@ -16,17 +17,20 @@ mod github;
 mod json;
 mod junit;
 mod markdown;
+mod plot;
 mod rates;
 mod rerun;
 mod summary;
 mod text;
 mod tolerances;
+mod units;
 mod words;
 
+pub use bench::{BenchReport, bench_json, bench_svg, bench_text};
 pub use bits_json::bits_json;
 pub use bits_text::bits_text;
 pub use compare::{CompareReport, compare_json, compare_text};
-pub use cost::{cost_json, cost_text};
+pub use cost::{cost_json, cost_svg, cost_text};
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;
 pub use github::github;

@@ -175,6 +175,23 @@ fn the_table_answers_first() {
 }
 
 #[test]
+fn curves_are_drawn_and_in_the_json() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let plot = folder.path().join("cost.svg");
+    let report = json(&["--model", "llama-3-8b", "--device", "a100-80gb", "--plot", plot.to_str().unwrap()]);
+    let curve = report["curve"].as_array().unwrap();
+    let last = curve.last().unwrap();
+    assert_eq!((curve[0]["context"].as_u64(), last["context"].as_u64()), (Some(16), Some(4 * 8192)));
+    assert_eq!(last["kv_bytes"].as_u64(), Some(4 << 30));
+    let svg = fs::read_to_string(plot).unwrap();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let words: String = document.descendants().filter(|node| node.is_text()).filter_map(|node| node.text()).collect();
+    for word in ["prefill, fused", "ridge point", "KV cache of a request", "parts of decode"] {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+}
+
+#[test]
 fn assumptions_are_flags() {
     let of = |more: &[&str]| json(&[&["--model", "llama-3-8b", "--device", "h100"], more].concat());
     let whole = of(&[]);

@@ -13,6 +13,7 @@ mod fixtures;
 mod frozen_bits;
 mod hand_made;
 mod judge;
+mod latency;
 mod layers;
 mod mapped_weights;
 mod perturbed;

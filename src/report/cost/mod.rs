@@ -1,7 +1,9 @@
 //! Reports of what a model costs.
 
+mod plot;
 mod text;
 
+pub use plot::cost_svg;
 pub use text::cost_text;
 
 use crate::cost::CostReport;

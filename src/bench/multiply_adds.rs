@@ -7,21 +7,21 @@ use std::hint::black_box;
 
 /// A loop for one instruction set and format.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Kernel {
+pub struct Kernel {
     /// Multiplications and additions of one step.
-    pub(crate) operations: u64,
+    pub operations: u64,
     run: fn(u64),
 }
 
 impl Kernel {
     /// Goes so many steps.
-    pub(crate) fn run(self, steps: u64) {
+    pub fn run(self, steps: u64) {
         (self.run)(steps);
     }
 }
 
 /// A format that loops are written for.
-pub(crate) trait Format {
+pub trait Format {
     /// The loop with the best instructions of this CPU.
     fn kernel() -> Kernel;
 }

@@ -1,0 +1,328 @@
+//! How long it takes to generate tokens after a prompt, with the cache and without.
+//!
+//! ```text
+//! with a cache       prefill(P) + Σ decode(P + i)       i = 1 … G - 1
+//! without            Σ prefill(P + i)                   i = 0 … G - 1
+//! ```
+//! Both give the same tokens, to the bit. Where prefill dominates, the second takes `G` times as long as the first: the limit of the
+//! speed-up.
+
+use crate::cost::{Roofline, Step, forward};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluator, Numerics};
+use crate::model::kv_cache::CacheKind;
+use crate::model::{Call, Model, Session};
+use crate::num::Real;
+use ndarray::Array2;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub struct LatencyQuestion {
+    /// Lengths of prompts.
+    pub prompts: Vec<usize>,
+    /// Tokens generated after each.
+    pub generate: Vec<usize>,
+    /// How the model computes.
+    pub numerics: Numerics,
+    /// Its cache.
+    pub cache: CacheKind,
+    /// Runs of each measurement before those that count.
+    pub warmup: usize,
+    /// Runs that count.
+    pub repeats: usize,
+    /// Lengths that are measured without a cache for each number of generated tokens; the others lie on lines between them.
+    pub recomputed: usize,
+}
+
+/// Median and range of some runs, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Half of the runs took longer.
+    pub median: f64,
+    /// The quickest run.
+    pub least: f64,
+    /// The slowest run.
+    pub most: f64,
+}
+
+impl Spread {
+    fn of(mut seconds: Vec<f64>) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        let (least, most) = (seconds[0], seconds[seconds.len() - 1]);
+        Self { median: seconds[seconds.len() / 2], least, most }
+    }
+}
+
+/// One prompt and one number of generated tokens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencyRow {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Generated tokens, and the limit of the speed-up.
+    pub generate: usize,
+    /// With the cache.
+    pub with_cache: Spread,
+    /// Without, from the medians of the lengths that were measured.
+    pub without_cache: f64,
+    /// How many lengths those are.
+    pub recomputed: usize,
+    /// Without over with.
+    pub speed_up: f64,
+    /// The prompt alone.
+    pub prefill: Spread,
+    /// A token behind it; the median over tokens of a run. `None` where only the prompt's token is generated.
+    pub decode: Option<Spread>,
+    /// What the roofline of the measured limits says of the prompt.
+    pub predicted_prefill: f64,
+    /// And of a token halfway.
+    pub predicted_decode: f64,
+}
+
+/// All rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencyReport {
+    /// By prompt, then by number of generated tokens.
+    pub rows: Vec<LatencyRow>,
+}
+
+/// Seconds of one run with the cache.
+struct CachedRun {
+    prefill: f64,
+    decode: Vec<f64>,
+}
+
+/// Measures, and predicts by a roofline; `progress` is called after each run.
+///
+/// # Errors
+/// Nothing to measure, a model whose positions end before the last token.
+pub fn latency<T: Real>(
+    model: &Model<T>,
+    question: &LatencyQuestion,
+    roofline: &Roofline,
+    progress: &dyn Fn(),
+) -> Result<LatencyReport> {
+    question.refuse()?;
+    let mut rows = Vec::new();
+    for &prompt in &question.prompts {
+        let most = question.generate.iter().copied().max().unwrap_or(1);
+        let mut runs = Vec::with_capacity(question.repeats);
+        for run in 0..question.warmup + question.repeats {
+            let timed = with_cache(model, question, prompt, most)?;
+            if run >= question.warmup {
+                runs.push(timed);
+            }
+            progress();
+        }
+        let mut without = BTreeMap::new();
+        for length in question.lengths(prompt) {
+            let mut seconds = Vec::with_capacity(question.repeats);
+            for _ in 0..question.repeats {
+                seconds.push(prefill(model, question, length)?.0);
+            }
+            without.insert(length, Spread::of(seconds).median);
+            progress();
+        }
+        for &generate in &question.generate {
+            rows.push(question.row(model, [prompt, generate], roofline, &runs, &without));
+        }
+    }
+    Ok(LatencyReport { rows })
+}
+
+fn prefill<T: Real>(model: &Model<T>, question: &LatencyQuestion, length: usize) -> Result<(f64, Session<T>)> {
+    let mut session = Session::new(&model.spec, 1, question.cache, question.numerics.cache);
+    let mut eval = Evaluator::new(question.numerics);
+    let ids = Array2::from_shape_fn((1, length), |(_, t)| token(t, model.spec.vocab_size));
+    let begin = Instant::now();
+    model.last_logits(&Call { input_ids: &ids, attention_mask: None, position_ids: None }, &mut session, &mut eval)?;
+    Ok((begin.elapsed().as_secs_f64(), session))
+}
+
+/// Some token ids: which ones changes no time.
+fn token(place: usize, vocab: usize) -> i64 {
+    ((place * 7919 + 1) % vocab) as i64
+}
+
+fn with_cache<T: Real>(
+    model: &Model<T>,
+    question: &LatencyQuestion,
+    prompt: usize,
+    generate: usize,
+) -> Result<CachedRun> {
+    let (prefill, mut session) = prefill(model, question, prompt)?;
+    let mut eval = Evaluator::new(question.numerics);
+    let mut decode = Vec::with_capacity(generate);
+    for place in prompt..prompt + generate - 1 {
+        let ids = Array2::from_elem((1, 1), token(place, model.spec.vocab_size));
+        let begin = Instant::now();
+        let call = Call { input_ids: &ids, attention_mask: None, position_ids: None };
+        model.last_logits(&call, &mut session, &mut eval)?;
+        decode.push(begin.elapsed().as_secs_f64());
+    }
+    Ok(CachedRun { prefill, decode })
+}
+
+impl LatencyQuestion {
+    /// Calls of `progress`.
+    pub fn steps(&self) -> usize {
+        self.prompts.iter().map(|&prompt| self.warmup + self.repeats + self.lengths(prompt).len()).sum()
+    }
+
+    /// Refuses what cannot be measured.
+    ///
+    /// # Errors
+    /// No lengths, lengths of 0, no runs.
+    pub fn refuse(&self) -> Result<()> {
+        for (what, sizes) in [("--prompt", &self.prompts), ("--generate", &self.generate)] {
+            if sizes.is_empty() || sizes.contains(&0) {
+                return Err(Error::ask(format!("{what} is {sizes:?}; each must be at least 1")));
+            }
+        }
+        for (what, count) in [("--repeats", self.repeats), ("--recomputed", self.recomputed)] {
+            if count == 0 {
+                return Err(Error::ask(format!("{what} is 0; it must be at least 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lengths that are measured without a cache: for each number of tokens the first, the last, and some between.
+    fn lengths(&self, prompt: usize) -> Vec<usize> {
+        let mut lengths = Vec::new();
+        for &generate in &self.generate {
+            let (last, points) = (generate.saturating_sub(1), self.recomputed.max(2) - 1);
+            lengths.extend((0..=points).map(|point| prompt + last * point / points));
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        lengths
+    }
+
+    fn row<T: Real>(
+        &self,
+        model: &Model<T>,
+        [prompt, generate]: [usize; 2],
+        roofline: &Roofline,
+        runs: &[CachedRun],
+        without: &BTreeMap<usize, f64>,
+    ) -> LatencyRow {
+        let tokens = generate - 1;
+        let with_cache =
+            Spread::of(runs.iter().map(|run| run.prefill + run.decode[..tokens].iter().sum::<f64>()).collect());
+        let a_token = |run: &CachedRun| {
+            let mut seconds = run.decode[..tokens].to_vec();
+            seconds.sort_by(f64::total_cmp);
+            seconds[tokens / 2]
+        };
+        let without_cache: f64 = (prompt..prompt + generate).map(|length| on_the_line(without, length)).sum();
+        LatencyRow {
+            prompt,
+            generate,
+            with_cache,
+            without_cache,
+            recomputed: without.range(prompt..prompt + generate).count(),
+            speed_up: without_cache / with_cache.median,
+            prefill: Spread::of(runs.iter().map(|run| run.prefill).collect()),
+            decode: (tokens > 0).then(|| Spread::of(runs.iter().map(a_token).collect())),
+            predicted_prefill: self.predicted(model, roofline, prompt, 0),
+            predicted_decode: self.predicted(model, roofline, 1, prompt + tokens / 2),
+        }
+    }
+
+    /// The roofline of a call, scores staying in the caches.
+    fn predicted<T: Real>(&self, model: &Model<T>, roofline: &Roofline, q_len: usize, past_len: usize) -> f64 {
+        let step = Step { batch: 1, q_len, past_len, cache: self.cache, logits: 1 };
+        let total = forward(&model.spec, &step).total();
+        let weight = model.weights.embed_tokens.dtype().bytes() as u128;
+        let moved = [total.read, total.written];
+        let bytes = |count: u128, size: u128| count * size;
+        let number = T::DTYPE.bytes() as u128;
+        let all: u128 = moved.iter().map(|n| bytes(n.weights, weight) + bytes(n.activations + n.cache, number)).sum();
+        roofline.seconds(total.total_flops(), all)
+    }
+}
+
+/// The value at `length` on the line between its neighbours.
+fn on_the_line(measured: &BTreeMap<usize, f64>, length: usize) -> f64 {
+    let below = measured.range(..=length).next_back();
+    let above = measured.range(length..).next();
+    match (below, above) {
+        (Some((&a, &at_a)), Some((&b, &at_b))) if b > a => at_a + (at_b - at_a) * (length - a) as f64 / (b - a) as f64,
+        (Some((_, &seconds)), _) | (None, Some((_, &seconds))) => seconds,
+        (None, None) => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::Preset;
+    use crate::num::Dtype;
+
+    const ROOFLINE: Roofline = Roofline { peak: 1e9, bandwidth: 1e9 };
+
+    fn question() -> LatencyQuestion {
+        LatencyQuestion {
+            prompts: vec![3, 8],
+            generate: vec![1, 5],
+            numerics: Numerics::plain(Dtype::F32),
+            cache: CacheKind::Contiguous,
+            warmup: 1,
+            repeats: 3,
+            recomputed: 3,
+        }
+    }
+
+    fn small() -> Model<f32> {
+        let mut spec = Preset::find("llama-3-8b").unwrap().spec().unwrap();
+        (spec.hidden_size, spec.vocab_size) = (16, 32);
+        spec.layers.truncate(2);
+        for layer in &mut spec.layers {
+            layer.mlp.intermediate_size = 24;
+            layer.attention.num_attention_heads = 4;
+            layer.attention.num_key_value_heads = 2;
+        }
+        Model::random(spec, 1).unwrap()
+    }
+
+    #[test]
+    fn a_row_adds_up_what_was_measured() {
+        let report = latency(&small(), &question(), &ROOFLINE, &|| ()).unwrap();
+        let asked: Vec<_> = report.rows.iter().map(|row| (row.prompt, row.generate)).collect();
+        assert_eq!(asked, [(3, 1), (3, 5), (8, 1), (8, 5)]);
+        for row in &report.rows {
+            assert!(row.with_cache.least > 0.0 && row.with_cache.least <= row.with_cache.median);
+            assert!(row.with_cache.median <= row.with_cache.most && row.prefill.median <= row.with_cache.most);
+            assert!(row.without_cache > 0.0 && row.predicted_prefill > row.predicted_decode);
+            assert!((row.speed_up - row.without_cache / row.with_cache.median).abs() < 1e-9);
+            assert_eq!(
+                (row.decode.is_some(), row.recomputed),
+                (row.generate > 1, if row.generate > 1 { 3 } else { 1 })
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_between_lie_on_lines() {
+        assert_eq!(question().lengths(10), [10, 12, 14]);
+        let measured = BTreeMap::from([(10, 1.0), (14, 3.0)]);
+        let at = |length| on_the_line(&measured, length);
+        assert_eq!((at(10), at(11), at(13), at(14)), (1.0, 1.5, 2.5, 3.0));
+        assert_eq!(question().steps(), 2 * (4 + 3));
+    }
+
+    #[test]
+    fn nothing_to_measure_is_refused() {
+        for wrong in [
+            LatencyQuestion { prompts: vec![], ..question() },
+            LatencyQuestion { generate: vec![2, 0], ..question() },
+            LatencyQuestion { repeats: 0, ..question() },
+            LatencyQuestion { recomputed: 0, ..question() },
+        ] {
+            assert!(latency(&small(), &wrong, &ROOFLINE, &|| ()).unwrap_err().to_string().contains("at least 1"));
+        }
+    }
+}

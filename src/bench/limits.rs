@@ -1,0 +1,100 @@
+//! What the machine can do at most, on all threads.
+
+use super::multiply_adds::Format;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::hint::black_box;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+/// Measured limits of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Limits {
+    /// FLOP/s of multiply-adds in f64.
+    pub f64_peak: f64,
+    /// FLOP/s of multiply-adds in f32.
+    pub f32_peak: f64,
+    /// Bytes/s read from an array larger than the caches.
+    pub bandwidth: f64,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Runs of each measurement; the median counts.
+const RUNS: usize = 5;
+
+impl Limits {
+    /// Measures for about a second.
+    pub fn measure() -> Self {
+        let words = words();
+        let part = words.len().div_ceil(rayon::current_num_threads());
+        let reading = median(|| {
+            words.par_chunks(part).for_each(|part| {
+                black_box(read(part));
+            });
+        });
+        Self {
+            f64_peak: peak::<f64>(),
+            f32_peak: peak::<f32>(),
+            bandwidth: size_of_val(words) as f64 / reading,
+            threads: rayon::current_num_threads(),
+        }
+    }
+}
+
+fn peak<T: Format>() -> f64 {
+    /// About ten milliseconds.
+    const STEPS: u64 = 1 << 21;
+    let kernel = T::kernel();
+    let operations = rayon::current_num_threads() as u64 * kernel.operations * STEPS;
+    let seconds = median(|| {
+        rayon::broadcast(|_| kernel.run(STEPS));
+    });
+    operations as f64 / seconds
+}
+
+fn median(work: impl Fn()) -> f64 {
+    let mut times: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let begin = Instant::now();
+            work();
+            begin.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[RUNS / 2]
+}
+
+/// The exclusive or of all words: each is read, and the registers have next to nothing else to do.
+pub fn read(words: &[u64]) -> u64 {
+    const LANES: usize = 16;
+    let (blocks, rest) = words.as_chunks::<LANES>();
+    let mut all = [0; LANES];
+    for block in blocks {
+        for (lane, word) in all.iter_mut().zip(block) {
+            *lane ^= word;
+        }
+    }
+    all.iter().chain(rest).fold(0, |all, word| all ^ word)
+}
+
+/// An array much larger than the caches.
+pub fn words() -> &'static [u64] {
+    static WORDS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+        let words = array_bytes() / size_of::<u64>();
+        // Written on the threads that will read, for machines where memory is nearer to some cores.
+        (0..words as u64).into_par_iter().map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+    });
+    &WORDS
+}
+
+/// Twice the largest cache of this machine where Linux says how large it is; at least 256 MiB, at most 1 GiB.
+fn array_bytes() -> usize {
+    const MIB: usize = 1 << 20;
+    let kib = |index: usize| -> Option<usize> {
+        let size = std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size")).ok()?;
+        size.trim().strip_suffix('K')?.parse().ok()
+    };
+    let largest = (0..8).filter_map(kib).max().unwrap_or(0) * 1024;
+    (2 * largest).clamp(256 * MIB, 1024 * MIB)
+}

@@ -1,0 +1,11 @@
+//! The stopwatch: what the machine can do at most, and how long a model takes with its KV cache and without.
+//!
+//! Measures and hands back plain data; what is expected of it is worked out by [`crate::cost`].
+
+mod latency;
+mod limits;
+mod multiply_adds;
+
+pub use latency::{LatencyQuestion, LatencyReport, LatencyRow, Spread, latency};
+pub use limits::{Limits, read, words};
+pub use multiply_adds::{Format, Kernel};

@@ -1,0 +1,30 @@
+//! Reports of how long a model takes.
+
+mod plot;
+mod text;
+
+pub use plot::bench_svg;
+pub use text::bench_text;
+
+use crate::bench::{LatencyReport, Limits};
+use serde::Serialize;
+
+/// What was measured, on what, and of which model.
+#[derive(Debug, Clone, Serialize)]
+pub struct BenchReport {
+    /// The model.
+    pub model: String,
+    /// The variant.
+    pub variant: String,
+    /// Limits of the machine, measured in the same run.
+    pub limits: Limits,
+    /// The rows.
+    pub latency: LatencyReport,
+}
+
+/// Everything, for programs.
+pub fn bench_json(report: &BenchReport) -> String {
+    // Plain data without maps of odd keys always serialises.
+    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    format!("{json}\n")
+}

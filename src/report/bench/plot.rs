@@ -1,0 +1,56 @@
+//! Latency over the length of the prompt.
+
+use super::BenchReport;
+use crate::report::plot::{Corner, Curve, Mark, Panel, svg};
+use crate::report::words::name;
+
+/// Two panels: all tokens with the cache and without, for each number of generated tokens; one token, measured and predicted.
+pub fn bench_svg(report: &BenchReport) -> String {
+    let rows = &report.latency.rows;
+    let mut counts: Vec<usize> = rows.iter().map(|row| row.generate).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let of = |count: usize| rows.iter().filter(move |row| row.generate == count);
+    let mut curves = Vec::new();
+    for &count in &counts {
+        let points = |seconds: fn(&crate::bench::LatencyRow) -> f64| {
+            of(count).map(|row| (row.prompt as f64, seconds(row))).collect::<Vec<_>>()
+        };
+        curves.push(Curve {
+            name: format!("{count} tokens without cache"),
+            mark: Mark::Line,
+            points: points(|row| row.without_cache),
+        });
+        curves.push(Curve {
+            name: format!("{count} tokens with cache"),
+            mark: Mark::Line,
+            points: points(|row| row.with_cache.median),
+        });
+    }
+    let latency = Panel {
+        title: format!("{}, {}", name(&report.model), name(&report.variant)),
+        x: "tokens of the prompt".to_string(),
+        y: "seconds".to_string(),
+        names: Corner::UpperLeft,
+        curves,
+    };
+    let most = counts.last().copied().unwrap_or(1);
+    let one = |name: &str, seconds: fn(&crate::bench::LatencyRow) -> Option<f64>| Curve {
+        name: name.to_string(),
+        mark: Mark::Line,
+        points: of(most).filter_map(|row| Some((row.prompt as f64, seconds(row)?))).collect(),
+    };
+    let parts = Panel {
+        title: "prefill, and one token behind it".to_string(),
+        x: "tokens of the prompt".to_string(),
+        y: "seconds".to_string(),
+        names: Corner::UpperLeft,
+        curves: vec![
+            one("prefill", |row| Some(row.prefill.median)),
+            one("prefill, predicted", |row| Some(row.predicted_prefill)),
+            one("a token", |row| row.decode.map(|decode| decode.median)),
+            one("a token, predicted", |row| Some(row.predicted_decode)),
+        ],
+    };
+    svg(&[latency, parts])
+}

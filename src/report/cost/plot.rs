@@ -1,0 +1,89 @@
+//! Curves over the length of a request, and the roofline.
+
+use crate::cost::{CostReport, CurvePoint, PartCost, PhaseCost, Roofline};
+use crate::report::plot::{Corner, Curve, Mark, Panel, svg};
+use crate::report::words::name;
+
+/// Intensity of attention, memory of keys and values, and, where a peak is known, the roofline with the parts of both phases.
+pub fn cost_svg(report: &CostReport) -> String {
+    let machine = report.capacity.as_ref().map(|capacity| &capacity.machine);
+    let roofline = machine.and_then(|machine| machine.roofline);
+    let mut panels = vec![intensity(report, roofline.as_ref()), memory(report)];
+    panels.extend(roofline.map(|roofline| roofs(report, &roofline)));
+    svg(&panels)
+}
+
+fn over(report: &CostReport, name: &str, value: fn(&CurvePoint) -> f64) -> Curve {
+    let points = report.curve.iter().map(|point| (point.context as f64, value(point))).collect();
+    Curve { name: name.to_string(), mark: Mark::Line, points }
+}
+
+fn intensity(report: &CostReport, roofline: Option<&Roofline>) -> Panel {
+    let mut curves = vec![
+        over(report, "prefill", |point| point.prefill),
+        over(report, "prefill, fused", |point| point.fused_prefill),
+        over(report, "decode", |point| point.decode),
+        over(report, "decode, fused", |point| point.fused_decode),
+    ];
+    if let (Some(roofline), Some(first), Some(last)) = (roofline, report.curve.first(), report.curve.last()) {
+        let ridge = roofline.ridge();
+        let points = vec![(first.context as f64, ridge), (last.context as f64, ridge)];
+        curves.push(Curve { name: "ridge point".to_string(), mark: Mark::Line, points });
+    }
+    Panel {
+        title: format!("{}: attention, head width {}", name(&report.model.name), report.model.head_dim),
+        x: "keys".to_string(),
+        y: "FLOPs a byte".to_string(),
+        names: Corner::UpperLeft,
+        curves,
+    }
+}
+
+fn memory(report: &CostReport) -> Panel {
+    let mut curves = vec![over(report, "KV cache of a request", |point| point.kv_bytes as f64 / 1e9)];
+    if let (Some(first), Some(last)) = (report.curve.first(), report.curve.last()) {
+        let mut level = |name: &str, bytes: u128| {
+            let gb = bytes as f64 / 1e9;
+            let points = vec![(first.context as f64, gb), (last.context as f64, gb)];
+            curves.push(Curve { name: name.to_string(), mark: Mark::Line, points });
+        };
+        level("weights", report.weights_bytes);
+        if let Some(capacity) = &report.capacity {
+            level("memory of a device", capacity.machine.memory);
+        }
+    }
+    Panel {
+        title: "memory".to_string(),
+        x: "tokens of a request".to_string(),
+        y: "GB".to_string(),
+        names: Corner::LowerRight,
+        curves,
+    }
+}
+
+fn roofs(report: &CostReport, roofline: &Roofline) -> Panel {
+    let reached = |part: &PartCost| {
+        let intensity = part.intensity.filter(|&x| x > 0.0)?;
+        Some((intensity, roofline.peak.min(intensity * roofline.bandwidth) / 1e12))
+    };
+    let parts = |phase: &PhaseCost| phase.parts.iter().filter_map(reached).collect::<Vec<_>>();
+    let (prefill, decode) = (parts(&report.prefill), parts(&report.decode));
+    let all = || prefill.iter().chain(&decode).map(|point| point.0);
+    let (least, most) = (all().fold(0.1, f64::min), all().fold(10.0 * roofline.ridge(), f64::max));
+    let roof = |x: f64| (x, roofline.peak.min(x * roofline.bandwidth) / 1e12);
+    Panel {
+        title: "roofline".to_string(),
+        x: "FLOPs a byte".to_string(),
+        y: "TFLOP/s".to_string(),
+        names: Corner::LowerRight,
+        curves: vec![
+            Curve {
+                name: "roof".to_string(),
+                mark: Mark::Line,
+                points: [least, roofline.ridge(), most].map(roof).to_vec(),
+            },
+            Curve { name: "parts of prefill".to_string(), mark: Mark::Points, points: prefill },
+            Curve { name: "parts of decode".to_string(), mark: Mark::Points, points: decode },
+        ],
+    }
+}
