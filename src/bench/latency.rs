@@ -109,22 +109,21 @@ pub fn latency<T: Real>(
     for &prompt in &question.prompts {
         let most = question.generate.iter().copied().max().unwrap_or(1);
         let mut runs = Vec::with_capacity(question.repeats);
+        let mut recomputed: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for run in 0..question.warmup + question.repeats {
             let timed = with_cache(model, question, prompt, most)?;
-            if run >= question.warmup {
-                runs.push(timed);
-            }
             progress();
-        }
-        let mut without = BTreeMap::new();
-        for length in question.lengths(prompt) {
-            let mut seconds = Vec::with_capacity(question.repeats);
-            for _ in 0..question.repeats {
-                seconds.push(prefill(model, question, length)?.0);
+            if run < question.warmup {
+                continue;
             }
-            without.insert(length, Spread::of(seconds).median);
-            progress();
+            runs.push(timed);
+            // In turn with the cached runs, so that both see the same phases of a machine that is shared.
+            for length in question.lengths(prompt) {
+                recomputed.entry(length).or_default().push(prefill(model, question, length)?.0);
+                progress();
+            }
         }
+        let without = recomputed.into_iter().map(|(length, seconds)| (length, Spread::of(seconds).median)).collect();
         for &generate in &question.generate {
             rows.push(question.row(model, [prompt, generate], roofline, &runs, &without));
         }
@@ -168,7 +167,8 @@ fn with_cache<T: Real>(
 impl LatencyQuestion {
     /// Calls of `progress`.
     pub fn steps(&self) -> usize {
-        self.prompts.iter().map(|&prompt| self.warmup + self.repeats + self.lengths(prompt).len()).sum()
+        let of = |prompt: usize| self.warmup + self.repeats * (1 + self.lengths(prompt).len());
+        self.prompts.iter().map(|&prompt| of(prompt)).sum()
     }
 
     /// Refuses what cannot be measured.
@@ -261,6 +261,7 @@ mod tests {
     use super::*;
     use crate::cost::Preset;
     use crate::num::Dtype;
+    use std::cell::Cell;
 
     const ROOFLINE: Roofline = Roofline { peak: 1e9, bandwidth: 1e9 };
 
@@ -290,7 +291,9 @@ mod tests {
 
     #[test]
     fn a_row_adds_up_what_was_measured() {
-        let report = latency(&small(), &question(), &ROOFLINE, &|| ()).unwrap();
+        let steps = Cell::new(0);
+        let report = latency(&small(), &question(), &ROOFLINE, &|| steps.set(steps.get() + 1)).unwrap();
+        assert_eq!(steps.get(), question().steps());
         let asked: Vec<_> = report.rows.iter().map(|row| (row.prompt, row.generate)).collect();
         assert_eq!(asked, [(3, 1), (3, 5), (8, 1), (8, 5)]);
         for row in &report.rows {
@@ -311,7 +314,7 @@ mod tests {
         let measured = BTreeMap::from([(10, 1.0), (14, 3.0)]);
         let at = |length| on_the_line(&measured, length);
         assert_eq!((at(10), at(11), at(13), at(14)), (1.0, 1.5, 2.5, 3.0));
-        assert_eq!(question().steps(), 2 * (4 + 3));
+        assert_eq!(question().steps(), 2 * (1 + 3 * (1 + 3)));
     }
 
     #[test]
