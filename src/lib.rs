@@ -8,6 +8,9 @@
 //! The answer is compared with what is expected and judged: computed bounds and noise floors say whether rounding accounts for
 //! the difference ([`check`]). The verdicts are gathered into a run report and rendered ([`report`]).
 //!
+//! **What it takes.** [`cost`] works out on paper what a model takes in memory, operations and bytes, and the evaluator counts the same while the
+//! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it.
+//!
 //! **Defined bits.** Products are left folds of fused multiply-adds in ascending order, sums have one order,
 //! elementary functions are correctly rounded; see [`linalg`] and [`num`]. So a cached decode equals a full
 //! recompute, any chunking equals the whole and any batch equals one request alone, with tolerance zero.

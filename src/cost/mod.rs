@@ -13,19 +13,18 @@ mod forward;
 mod kv_cache;
 mod parameters;
 mod preset;
+mod question;
 mod roofline;
 mod steps;
 
-pub use answer::{
-    AttentionTraffic, Capacity, CostQuestion, CostReport, CurvePoint, KvCacheCost, KvWidth, Machine, ModelAbout,
-    PartCost, PhaseCost, WholeHeads,
-};
+pub use answer::{Capacity, CostReport, CurvePoint, KvCacheCost, ModelAbout, PartCost, PhaseCost, WholeHeads};
 pub use capacity::{Memory, ParallelMemory, longest_context};
 pub use device::{DEVICES, Device, Peak};
 pub use forward::{ForwardWork, LayerWork, Step, forward};
 pub use kv_cache::{AttentionKind, KvCacheSize, attention_kind};
 pub use parameters::{Parameters, parameters};
 pub use preset::Preset;
+pub use question::{AttentionTraffic, CostQuestion, KvWidth, Machine};
 pub use roofline::{Bound, Roofline};
 pub use steps::{AttentionSteps, IntensityLimits, StepCost};
 
