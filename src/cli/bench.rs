@@ -5,6 +5,7 @@ use super::named_model::{has_weights, spec_of};
 use super::progress;
 use super::report::{note, say};
 use super::run::writable;
+use super::this_machine::available_memory;
 use clap::ValueEnum;
 use goldref::bench::{LatencyQuestion, LatencyReport, Limits, latency};
 use goldref::cost::{Roofline, parameters};
@@ -126,11 +127,4 @@ fn load<T: Real>(name: &str, spec: ModelSpec, stored: Dtype) -> Result<Model<T>>
     }
     note(&format!("{name} has no weights here; they are random"));
     Model::random(spec, 1)
-}
-
-/// Bytes that Linux says can be had; `None` elsewhere.
-fn available_memory() -> Option<u128> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u128>().ok().map(|kib| 1024 * kib)
 }

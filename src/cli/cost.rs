@@ -4,7 +4,9 @@ use super::exit_code;
 use super::named_model::spec_of;
 use super::report::say;
 use super::run::writable;
+use super::this_machine::total_memory;
 use clap::ValueEnum;
+use goldref::bench::Limits;
 use goldref::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline};
 use goldref::error::{Error, Result};
 use goldref::eval::CacheStorage;
@@ -61,7 +63,7 @@ pub(crate) struct Args {
     /// Whether scores and probabilities go through memory
     #[arg(long, value_enum, default_value_t = Attention::Eager)]
     attention: Attention,
-    /// A device by name
+    /// A device by name; `cpu` is this machine, measured now
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
     /// Memory of a device, in place of the named one's: 80GB (10⁹) or 80GiB (2³⁰)
@@ -122,6 +124,9 @@ enum CacheFormat {
     Int8 { block: Option<usize> },
 }
 
+/// The device that is measured.
+const CPU: &str = "cpu";
+
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.list {
@@ -178,6 +183,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
 }
 
 fn machine(args: &Args, activations: Dtype) -> Result<Option<Machine>> {
+    if args.device.as_deref() == Some(CPU) {
+        return this_cpu(args, activations).map(Some);
+    }
     let device = args.device.as_deref().map(Device::find).transpose()?;
     let (name, memory) = match (device, args.memory) {
         (None, None) => return Ok(None),
@@ -200,6 +208,18 @@ fn machine(args: &Args, activations: Dtype) -> Result<Option<Machine>> {
     Ok(Some(Machine { name, memory, roofline }))
 }
 
+/// Peak and bandwidth of this machine, measured now.
+fn this_cpu(args: &Args, activations: Dtype) -> Result<Machine> {
+    let Some(memory) = args.memory.or_else(total_memory) else {
+        return Err(Error::ask("this system does not say how much memory it has; name --memory"));
+    };
+    let limits = Limits::measure();
+    // Narrower formats are widened to f32 in registers.
+    let peak = if activations == Dtype::F64 { limits.f64_peak } else { limits.f32_peak };
+    let name = format!("this CPU ({:.0} GFLOP/s, {:.1} GB/s)", peak / 1e9, limits.bandwidth / 1e9);
+    Ok(Machine { name, memory, roofline: Some(Roofline { peak, bandwidth: limits.bandwidth }) })
+}
+
 fn list() -> String {
     let mut out = String::from("models\n");
     for preset in Preset::all() {
@@ -210,6 +230,7 @@ fn list() -> String {
         let (memory, bandwidth) = (device.memory as f64 / 1e9, device.bandwidth / 1e9);
         out += &format!("  {:<14} {memory:.0} GB, {bandwidth:.0} GB/s; {}\n", device.name, device.source);
     }
+    out += &format!("  {CPU:<14} this machine, measured now\n");
     out
 }
 

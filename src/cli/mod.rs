@@ -11,6 +11,7 @@ mod named_model;
 mod progress;
 mod report;
 mod run;
+mod this_machine;
 
 use clap::{Parser, Subcommand};
 use goldref::simd::Level;

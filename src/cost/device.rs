@@ -49,7 +49,10 @@ impl Device {
     pub fn find(name: &str) -> Result<&'static Self> {
         DEVICES.iter().find(|device| device.name == name).ok_or_else(|| {
             let names: Vec<&str> = DEVICES.iter().map(|device| device.name).collect();
-            Error::ask(format!("no device is called \"{name}\"; there are: {}", names.join(", ")))
+            Error::ask(format!(
+                "no device is called \"{name}\"; there are: {}, and cpu, which is measured",
+                names.join(", ")
+            ))
         })
     }
 }

@@ -152,6 +152,9 @@ impl CostQuestion<'_> {
                 return Err(Error::ask(format!("{what} is 0; it must be at least 1")));
             }
         }
+        if let Some(rows) = self.spec.embedding.learned_positions.filter(|&rows| self.context > rows) {
+            return Err(Error::ask(format!("--context is {}; this model has {rows} learned positions", self.context)));
+        }
         if self.spec.layers.is_empty() {
             return Err(Error::ask("a model without layers has no attention to count"));
         }
@@ -190,9 +193,17 @@ impl CostQuestion<'_> {
             devices: self.devices,
             reserve: self.reserve,
             largest_batch,
-            longest_context: longest_context(room, self.batch as u128, |len| cache.bytes_a_request(len)),
+            longest_context: self.longest(longest_context(room, self.batch as u128, |len| cache.bytes_a_request(len))),
             whole_heads,
         }))
+    }
+
+    /// No request is longer than a table of learned positions.
+    fn longest(&self, fits: Option<u128>) -> Option<u128> {
+        match self.spec.embedding.learned_positions {
+            None => fits,
+            Some(rows) => Some(fits.map_or(rows as u128, |fits| fits.min(rows as u128))),
+        }
     }
 
     fn phase(&self, step: &Step) -> PhaseCost {

@@ -214,6 +214,9 @@ fn assumptions_are_flags() {
     let batch = |value: &Value| number(&value["capacity"]["largest_batch"]);
     assert!(batch(&of(&["--devices", "2"])) > 2.0 * batch(&whole));
     assert!(of(&["--devices", "16"])["capacity"]["whole_heads"]["memory"]["copies"] == 2);
+    // Learned positions end somewhere.
+    let gpt2 = json(&["--model", "gpt2", "--context", "1000", "--device", "h100"]);
+    assert_eq!(number(&gpt2["capacity"]["longest_context"]), 1024.0);
     // The longest context of one request is what a batch of one allows.
     let longest = of(&[])["capacity"]["longest_context"].as_u64().unwrap();
     let batch_at = |context: u64| batch(&of(&["--context", &context.to_string()]));
@@ -225,6 +228,7 @@ fn assumptions_are_flags() {
 #[case(&["--model", "no/such/config.json"], "no model is called \"no/such/config.json\", and there is no such file")]
 #[case(&["--model", "llama-3-8b", "--device", "h101"], "there are: a100-40gb")]
 #[case(&["--model", "llama-3-8b", "--context", "0"], "--context is 0; it must be at least 1")]
+#[case(&["--model", "gpt2", "--context", "1025"], "--context is 1025; this model has 1024 learned positions")]
 #[case(&["--model", "llama-3-8b", "--batch", "0"], "--batch is 0")]
 #[case(&["--model", "llama-3-8b", "--devices", "0"], "--devices is 0")]
 #[case(&["--model", "llama-3-8b", "--devices", "3", "--device", "h100"], "3 devices cannot share 32 query heads evenly")]
@@ -255,6 +259,11 @@ fn every_preset_and_device_answers() {
         let report = json(&["--model", &preset.name, "--devices", "1", "--context", "1000", "--memory", "200GB"]);
         assert_eq!(report["parameter_count"].as_u64().map(u128::from), Some(preset.parameters));
     }
+    // This machine is measured: whatever comes out, it is a peak and a bandwidth.
+    let cpu = json(&["--model", "gpt2", "--context", "1000", "--device", "cpu", "--weights", "f32"]);
+    let roofline = &cpu["capacity"]["machine"]["roofline"];
+    assert!(roofline["peak"].as_f64().unwrap() > 0.0 && roofline["bandwidth"].as_f64().unwrap() > 0.0, "{cpu}");
+    assert!(list.contains("  cpu "));
     for device in DEVICES {
         assert!(Device::find(device.name).is_ok() && list.contains(device.name));
         assert!(cost(&["--model", "gpt2", "--context", "1000", "--device", device.name]).contains("at least"));
