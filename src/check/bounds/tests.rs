@@ -38,6 +38,18 @@ fn a_product_of_two_terms() {
 }
 
 #[test]
+fn bounds_stay_in_order_where_everything_underflows() {
+    // The product of 10^-20 and 10^-20 is a subnormal number of f32; each bound has a smallest normal number for it.
+    let arrays = [("x", array![[1e-20]].into_dyn()), ("weight", array![[1e-20]].into_dyn())];
+    let bound = &of("linear", json!({}), &arrays, &Numerics::plain(Dtype::F32))["out"];
+    let [worst, centred, estimate] = [&bound.worst, &bound.centred, &bound.estimate].map(|bounds| bounds[[0, 0]]);
+    assert!(
+        worst >= centred && centred >= estimate && estimate >= Dtype::F32.smallest_normal(),
+        "{worst} {centred} {estimate}"
+    );
+}
+
+#[test]
 fn storing_in_bf16_adds_its_unit_roundoff() {
     // As above, then 2^-8 · (11 + 22 u).
     let arrays = [("x", array![[1.0, 2.0]].into_dyn()), ("weight", array![[3.0, 4.0]].into_dyn())];
