@@ -25,24 +25,32 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Requests that fit beside the weights on `devices` with equal shares of everything.
+    /// Bytes for requests beside the weights on `devices`.
     ///
     /// # Errors
     /// The weights alone do not fit: by how much.
-    pub fn largest_batch(&self, devices: u128) -> Result<u128> {
-        let there = devices * self.device.saturating_sub(self.reserve);
-        let Some(rest) = there.checked_sub(self.weights) else {
-            return Err(Error::ask(format!(
+    pub fn room(&self, devices: u128) -> Result<u128> {
+        let there = devices.saturating_mul(self.device.saturating_sub(self.reserve));
+        there.checked_sub(self.weights).ok_or_else(|| {
+            Error::ask(format!(
                 "the weights take {} and {devices} × ({} - {} kept free) is {}; {} are missing",
                 gb(self.weights),
                 gb(self.device),
                 gb(self.reserve),
                 gb(there),
                 gb(self.weights - there)
-            )));
-        };
+            ))
+        })
+    }
+
+    /// Requests that fit there, with equal shares of everything.
+    ///
+    /// # Errors
+    /// As [`Self::room`].
+    pub fn largest_batch(&self, devices: u128) -> Result<u128> {
         // A request without tokens takes nothing, and any number fits.
-        rest.checked_div(self.request).ok_or_else(|| Error::ask("a request of 0 bytes fits any number of times"))
+        let batch = self.room(devices)?.checked_div(self.request);
+        batch.ok_or_else(|| Error::ask("a request of 0 bytes fits any number of times"))
     }
 }
 
@@ -120,7 +128,7 @@ impl ParallelMemory {
 pub fn longest_context(room: u128, batch: u128, request: impl Fn(u128) -> u128) -> Option<u128> {
     /// No context is longer.
     const MOST: u128 = 1 << 40;
-    let fits = |len: u128| batch * request(len) <= room;
+    let fits = |len: u128| batch.saturating_mul(request(len)) <= room;
     if fits(MOST) {
         return None;
     }

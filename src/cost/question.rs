@@ -75,7 +75,7 @@ pub struct CostQuestion<'s> {
 }
 
 /// Larger models and longer contexts are not counted: no product of their sizes overflows below.
-const MOST_PARAMETERS: u128 = 10_000_000_000_000_000;
+const MOST_PARAMETERS: f64 = 1e13;
 const MOST_TOKENS: u128 = 1_000_000_000_000;
 
 impl CostQuestion<'_> {
@@ -164,9 +164,9 @@ impl CostQuestion<'_> {
         }
         // Each factor alone is below 2^31, the sum over many layers may not be.
         let rough: f64 = self.spec.layers.iter().map(rough_parameters).sum::<f64>() * self.spec.hidden_size as f64;
-        if rough > MOST_PARAMETERS as f64 {
+        if rough > MOST_PARAMETERS {
             return Err(Error::ask(format!(
-                "this model has about {rough:.1e} parameters; sizes up to 1e16 are counted"
+                "this model has about {rough:.1e} parameters; sizes up to {MOST_PARAMETERS:.0e} are counted"
             )));
         }
         Ok(())
@@ -177,7 +177,7 @@ impl CostQuestion<'_> {
         let memory = Memory { device: machine.memory, reserve: self.reserve, weights, request };
         let devices = self.devices as u128;
         let largest_batch = memory.largest_batch(devices)?;
-        let room = devices * machine.memory.saturating_sub(self.reserve) - weights;
+        let room = memory.room(devices)?;
         let whole_heads = if self.devices == 1 {
             None
         } else {

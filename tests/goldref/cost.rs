@@ -244,6 +244,26 @@ fn bad_questions_get_one_sentence(#[case] args: &[&str], #[case] expected: &str)
     assert!(output.stdout.is_empty());
 }
 
+/// Sizes that no product of them may overflow: a wrong number would be worse than a refusal.
+#[test]
+fn absurd_sizes_are_refused_or_counted_and_never_wrap() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = folder.path().join("config.json");
+    let text = r#"{"model_type":"llama","hidden_size":1,"intermediate_size":1,"num_hidden_layers":1000,"head_dim":2147483648,
+        "num_attention_heads":1000,"num_key_value_heads":1000,"vocab_size":2}"#;
+    fs::write(&config, text).unwrap();
+    let output = goldref().args(["cost", "--model", config.to_str().unwrap()]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && message.contains("sizes up to 1e13 are counted"), "{message}");
+    let most = ["--model", "llama-3-8b", "--context", "1000000000000", "--memory", "1000000000TB"];
+    let text = cost(&[&most[..], &["--format", "json"]].concat());
+    // 2 N² d of the head, N = 10^12.
+    assert!(text.contains("\"flops\": 256000000000000000000000000,"), "{text}");
+    let output = goldref().args(["cost"]).args(most).args(["--devices", "18446744073709551615"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && message.contains("cannot share 32 query heads"), "{message}");
+}
+
 #[test]
 fn units_are_not_guessed() {
     let output = goldref().args(["cost", "--model", "gpt2", "--memory", "80"]).output().unwrap();
