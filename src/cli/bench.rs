@@ -3,36 +3,40 @@
 use super::exit_code;
 use super::named_model::{has_weights, spec_of};
 use super::progress;
-use super::report::{note, say};
-use super::run::writable;
+use super::report::{note, plottable, say};
 use super::this_machine::available_memory;
 use clap::ValueEnum;
-use goldref::bench::{LatencyQuestion, LatencyReport, Limits, latency};
+use goldref::bench::{CacheWork, LatencyQuestion, Limits, ProgramFindings, latency, program_latency};
+use goldref::candidate::Program;
 use goldref::cost::{Roofline, parameters};
 use goldref::error::{Error, Result};
 use goldref::io::{self, Checkpoint};
 use goldref::model::{Model, ModelSpec};
 use goldref::num::{Dtype, Real};
-use goldref::report::{BenchReport, bench_json, bench_svg, bench_text};
+use goldref::report::{BenchReport, bench_json, bench_plot, bench_text};
 use goldref::variant::{self, Variant};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Arguments of `goldref bench`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With a cache: the prompt in one call, then a call a token. Without: for each token a call with everything before it, through
 the same model, which gives the same logits to the bit. A model without weights on disk gets random ones, which changes no time.
+A program behind -- is asked instead, in the protocol of docs/candidates.md; the exit code is 1 if its cache saves no work.
 
 Examples:
   goldref bench --model Llama
   goldref bench --model gpt2 --prompt 10,100,1000 --generate 20,100 --plot latency.svg
-  goldref bench --model qwen3-0.6b --variant bf16-paged --repeats 5 --format json > bench.json")]
+  goldref bench --model qwen3-0.6b --variant bf16-paged --repeats 5 --format json > bench.json
+  goldref bench --model Llama --prompt 10,100,1000 -- python student.py")]
 pub(crate) struct Args {
     /// A checkpoint's folder, or a config.json or the name of a public model (`goldref cost --list`) for random weights
     #[arg(long, value_name = "MODEL")]
     model: String,
     /// How to compute, and through which cache; `goldref check` lists the variants
-    #[arg(long, value_name = "NAME", default_value = "f32")]
+    #[arg(long, value_name = "NAME", default_value = "f32", conflicts_with = "program")]
     variant: String,
     /// Tokens of the prompts
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "10,50,100,500,1000,10000")]
@@ -47,14 +51,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: usize,
     /// Lengths measured without a cache for each number of tokens; the others lie on lines between them
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "program")]
     recomputed: usize,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Draw latency over the length of the prompt
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
+    /// Seconds that a program may take for one question
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    limit: f64,
+    /// A program to measure instead of goldref's own variants
+    #[arg(last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,29 +80,25 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let variant = variant::find(&args.variant).ok_or_else(|| {
         Error::ask(format!("no variant is called \"{}\"; there are: {}", args.variant, variant::names().join(", ")))
     })?;
-    args.plot.as_deref().map_or(Ok(()), writable)?;
+    let picture = args.plot.as_deref().map(plottable).transpose()?;
     let spec = spec_of(&args.model)?;
-    let (limits, latency) = match variant.numerics.arithmetic {
-        Dtype::F64 => measured::<f64>(args, variant, spec, |limits| limits.f64_peak)?,
-        _ => measured::<f32>(args, variant, spec, |limits| limits.f32_peak)?,
+    let report = match (args.program.is_empty(), variant.numerics.arithmetic) {
+        (false, _) => of_program(args, variant, &spec)?,
+        (true, Dtype::F64) => measured::<f64>(args, variant, spec, |limits| limits.f64_peak)?,
+        (true, _) => measured::<f32>(args, variant, spec, |limits| limits.f32_peak)?,
     };
-    let report = BenchReport { model: args.model.clone(), variant: variant.name.to_string(), limits, latency };
-    if let Some(path) = &args.plot {
-        io::write_text(path, &bench_svg(&report))?;
+    if let (Some(path), Some(picture)) = (&args.plot, picture) {
+        io::write_bytes(path, &bench_plot(&report, picture))?;
     }
     say(&match args.format {
         Format::Text => bench_text(&report),
         Format::Json => bench_json(&report),
     });
-    Ok(exit_code::AGREED)
+    let recomputes = |found: &ProgramFindings| matches!(found.cache, CacheWork::Recomputes { .. });
+    Ok(if report.program.as_ref().is_some_and(recomputes) { exit_code::DISAGREED } else { exit_code::AGREED })
 }
 
-fn measured<T: Real>(
-    args: &Args,
-    variant: &Variant,
-    spec: ModelSpec,
-    peak: fn(&Limits) -> f64,
-) -> Result<(Limits, LatencyReport)> {
+fn question(args: &Args, variant: &Variant) -> Result<LatencyQuestion> {
     let question = LatencyQuestion {
         prompts: args.prompt.clone(),
         generate: args.generate.clone(),
@@ -103,13 +109,44 @@ fn measured<T: Real>(
         recomputed: args.recomputed,
     };
     question.refuse()?;
+    Ok(question)
+}
+
+/// Measures a program.
+fn of_program(args: &Args, variant: &Variant, spec: &ModelSpec) -> Result<BenchReport> {
+    let question = question(args, variant)?;
+    if !has_weights(&args.model) {
+        return Err(Error::ask(format!(
+            "{} has no weights here; a program is asked about a checkpoint's folder",
+            args.model
+        )));
+    }
+    let limit = Duration::try_from_secs_f64(args.limit)
+        .ok()
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| Error::ask(format!("--limit is {}; it must be a number of seconds above 0", args.limit)))?;
+    let folder = std::path::absolute(&args.model).map_err(|e| Error::read(&args.model, e))?;
+    let limits = Limits::measure();
+    let roofline = Roofline { peak: limits.f32_peak, bandwidth: limits.bandwidth };
+    let mut program = Program::start(&args.program)?;
+    let bar = progress::bar(question.program_steps(), "questions");
+    let measured = program_latency(&mut program, (&folder, spec), &question, &roofline, limit, &|| bar.inc(1));
+    bar.finish_and_clear();
+    let (latency, found) = measured?;
+    let words: Vec<_> = args.program.iter().map(|word| word.to_string_lossy()).collect();
+    Ok(BenchReport { model: args.model.clone(), variant: words.join(" "), limits, latency, program: Some(found) })
+}
+
+fn measured<T: Real>(args: &Args, variant: &Variant, spec: ModelSpec, peak: fn(&Limits) -> f64) -> Result<BenchReport> {
+    let question = question(args, variant)?;
     let model = load::<T>(&args.model, spec, variant.numerics.weights)?;
     let limits = Limits::measure();
     let bar = progress::bar(question.steps(), "runs");
     let roofline = Roofline { peak: peak(&limits), bandwidth: limits.bandwidth };
-    let report = latency(&model, &question, &roofline, &|| bar.inc(1));
+    let latency = latency(&model, &question, &roofline, &|| bar.inc(1));
     bar.finish_and_clear();
-    Ok((limits, report?))
+    let (model, variant) = (args.model.clone(), variant.name.to_string());
+    Ok(BenchReport { model, variant, limits, latency: latency?, program: None })
 }
 
 /// The checkpoint, or random weights.

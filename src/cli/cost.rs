@@ -2,8 +2,7 @@
 
 use super::exit_code;
 use super::named_model::spec_of;
-use super::report::say;
-use super::run::writable;
+use super::report::{plottable, say};
 use super::this_machine::total_memory;
 use clap::ValueEnum;
 use goldref::bench::Limits;
@@ -79,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Draw arithmetic intensity and KV memory over the length, and with --device the roofline
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
 }
 
@@ -170,10 +169,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         reserve: args.reserve,
         devices: args.devices,
     };
-    args.plot.as_deref().map_or(Ok(()), writable)?;
+    let picture = args.plot.as_deref().map(plottable).transpose()?;
     let answer = question.answer()?;
-    if let Some(path) = &args.plot {
-        io::write_text(path, &report::cost_svg(&answer))?;
+    if let (Some(path), Some(picture)) = (&args.plot, picture) {
+        io::write_bytes(path, &report::cost_plot(&answer, picture))?;
     }
     say(&match args.format {
         Format::Text => report::cost_text(&answer, args.context, args.batch),

@@ -54,6 +54,12 @@ enum Format {
     Github,
 }
 
+/// The format of a plot that can be written there: asked before the work, not after it.
+pub(super) fn plottable(path: &Path) -> Result<report::Picture> {
+    writable(path)?;
+    report::Picture::of(path)
+}
+
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     args.printing.ready()?;

@@ -58,7 +58,15 @@ pub(crate) fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// A folder that is not there, a path that is no regular file, a full disk.
 pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<()> {
-    write_atomically(path.as_ref(), |writer| writer.write_all(text.as_bytes()))
+    write_bytes(path, text.as_bytes())
+}
+
+/// Writes the bytes to `path`, whole or not at all.
+///
+/// # Errors
+/// As [`write_text`].
+pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    write_atomically(path.as_ref(), |writer| writer.write_all(bytes))
 }
 
 /// Writes `path` through `fill`, whole or not at all: into a file beside it that then takes its name.

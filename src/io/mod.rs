@@ -22,5 +22,5 @@ pub(crate) mod wording;
 
 pub use array::{Array, NonFinite};
 pub use checkpoint::Checkpoint;
-pub use disk::write_text;
+pub use disk::{write_bytes, write_text};
 pub use safetensors::SafeTensors;

@@ -1,12 +1,47 @@
-//! Curves as SVG, on axes that grow by powers.
+//! Curves as SVG or PNG, on even axes or on axes that grow by powers.
 
+use crate::error::{Error, Result};
 use plotters::coord::Shift;
 use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::{
-    ChartBuilder, Circle, Color, DrawingArea, IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend,
-    SeriesLabelPosition, WHITE,
+    BitMapBackend, Cartesian2d, ChartBuilder, ChartContext, Circle, Color, DrawingArea, DrawingBackend,
+    IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
 };
-use plotters::style::BLACK;
+use plotters::style::{BLACK, FontStyle, register_font};
+use std::path::Path;
+
+/// The format of a plot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// Scalable Vector Graphics (W3C): text, sharp at any size.
+    Svg,
+    /// Portable Network Graphics (W3C, ISO/IEC 15948): pixels, two for each unit of the SVG.
+    Png,
+}
+
+impl Picture {
+    /// The format that the name of a file asks for.
+    ///
+    /// # Errors
+    /// An ending that is neither `.svg` nor `.png`.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => Err(Error::write(path, "plots are written as .svg or .png; name the file so")),
+        }
+    }
+}
+
+/// How the numbers of an axis lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Axes {
+    /// By their differences, from zero on.
+    Linear,
+    /// By their ratios.
+    Log,
+}
 
 /// How points are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +73,7 @@ pub(super) struct Panel {
     pub(super) title: String,
     pub(super) x: String,
     pub(super) y: String,
+    pub(super) axes: Axes,
     pub(super) names: Corner,
     pub(super) curves: Vec<Curve>,
 }
@@ -55,52 +91,100 @@ const COLOURS: [RGBColor; 6] = [
 const WIDTH: u32 = 560;
 const HEIGHT: u32 = 400;
 
+/// Pixels of a PNG for each unit of length.
+const PIXELS: u32 = 2;
+
 /// Panels side by side. Points that are not positive and finite are left out: a logarithm has no place for them.
-pub(super) fn svg(panels: &[Panel]) -> String {
-    let mut out = String::new();
-    {
-        let size = (WIDTH * panels.len() as u32, HEIGHT);
-        let area = SVGBackend::with_string(&mut out, size).into_drawing_area();
-        // Writing to a String cannot fail, and nothing else can here.
-        let _ = area.fill(&WHITE);
-        for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len().max(1)))) {
-            let _ = draw(panel, &area);
-        }
-        let _ = area.present();
+pub(super) fn picture(panels: &[Panel], format: Picture) -> Vec<u8> {
+    // A PNG must bring its letters along; the same ones tell how much room a word takes in an SVG. Known already: nothing to do.
+    let _ = register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
+    match format {
+        Picture::Svg => svg(panels).into_bytes(),
+        Picture::Png => png(panels),
     }
+}
+
+fn svg(panels: &[Panel]) -> String {
+    let mut out = String::new();
+    let size = (WIDTH * panels.len() as u32, HEIGHT);
+    // Writing to a String cannot fail, and nothing else can here.
+    let _ = draw_all(panels, &SVGBackend::with_string(&mut out, size).into_drawing_area(), 1);
     out
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+fn png(panels: &[Panel]) -> Vec<u8> {
+    let (width, height) = (PIXELS * WIDTH * panels.len().max(1) as u32, PIXELS * HEIGHT);
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+    let _ = draw_all(panels, &area, PIXELS);
+    drop(area);
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    // As above.
+    let _ = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    out
+}
 
-fn draw(panel: &Panel, area: &DrawingArea<SVGBackend, Shift>) -> Drawn {
-    let usable = |&(x, y): &(f64, f64)| x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0;
-    let points = || panel.curves.iter().flat_map(|curve| curve.points.iter().copied().filter(|p| usable(p)));
+type Drawn<D> = std::result::Result<(), plotters::drawing::DrawingAreaErrorKind<<D as DrawingBackend>::ErrorType>>;
+
+fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
+    area.fill(&WHITE)?;
+    for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len().max(1)))) {
+        draw(panel, &area, unit)?;
+    }
+    area.present()
+}
+
+fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
+    let points = || panel.curves.iter().flat_map(|curve| curve.points.iter().copied().filter(usable));
     let (Some(xs), Some(ys)) = (range(points().map(|p| p.0)), range(points().map(|p| p.1))) else { return Ok(()) };
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 17))
-        .margin(12)
-        .x_label_area_size(42)
-        .y_label_area_size(70)
-        .build_cartesian_2d((xs.0..xs.1).log_scale(), (ys.0..ys.1).log_scale())?;
+    let mut builder = ChartBuilder::on(area);
+    builder
+        .caption(&panel.title, ("sans-serif", 15 * unit))
+        .margin(12 * unit)
+        .x_label_area_size(42 * unit)
+        .y_label_area_size(70 * unit);
+    match panel.axes {
+        Axes::Log => {
+            // From a little below the least to a little above the most.
+            let (x, y) = ((xs.0 / 1.3..xs.1 * 1.3).log_scale(), (ys.0 / 1.3..ys.1 * 1.3).log_scale());
+            fill(panel, builder.build_cartesian_2d(x, y)?, unit)
+        }
+        Axes::Linear => fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, 0.0..ys.1 * 1.1)?, unit),
+    }
+}
+
+fn fill<'a, D, X, Y>(panel: &'a Panel, mut chart: ChartContext<'a, D, Cartesian2d<X, Y>>, unit: u32) -> Drawn<D>
+where
+    D: DrawingBackend + 'a,
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    let font = ("sans-serif", 11 * unit);
     chart
         .configure_mesh()
         .x_desc(&panel.x)
         .y_desc(&panel.y)
+        .x_labels(8)
+        .y_labels(8)
         .x_label_formatter(&|x| label(*x))
         .y_label_formatter(&|y| label(*y))
+        .label_style(font)
+        .axis_desc_style(("sans-serif", 12 * unit))
         .light_line_style(BLACK.mix(0.04))
         .draw()?;
+    let half = 8 * unit as i32;
     for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
-        let points: Vec<(f64, f64)> = curve.points.iter().copied().filter(|p| usable(p)).collect();
+        let points: Vec<(f64, f64)> = curve.points.iter().copied().filter(usable).collect();
         let line = if curve.mark == Mark::Line { points.as_slice() } else { &[] };
         chart
-            .draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2 * unit)))?
             .label(&curve.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 2 * half, y)], colour.stroke_width(2 * unit)));
         // Measured points are few, and shown; curves of many points are lines.
         if points.len() <= 12 || curve.mark == Mark::Points {
-            chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
+            chart.draw_series(points.iter().map(|&point| Circle::new(point, 3 * unit, colour.filled())))?;
         }
     }
     chart
@@ -109,24 +193,33 @@ fn draw(panel: &Panel, area: &DrawingArea<SVGBackend, Shift>) -> Drawn {
             Corner::UpperLeft => SeriesLabelPosition::UpperLeft,
             Corner::LowerRight => SeriesLabelPosition::LowerRight,
         })
+        .label_font(font)
+        .legend_area_size(20 * unit)
+        .margin(5 * unit)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.2))
-        .draw()?;
-    Ok(())
+        .draw()
 }
 
-/// From a little below the least to a little above the most.
+fn usable(&(x, y): &(f64, f64)) -> bool {
+    x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0
+}
+
+/// The least and the most.
 fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    let (least, most) = values.fold(None, |range: Option<(f64, f64)>, x| {
+    values.fold(None, |range, x| {
         let (least, most) = range.unwrap_or((x, x));
-        Some((least.min(x), most.max(x)))
-    })?;
-    Some((least / 1.3, most * 1.3))
+        Some((if x < least { x } else { least }, if x > most { x } else { most }))
+    })
 }
 
-/// `1000`, `0.01`, `1e6`.
+/// `0`, `1000`, `0.01`, `1e6`.
 fn label(value: f64) -> String {
-    if (1e-3..1e5).contains(&value) { format!("{}", (value * 1e6).round() / 1e6) } else { format!("{value:.0e}") }
+    if value == 0.0 || (1e-3..1e5).contains(&value) {
+        format!("{}", (value * 1e6).round() / 1e6)
+    } else {
+        format!("{value:.0e}")
+    }
 }
 
 #[cfg(test)]
@@ -141,26 +234,58 @@ mod tests {
             title: "latency".into(),
             x: "tokens".into(),
             y: "seconds".into(),
+            axes: Axes::Log,
             names: Corner::UpperLeft,
             curves: vec![
                 curve("with <cache>", &[(10.0, 0.1), (100.0, 0.2), (0.0, 1.0)]),
                 curve("without", &[(10.0, 0.5), (100.0, f64::NAN)]),
             ],
         };
-        let text = svg(&[panel.clone(), panel]);
-        let document = roxmltree::Document::parse(&text).unwrap();
-        let words: Vec<&str> = document
-            .descendants()
-            .filter(|node| node.is_text())
-            .filter_map(|node| node.text())
-            .map(str::trim)
-            .collect();
-        for word in ["latency", "tokens", "seconds", "with <cache>", "without"] {
-            assert_eq!(words.iter().filter(|shown| **shown == word).count(), 2, "{word}: {words:?}");
+        for axes in [Axes::Log, Axes::Linear] {
+            let panel = Panel { axes, ..panel.clone() };
+            let text = String::from_utf8(picture(&[panel.clone(), panel], Picture::Svg)).unwrap();
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let words: Vec<&str> = document
+                .descendants()
+                .filter(|node| node.is_text())
+                .filter_map(|node| node.text())
+                .map(str::trim)
+                .collect();
+            for word in ["latency", "tokens", "seconds", "with <cache>", "without"] {
+                assert_eq!(words.iter().filter(|shown| **shown == word).count(), 2, "{word}: {words:?}");
+            }
+            let circles = document.descendants().filter(|node| node.has_tag_name("circle")).count();
+            assert_eq!(circles, 2 * 3);
+            assert!(!text.contains("NaN") && !text.contains("inf"));
         }
-        let circles = document.descendants().filter(|node| node.has_tag_name("circle")).count();
-        assert_eq!(circles, 2 * 3);
-        assert!(!text.contains("NaN") && !text.contains("inf"));
         assert!(svg(&[]).contains("<svg"));
+    }
+
+    #[test]
+    fn a_png_has_the_curve_in_its_colour_and_letters_in_black() {
+        let curve = Curve { name: "one".into(), mark: Mark::Line, points: vec![(1.0, 1.0), (10.0, 3.0)] };
+        let words = ["title", "x", "y"].map(String::from);
+        let [title, x, y] = words;
+        let panel = Panel { title, x, y, axes: Axes::Linear, names: Corner::LowerRight, curves: vec![curve] };
+        let bytes = picture(&[panel], Picture::Png);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (PIXELS * WIDTH, PIXELS * HEIGHT));
+        let pixel = |colour: [u8; 3]| pixels.chunks(3).filter(|pixel| **pixel == colour).count();
+        assert!(pixel([0, 114, 178]) > 500, "{}", pixel([0, 114, 178]));
+        // Above the axes there is the title and nothing else.
+        let top = &pixels[..3 * info.width as usize * 48];
+        assert!(top.chunks(3).filter(|pixel| pixel.iter().all(|&part| part < 64)).count() > 50);
+    }
+
+    #[test]
+    fn the_name_of_a_file_says_its_format() {
+        assert_eq!(Picture::of(Path::new("a/b.SVG")).unwrap(), Picture::Svg);
+        assert_eq!(Picture::of(Path::new("b.png")).unwrap(), Picture::Png);
+        for wrong in ["b", "b.pdf", "png"] {
+            let refused = Picture::of(Path::new(wrong)).unwrap_err().to_string();
+            assert!(refused.contains(".svg or .png"), "{refused}");
+        }
     }
 }

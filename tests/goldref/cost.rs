@@ -97,7 +97,9 @@ fn the_worked_answers_of_the_course() {
 }
 
 /// Published sizes of a token's keys and values in 16 bits. Llama-2 7B: "0.5 MB a token" (512 KiB); 13B of 40 layers and 40 heads,
-/// as OPT-13B: 800 KB (Kwon et al., arXiv:2309.06180, section 1); Llama-3 8B: 128 KiB; 70B: 320 KiB.
+/// as OPT-13B: 800 KB (Kwon et al., arXiv:2309.06180, section 1); GPT-2 XL 300 KiB and Llama-3 8B 128 KiB (Raschka, *LLM Architecture
+/// Gallery*, sebastianraschka.com/llm-architecture-gallery). The others: the gallery's formula, 4 · key heads · head width a layer, by hand from the
+/// published `config.json` that the preset names.
 #[test]
 fn a_token_takes_what_is_published() {
     for (name, kib) in [
@@ -113,6 +115,7 @@ fn a_token_takes_what_is_published() {
         ("gemma-2-9b", 336),
         ("phi-3-mini", 384),
         ("gpt2", 36),
+        ("gpt2-xl", 300),
     ] {
         let spec = Preset::find(name).unwrap().spec().unwrap();
         let cache = goldref::cost::KvCacheSize::new(

@@ -3,10 +3,10 @@
 mod plot;
 mod text;
 
-pub use plot::bench_svg;
+pub use plot::bench_plot;
 pub use text::bench_text;
 
-use crate::bench::{LatencyReport, Limits};
+use crate::bench::{LatencyReport, Limits, ProgramFindings};
 use serde::Serialize;
 
 /// What was measured, on what, and of which model.
@@ -14,12 +14,15 @@ use serde::Serialize;
 pub struct BenchReport {
     /// The model.
     pub model: String,
-    /// The variant.
+    /// The variant, or the command of a program.
     pub variant: String,
     /// Limits of the machine, measured in the same run.
     pub limits: Limits,
     /// The rows.
     pub latency: LatencyReport,
+    /// What was found besides, of a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramFindings>,
 }
 
 /// Everything, for programs.

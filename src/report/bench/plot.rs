@@ -1,11 +1,12 @@
 //! Latency over the length of the prompt.
 
 use super::BenchReport;
-use crate::report::plot::{Corner, Curve, Mark, Panel, svg};
+use crate::report::plot::{Axes, Corner, Curve, Mark, Panel, Picture, picture};
 use crate::report::words::name;
 
-/// Two panels: all tokens with the cache and without, for each number of generated tokens; one token, measured and predicted.
-pub fn bench_svg(report: &BenchReport) -> String {
+/// Three panels: all tokens with the cache and without, for each number of generated tokens, on even axes and on axes that grow by
+/// powers; one token, measured and predicted.
+pub fn bench_plot(report: &BenchReport, format: Picture) -> Vec<u8> {
     let rows = &report.latency.rows;
     let mut counts: Vec<usize> = rows.iter().map(|row| row.generate).collect();
     counts.sort_unstable();
@@ -31,6 +32,7 @@ pub fn bench_svg(report: &BenchReport) -> String {
         title: format!("{}, {}", name(&report.model), name(&report.variant)),
         x: "tokens of the prompt".to_string(),
         y: "seconds".to_string(),
+        axes: Axes::Log,
         names: Corner::UpperLeft,
         curves,
     };
@@ -44,6 +46,7 @@ pub fn bench_svg(report: &BenchReport) -> String {
         title: "prefill, and one token behind it".to_string(),
         x: "tokens of the prompt".to_string(),
         y: "seconds".to_string(),
+        axes: Axes::Log,
         names: Corner::UpperLeft,
         curves: vec![
             one("prefill", |row| Some(row.prefill.median)),
@@ -52,5 +55,6 @@ pub fn bench_svg(report: &BenchReport) -> String {
             one("a token, predicted", |row| Some(row.predicted_decode)),
         ],
     };
-    svg(&[latency, parts])
+    let even = Panel { axes: Axes::Linear, ..latency.clone() };
+    picture(&[even, latency, parts], format)
 }

@@ -1,6 +1,7 @@
 //! The table for people.
 
 use super::BenchReport;
+use crate::bench::{CacheWork, ProgramFindings};
 use crate::report::units::{plain_table, seconds, shown, significant};
 use crate::report::words::name;
 use std::fmt::Write;
@@ -56,6 +57,37 @@ pub fn bench_text(report: &BenchReport) -> String {
             "Without a cache each token is a prefill of everything before it; some lengths are measured, the others lie on lines between."
         );
     }
+    if let Some(found) = &report.program {
+        out.push_str(&findings(found));
+    }
     let _ = writeln!(out, "Predicted: the roofline of the formulas of `goldref cost` and of the limits above.");
     out
+}
+
+/// What a program's times and tokens say of its cache.
+fn findings(found: &ProgramFindings) -> String {
+    let grows = |recomputed: f64| {
+        format!("{} of what the longer prompt adds to the prefill comes again with every token", percent(recomputed))
+    };
+    let mut out = match found.cache {
+        CacheWork::Saves { recomputed } => format!("The cache saves work: {}.\n", grows(recomputed)),
+        CacheWork::Recomputes { recomputed } => {
+            format!("The cache saves no work: {}, as if the prompt were computed anew for each.\n", grows(recomputed))
+        }
+        CacheWork::TooShort => {
+            "Whether the cache saves work cannot be told: the longest prompt does not take twice as long as the shortest; give longer ones, and at least two tokens.\n".to_string()
+        }
+    };
+    for differ in &found.differing {
+        let _ = writeln!(
+            out,
+            "With the cache other tokens come than without: behind a prompt of {} from token {} of {} on.",
+            differ.prompt, differ.first, differ.generate
+        );
+    }
+    out
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }

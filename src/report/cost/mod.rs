@@ -3,7 +3,7 @@
 mod plot;
 mod text;
 
-pub use plot::cost_svg;
+pub use plot::cost_plot;
 pub use text::cost_text;
 
 use crate::cost::CostReport;

@@ -1,16 +1,16 @@
 //! Curves over the length of a request, and the roofline.
 
 use crate::cost::{CostReport, CurvePoint, PartCost, PhaseCost, Roofline};
-use crate::report::plot::{Corner, Curve, Mark, Panel, svg};
+use crate::report::plot::{Axes, Corner, Curve, Mark, Panel, Picture, picture};
 use crate::report::words::name;
 
 /// Intensity of attention, memory of keys and values, and, where a peak is known, the roofline with the parts of both phases.
-pub fn cost_svg(report: &CostReport) -> String {
+pub fn cost_plot(report: &CostReport, format: Picture) -> Vec<u8> {
     let machine = report.capacity.as_ref().map(|capacity| &capacity.machine);
     let roofline = machine.and_then(|machine| machine.roofline);
     let mut panels = vec![intensity(report, roofline.as_ref()), memory(report)];
     panels.extend(roofline.map(|roofline| roofs(report, &roofline)));
-    svg(&panels)
+    picture(&panels, format)
 }
 
 fn over(report: &CostReport, name: &str, value: fn(&CurvePoint) -> f64) -> Curve {
@@ -34,6 +34,7 @@ fn intensity(report: &CostReport, roofline: Option<&Roofline>) -> Panel {
         title: format!("{}: attention, head width {}", name(&report.model.name), report.model.head_dim),
         x: "keys".to_string(),
         y: "FLOPs a byte".to_string(),
+        axes: Axes::Log,
         names: Corner::UpperLeft,
         curves,
     }
@@ -56,6 +57,7 @@ fn memory(report: &CostReport) -> Panel {
         title: "memory".to_string(),
         x: "tokens of a request".to_string(),
         y: "GB".to_string(),
+        axes: Axes::Log,
         names: Corner::LowerRight,
         curves,
     }
@@ -75,6 +77,7 @@ fn roofs(report: &CostReport, roofline: &Roofline) -> Panel {
         title: "roofline".to_string(),
         x: "FLOPs a byte".to_string(),
         y: "TFLOP/s".to_string(),
+        axes: Axes::Log,
         names: Corner::LowerRight,
         curves: vec![
             Curve {
