@@ -9,7 +9,8 @@
 //! the difference ([`check`]). The verdicts are gathered into a run report and rendered ([`report`]).
 //!
 //! **What it takes.** [`cost`] works out on paper what a model takes in memory, operations and bytes, and the evaluator counts the same while the
-//! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it.
+//! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it, of goldref or of a program
+//! in any language ([`candidate`]).
 //!
 //! **Defined bits.** Products are left folds of fused multiply-adds in ascending order, sums have one order,
 //! elementary functions are correctly rounded; see [`linalg`] and [`num`]. So a cached decode equals a full
@@ -45,6 +46,8 @@ pub mod ops;
 pub mod model;
 
 pub mod cost;
+
+pub mod candidate;
 
 pub mod bench;
 

@@ -11,7 +11,7 @@ use crate::cost::{Roofline, Step, forward};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
-use crate::model::{Call, Model, Session};
+use crate::model::{Call, Model, ModelSpec, Session};
 use crate::num::Real;
 use ndarray::Array2;
 use serde::Serialize;
@@ -49,7 +49,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(mut seconds: Vec<f64>) -> Self {
+    /// Of at least one run.
+    pub(super) fn of(mut seconds: Vec<f64>) -> Self {
         seconds.sort_by(f64::total_cmp);
         let (least, most) = (seconds[0], seconds[seconds.len() - 1]);
         Self { median: seconds[seconds.len() / 2], least, most }
@@ -134,7 +135,7 @@ pub fn latency<T: Real>(
 fn prefill<T: Real>(model: &Model<T>, question: &LatencyQuestion, length: usize) -> Result<(f64, Session<T>)> {
     let mut session = Session::new(&model.spec, 1, question.cache, question.numerics.cache);
     let mut eval = Evaluator::new(question.numerics);
-    let ids = Array2::from_shape_fn((1, length), |(_, t)| token(t, model.spec.vocab_size));
+    let ids = question.prompt_ids(&model.spec, length);
     let begin = Instant::now();
     model.last_logits(&Call { input_ids: &ids, attention_mask: None, position_ids: None }, &mut session, &mut eval)?;
     Ok((begin.elapsed().as_secs_f64(), session))
@@ -165,6 +166,11 @@ fn with_cache<T: Real>(
 }
 
 impl LatencyQuestion {
+    /// Token ids `[1, len]` of a prompt.
+    pub(super) fn prompt_ids(&self, spec: &ModelSpec, len: usize) -> Array2<i64> {
+        Array2::from_shape_fn((1, len), |(_, t)| token(t, spec.vocab_size))
+    }
+
     /// Calls of `progress`.
     pub fn steps(&self) -> usize {
         let of = |prompt: usize| self.warmup + self.repeats * (1 + self.lengths(prompt).len());
@@ -217,6 +223,8 @@ impl LatencyQuestion {
             seconds.sort_by(f64::total_cmp);
             seconds[tokens / 2]
         };
+        let bytes =
+            Bytes { weight: model.weights.embed_tokens.dtype().bytes() as u128, number: T::DTYPE.bytes() as u128 };
         let without_cache: f64 = (prompt..prompt + generate).map(|length| on_the_line(without, length)).sum();
         LatencyRow {
             prompt,
@@ -227,22 +235,34 @@ impl LatencyQuestion {
             speed_up: without_cache / with_cache.median,
             prefill: Spread::of(runs.iter().map(|run| run.prefill).collect()),
             decode: (tokens > 0).then(|| Spread::of(runs.iter().map(a_token).collect())),
-            predicted_prefill: self.predicted(model, roofline, prompt, 0),
-            predicted_decode: self.predicted(model, roofline, 1, prompt + tokens / 2),
+            predicted_prefill: self.predicted(&model.spec, bytes, roofline, prompt, 0),
+            predicted_decode: self.predicted(&model.spec, bytes, roofline, 1, prompt + tokens / 2),
         }
     }
 
     /// The roofline of a call, scores staying in the caches.
-    fn predicted<T: Real>(&self, model: &Model<T>, roofline: &Roofline, q_len: usize, past_len: usize) -> f64 {
+    pub(super) fn predicted(
+        &self,
+        spec: &ModelSpec,
+        bytes: Bytes,
+        roofline: &Roofline,
+        q_len: usize,
+        past_len: usize,
+    ) -> f64 {
         let step = Step { batch: 1, q_len, past_len, cache: self.cache, logits: 1 };
-        let total = forward(&model.spec, &step).total();
-        let weight = model.weights.embed_tokens.dtype().bytes() as u128;
+        let total = forward(spec, &step).total();
         let moved = [total.read, total.written];
-        let bytes = |count: u128, size: u128| count * size;
-        let number = T::DTYPE.bytes() as u128;
-        let all: u128 = moved.iter().map(|n| bytes(n.weights, weight) + bytes(n.activations + n.cache, number)).sum();
-        roofline.seconds(total.total_flops(), all)
+        let moved: u128 =
+            moved.iter().map(|n| n.weights * bytes.weight + (n.activations + n.cache) * bytes.number).sum();
+        roofline.seconds(total.total_flops(), moved)
     }
+}
+
+/// Bytes of one stored weight, and of one number of activations and cache.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) weight: u128,
+    pub(super) number: u128,
 }
 
 /// The value at `length` on the line between its neighbours.

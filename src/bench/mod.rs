@@ -5,7 +5,9 @@
 mod latency;
 mod limits;
 mod multiply_adds;
+mod program;
 
 pub use latency::{LatencyQuestion, LatencyReport, LatencyRow, Spread, latency};
 pub use limits::{Limits, read, words};
 pub use multiply_adds::{Format, Kernel};
+pub use program::{CacheWork, ProgramFindings, TokensDiffer, program_latency};

@@ -4,6 +4,7 @@
 
 mod answers;
 mod bits;
+mod candidates;
 mod command_line;
 mod compare;
 mod cost;

@@ -1,0 +1,137 @@
+//! What is said to a program and what it may say back: protocol version 1.
+
+use crate::io::Array;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// The version of the protocol.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// One question.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramQuestion<'a> {
+    /// What is asked: an operation, `model`, or `generate`.
+    pub op: &'a str,
+    /// Its parameters.
+    pub params: &'a Value,
+    /// Folder of the checkpoint, where there is one.
+    pub model: Option<&'a Path>,
+    /// Its arrays.
+    pub inputs: &'a BTreeMap<String, Array>,
+}
+
+/// What came of a question. Each of these is another thing to tell the author of the program.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It answered.
+    Answered {
+        /// The arrays it wrote.
+        arrays: BTreeMap<String, Array>,
+        /// From the line with the question to the line with the answer.
+        took: Duration,
+    },
+    /// It says that it does not answer such questions.
+    Unsupported(String),
+    /// It says that it failed.
+    Failed(String),
+    /// It broke the protocol: how.
+    BadAnswer(String),
+    /// It ended: how, and the last of what it wrote to standard error.
+    Crashed(String),
+    /// It took longer than this.
+    TimedOut(Duration),
+}
+
+impl Outcome {
+    /// One sentence, without what was answered.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Answered { took, .. } => format!("answered after {:.3} s", took.as_secs_f64()),
+            Self::Unsupported(why) => format!("does not answer this: {why}"),
+            Self::Failed(why) => format!("failed: {why}"),
+            Self::BadAnswer(how) => format!("did not answer as the protocol asks: {how}"),
+            Self::Crashed(how) => format!("ended before it answered: {how}"),
+            Self::TimedOut(limit) => format!("did not answer within {} s", limit.as_secs_f64()),
+        }
+    }
+}
+
+/// A question as the line has it.
+#[derive(Debug, Serialize)]
+pub(super) struct QuestionLine<'a> {
+    pub(super) protocol: u32,
+    pub(super) id: &'a str,
+    pub(super) op: &'a str,
+    pub(super) params: &'a Value,
+    pub(super) model: Option<&'a Path>,
+    pub(super) inputs: &'a Path,
+    pub(super) outputs: &'a Path,
+}
+
+/// An answer as the line has it. Fields of later versions are not looked at.
+#[derive(Debug, Deserialize)]
+pub(super) struct AnswerLine {
+    pub(super) id: String,
+    pub(super) status: Status,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    Ok,
+    Unsupported,
+    Error,
+}
+
+impl AnswerLine {
+    /// The line, which must answer the question `id`; `Err` says what is wrong with it.
+    pub(super) fn read(line: &[u8], id: &str) -> Result<Self, String> {
+        let shown = || {
+            let start: String = String::from_utf8_lossy(line).chars().take(60).collect();
+            format!("{start:?}")
+        };
+        let answer: Self = serde_json::from_slice(line)
+            .map_err(|_| format!(r#"the line {} is not {{"id": …, "status": "ok"}}"#, shown()))?;
+        if answer.id != id {
+            return Err(format!("it answered question {:?} when {id:?} was asked", shortened(&answer.id)));
+        }
+        Ok(answer)
+    }
+}
+
+/// Messages of a program are shown, and so must not be endless.
+pub(super) fn shortened(message: &str) -> String {
+    const MOST: usize = 2000;
+    match message.char_indices().nth(MOST) {
+        None => message.to_string(),
+        Some((end, _)) => format!("{}…", &message[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_must_answer_the_question_that_was_asked() {
+        let read = |line: &str| AnswerLine::read(line.as_bytes(), "3");
+        assert_eq!(read(r#"{"id": "3", "status": "ok", "later": 1}"#).unwrap().status, Status::Ok);
+        let answer = read(r#"{"id": "3", "status": "unsupported", "message": "no rope"}"#).unwrap();
+        assert_eq!((answer.status, answer.message.as_str()), (Status::Unsupported, "no rope"));
+        assert!(read(r#"{"id": "2", "status": "ok"}"#).unwrap_err().contains(r#""2" when "3""#));
+        for wrong in ["loaded the model", r#"{"id": "3"}"#, r#"{"id": "3", "status": "fine"}"#, ""] {
+            assert!(read(wrong).unwrap_err().contains("is not {"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_message_ends() {
+        assert_eq!(shortened("é"), "é");
+        assert_eq!(shortened(&"é".repeat(3000)).chars().count(), 2001);
+    }
+}
