@@ -1,9 +1,11 @@
 """A whole model with one known fault, through a cache: shows that a case sees the fault it says it catches. NumPy only.
 
 Each fault is a short edit of oracle_models_numpy.py or of the cache around it, on the weights and the question of the
-case. Not a model of any code. With `fault=None` it is the right answer by a cache, call by call.
+case. Not a model of any code. With `fault=None` it is the right answer by a cache, call by call; several names are
+several faults at once. `stored` says what is computed in and what is kept between two steps.
 
     logits = run("checkpoint/", "rope-on-v", [Request(ids, steps=[10, 1, 1])])
+    logits = run("checkpoint/", {"rope-on-v", "scale-missing"}, [Request(ids)], stored="bf16")
 """
 
 import dataclasses
@@ -14,8 +16,10 @@ import numpy as np
 import oracle_models_numpy as right
 from npz_write import bf16_values, bf16_words
 
-# Tokens a page in the fault of a block table that is not read.
+# Tokens a page in the fault of a block table that is not read, and keys a tile in the faults of tiled kernels: small
+# enough for the lengths of the cases to need several.
 PAGE = 4
+TILE = 4
 
 
 @dataclasses.dataclass
@@ -32,7 +36,12 @@ class NotHere(Exception):
 
 
 def in_bf16(x):
-    return bf16_values(bf16_words(np.asarray(x, dtype=np.float32))).astype(np.float64)
+    """x rounded, in the type it has."""
+    return bf16_values(bf16_words(np.asarray(x, dtype=np.float32))).astype(np.asarray(x).dtype)
+
+
+# What is computed in, and what storing does. In bf16 the arithmetic between two stored arrays is f32, as on hardware.
+STORED = {"f64": (np.float64, lambda x: x), "f32": (np.float32, lambda x: x), "bf16": (np.float32, in_bf16)}
 
 
 def need(condition):
@@ -43,7 +52,10 @@ def need(condition):
 # ---- edits of the specification and the weights -------------------------------------------------------------------
 
 def edit_scale(m, fault):
-    other = {"scale-missing": 1.0, "scale-d_model": m.hidden ** -0.5}.get(fault)
+    if fault in ("scale-twice", "scale-constant-rounded"):
+        m.scale = [s * s if fault == "scale-twice" else float(in_bf16(s)) for s in m.scale]
+        return
+    other = {"scale-missing": 1.0, "scale-d_model": m.hidden ** -0.5, "scale-n_heads": m.heads ** -0.5}.get(fault)
     if fault == "scale-wrong-head_dim-source":
         other = next((s for s in (m.head_dim ** -0.5, (m.hidden / m.heads) ** -0.5) if abs(s - m.scale[0]) > 1e-9), None)
     need(other)
@@ -105,6 +117,8 @@ def edit_softcap(m, fault):
 
 def edit_alibi(m, fault):
     need(m.alibi is not None)
+    if fault == "alibi-constant-offset":
+        return
     n = m.heads
     # One step off for a power of two, the formula of powers of two for another number.
     m.alibi = 2.0 ** (-8.0 * (np.arange(n) + (1 if n & (n - 1) else 0)) / n)
@@ -146,15 +160,29 @@ def edit_gate(m, fault):
     need(any("gate" in name for name in m.t))
 
 
+def unrounded(m, norm):
+    """The norm without its roundings, for a fault that is a correction of the right result: it is stored once."""
+    def call(x, name):
+        rounded, m.rounded = m.rounded, lambda y: y
+        y = norm(x, name)
+        m.rounded = rounded
+        return y
+    return call
+
+
 def edit_norm(m, fault):
     plain = m.norm
+    bare = unrounded(m, plain)
     if fault == "norm-weight-missing":
         plus = m.c["model_type"].startswith("gemma")
         # Gemma's weight is 1 + w, so w alone is what a plain norm makes of it.
-        m.norm = (lambda x, name: right.rms_norm(x, m.t[name + ".weight"], m.eps)) if plus else \
-            (lambda x, name: plain(x, name) / m.t[name + ".weight"])
+        m.norm = (lambda x, name: m.rms_norm(x, m.t[name + ".weight"])) if plus else \
+            (lambda x, name: m.store(bare(x, name) / m.t[name + ".weight"]))
     elif fault == "wrong-norm-instance":
         pairs = (("post_attention_layernorm", "input_layernorm"), (".ln_2", ".ln_1"))
+        if not any("input_layernorm" in name for name in m.t):
+            # OLMo 2 has norms after both parts and none before.
+            pairs = (("post_feedforward_layernorm", "post_attention_layernorm"), (".ln_2", ".ln_1"))
         need(any(old in name for old, _ in pairs for name in m.t))
 
         def norm(x, name):
@@ -170,12 +198,48 @@ def edit_norm(m, fault):
         def norm(x, name):
             # y = w z + b; z shrinks by the root of (n - 1) / n, eps aside.
             bias = m.t.get(name + ".bias", 0.0)
-            return (plain(x, name) - bias) * math.sqrt((x.shape[-1] - 1) / x.shape[-1]) + bias
+            return m.store((bare(x, name) - bias) * math.sqrt((x.shape[-1] - 1) / x.shape[-1]) + bias)
         m.norm = norm
     elif fault == "eps-wrong-value":
         m.eps = 1e-6 if m.eps != 1e-6 else 1e-5
     elif fault == "eps-outside-sqrt":
-        m.norm = lambda x, name: x / (np.sqrt((x * x).mean(-1, keepdims=True)) + m.eps) * m.t[name + ".weight"]
+        m.norm = lambda x, name: m.weighted(
+            x / (np.sqrt((x * x).mean(-1, keepdims=True)) + m.eps), m.t[name + ".weight"])
+
+
+def does_more(m, fault):
+    """Whether the edit changes more of this model's norms than it names: two are written for an RMS norm, one of them
+    for a weight w. A program with this fault alone answers otherwise."""
+    if fault == "eps-outside-sqrt":
+        return m.centred or m.c["model_type"].startswith("gemma")
+    return fault == "norm-weight-missing" and any("norm.bias" in name or "ln_1.bias" in name for name in m.t)
+
+
+def edit_statistics(m, fault):
+    """In every norm, those of q and k among them; x comes centred where the norm is a LayerNorm."""
+    plain = m.unit
+    square = lambda x: (x * x).mean(-1, keepdims=True)
+    if fault == "rmsnorm-computed-as-layernorm":
+        need(not m.centred)
+        m.unit = lambda x: plain(x - x.mean(-1, keepdims=True))
+    elif fault == "sum-instead-of-mean-wrong-axis":
+        m.unit = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True) + m.eps)
+    elif fault == "divide-by-rsqrt":
+        m.unit = lambda x: x * np.sqrt(square(x) + m.eps)
+    elif fault == "stats-in-bf16":
+        m.unit = lambda x: x / np.sqrt(in_bf16(square(x)) + m.eps)
+    elif fault == "eps-inflated-by-rescale":
+
+        def unit(x):
+            top = np.abs(x).max(-1, keepdims=True)
+            top = np.where(top == 0, 1, top)
+            return x / (top * np.sqrt(square(x / top) + m.eps))
+        m.unit = unit
+    elif fault == "weight-add-multiply-in-low-precision":
+        # The other order of product and rounding; where the product comes first by right, 1 + w is rounded too.
+        need(not m.centred)
+        m.rms_norm = lambda x, weight: m.store(
+            in_bf16(m.unit(x) * weight) if m.stored_before_weight else in_bf16(in_bf16(m.unit(x)) * in_bf16(weight)))
 
 
 def edit_qkv(m, fault):
@@ -203,18 +267,31 @@ def edit_qk_norm(m, fault):
         m.norm = lambda x, name: x if name.endswith(("q_norm", "k_norm")) else plain(x, name)
 
 
+def edit_gated(m, fault):
+    """silu(gate·up); by the names of the weights it has to be a gated MLP."""
+    need(any("gate" in name for name in m.t))
+    m.gated = lambda gate, up: m.store(m.act(m.store(gate * up)))
+
+
+def edit_out(m, fault):
+    need(m.heads * m.head_dim == m.hidden)
+    m.out_proj = lambda x, p: x
+
+
 def edit_split(m, fault):
     need(m.heads > 1)
     m.split = lambda x, heads: x.reshape(len(x), heads, x.shape[1], -1)
 
 
 EDITS = {
-    **dict.fromkeys(("scale-missing", "scale-d_model", "scale-wrong-head_dim-source"), edit_scale),
+    **dict.fromkeys(("scale-missing", "scale-d_model", "scale-n_heads", "scale-twice", "scale-constant-rounded",
+                     "scale-wrong-head_dim-source"), edit_scale),
     **dict.fromkeys(("rope-theta-wrong", "rope-scaling-ignored", "rope-pairing", "rope-exponent", "rope-on-v",
                      "rope-not-applied-to-k", "rope-position-k-off-by-one", "rope-mixed-conventions",
                      "fused-rope-q-k-halves-crossed", "yarn-mscale-missing-or-doubled", "partial-rotary-dim",
                      "rope-positions-in-bf16", "rope-inv_freq-in-bf16", "rope-cos-sin-in-bf16",
-                     "rope-only-rotates-first-head-at-t-1", "cache-pre-rope-keys",
+                     "rope-only-rotates-first-head-at-t-1", "rope-sign-flipped", "rope-on-wrong-axis",
+                     "rope-both-off-by-one", "cache-pre-rope-keys",
                      "rope-applied-twice-to-cached-k"), edit_rope),
     **dict.fromkeys(("window-ignored", "window-+1", "window-on-wrong-layers"), edit_window),
     **dict.fromkeys(("softcap-dropped", "softcap-after-mask", "final-logit-softcap-dropped"), edit_softcap),
@@ -222,8 +299,11 @@ EDITS = {
     **dict.fromkeys(("gelu-tanh-vs-erf", "gelu-formula-error", "silu-gelu"), edit_activation),
     **dict.fromkeys(("norm-weight-missing", "wrong-norm-instance", "final-norm-missing-extra", "unbiased-variance",
                      "eps-wrong-value", "eps-outside-sqrt"), edit_norm),
+    **dict.fromkeys(("eps-inflated-by-rescale", "divide-by-rsqrt", "sum-instead-of-mean-wrong-axis", "stats-in-bf16",
+                     "rmsnorm-computed-as-layernorm", "weight-add-multiply-in-low-precision"), edit_statistics),
     "same-projection-for-all-heads": edit_heads, "qkv-bias-dropped": edit_bias, "weight-transposed": edit_transposed,
-    "alibi-slopes": edit_alibi, "tied-untied-head-confusion": edit_head, "swiglu-gate-up-swapped": edit_gate,
+    "alibi-slopes": edit_alibi, "alibi-constant-offset": edit_alibi, "swiglu-silu-of-product": edit_gated,
+    "output-projection-missing": edit_out, "tied-untied-head-confusion": edit_head, "swiglu-gate-up-swapped": edit_gate,
     "qkv-split-order-layout": edit_qkv, "qk-norm-order": edit_qk_norm, "view-without-transpose": edit_split,
 }
 # Faults of the pass and of the cache, below.
@@ -236,24 +316,38 @@ ELSEWHERE = set("""
     rope-cache-keyed-without-offset no-cache-path-wrong cache-not-updated cache-slot-overwritten v-cache-stale
     new-k-prepended layer-index-ignored stale-cache-across-requests ring-buffer-order
     ring-long-prefill-breaks-causality eviction-desync paged-block-table cache-dtype-truncated
-    attention-dropout-active-in-eval
+    attention-dropout-active-in-eval softmax-wrong-axis-heads softmax-plus-one softmax-eps-in-denominator
+    softmax-base-2-mix-up softmax-twice online-softmax-no-inverse-rescale tile-tail-not-masked split-kv-merge-wrong
+    probs-cast-low accumulate-in-bf16 k-v-swapped-v-used-as-k mask-strict mask+1 mask-1e4-fill mask-multiplied
+    mask-after-softmax-no-renorm mask-polarity-inverted gqa-repeat-on-wrong-dim merge-without-transpose
 """.split())
 
 
 class Faulty(right.Model):
-    """The model, call by call through a cache of keys and values, with one fault."""
+    """The model, call by call through a cache of keys and values, with one fault, with several or with none."""
 
-    def __init__(self, config, tensors, fault):
-        super().__init__(config, tensors)
-        self.fault = fault
-        if fault in EDITS:
-            EDITS[fault](self, fault)
-        elif fault is not None and fault not in ELSEWHERE:
-            raise NotHere
+    def __init__(self, config, tensors, fault=None, stored="f64"):
+        super().__init__(config, tensors, *STORED[stored])
+        self.faults = frozenset([] if fault is None else [fault] if isinstance(fault, str) else fault)
+        need(self.faults <= EDITS.keys() | ELSEWHERE)
+        # In the order of the table: what puts another norm in place comes before what looks at a norm's name.
+        for name, edit in EDITS.items():
+            if name in self.faults:
+                edit(self, name)
+        if self.has("gqa-repeat-on-wrong-dim"):
+            need(self.kv_heads < self.heads)
         self.cache, self.memo, self.seen = {}, {}, 0
 
     def has(self, *faults):
-        return self.fault in faults
+        return not self.faults.isdisjoint(faults)
+
+    def product(self, x, y):
+        if not self.has("accumulate-in-bf16"):
+            return super().product(x, y)
+        total = 0 * (x[..., :1] * y[..., :1, :])
+        for k in range(x.shape[-1]):
+            total = in_bf16(total + x[..., k, None] * y[..., k, None, :])
+        return total
 
     # ---- positions
 
@@ -263,7 +357,8 @@ class Faulty(right.Model):
             return x
         if role == "k" and self.has("rope-not-applied-to-k"):
             return x
-        at = positions.astype(float) + (1 if role == "k" and self.has("rope-position-k-off-by-one") else 0)
+        ahead = self.has("rope-both-off-by-one") or (role == "k" and self.has("rope-position-k-off-by-one"))
+        at = positions.astype(self.kind) + (1 if ahead else 0)
         at = in_bf16(at) if self.has("rope-positions-in-bf16") else at
         inv_freq, factor = right.rope_frequencies(self.rope[n], self.rotary_dim, self.max_positions, int(positions.max()))
         if self.has("partial-rotary-dim"):
@@ -275,10 +370,15 @@ class Faulty(right.Model):
         if self.has("yarn-mscale-missing-or-doubled"):
             need(factor != 1)
             factor = 1.0
+        inv_freq = inv_freq.astype(self.kind)
         angle = at[:, None, :, None] * inv_freq
+        if self.has("rope-on-wrong-axis"):
+            angle = np.arange(x.shape[1], dtype=self.kind)[None, :, None, None] * inv_freq
         if self.has("rope-cache-keyed-without-offset"):
             angle = self.memo.setdefault((n, role, angle.shape), angle)
-        cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
+        cos, sin = self.store(np.cos(angle) * factor), self.store(np.sin(angle) * factor)
+        if self.has("rope-sign-flipped"):
+            sin = -sin
         if self.has("rope-cos-sin-in-bf16"):
             cos, sin = in_bf16(cos), in_bf16(sin)
         if self.has("rope-mixed-conventions"):
@@ -290,8 +390,8 @@ class Faulty(right.Model):
             swapped = np.concatenate([-part[..., half:], part[..., :half]], -1) if split else \
                 np.stack([-part[..., 1::2], part[..., ::2]], -1).reshape(part.shape)
             y[..., :dim] = part * cos + swapped * sin
-            return y
-        y = right.rotate(x, cos, sin, self.layout)
+            return self.store(y)
+        y = self.store(right.rotate(x, cos, sin, self.layout))
         if self.has("rope-only-rotates-first-head-at-t-1") and x.shape[2] == 1:
             y[:, 1:] = x[:, 1:]
         return y
@@ -366,31 +466,51 @@ class Faulty(right.Model):
             k, v = self.remember(n, k, v)
         if self.has("batch-leak"):
             k, v = (np.broadcast_to(y[:1], y.shape) for y in (k, v))
-        group = self.heads // self.kv_heads
-        repeat = {"gqa-tile-vs-repeat": lambda y: np.tile(y, (1, group, 1, 1)),
-                  "gqa-all-use-head-0": lambda y: np.repeat(y[:, :1], self.heads, axis=1)}
-        k, v = (repeat.get(self.fault, lambda y: np.repeat(y, group, axis=1))(y) for y in (k, v))
+        if self.has("k-v-swapped-v-used-as-k"):
+            k, v = v, k
+        k, v = self.repeated(k), self.repeated(v)
         scores = q @ k.transpose(0, 1, 3, 2) * self.scale[n]
         if self.softcap is not None and not self.has("softcap-after-mask"):
             scores = self.softcap * np.tanh(scores / self.softcap)
         kv_len = k.shape[2]
         if self.alibi is not None:
             distance = positions[:, None, :, None] - self.all_positions[:, None, None, :kv_len]
-            scores = scores - self.alibi[None, :, None, None] * distance
-        scores = np.where(self.allowed(n, positions, real, begin, kv_len), scores,
-                          -10.0 if self.has("mask-finite-small") else -np.inf)
+            distance = distance + (1 if self.has("alibi-constant-offset") else 0)
+            scores = scores - self.alibi[None, :, None, None].astype(self.kind) * distance.astype(self.kind)
+        allowed = self.allowed(n, positions, real, begin, kv_len)
+        if not self.has("mask-after-softmax-no-renorm"):
+            fill = {"mask-finite-small": -10.0, "mask-1e4-fill": -1e4, "mask-multiplied": 0.0}
+            scores = np.where(allowed, scores, next((fill[f] for f in fill if self.has(f)), -np.inf))
         if self.softcap is not None and self.has("softcap-after-mask"):
             scores = self.softcap * np.tanh(scores / self.softcap)
         probs = self.probabilities(scores)
-        context = (probs @ v).transpose(0, 2, 1, 3)
+        if self.has("mask-after-softmax-no-renorm"):
+            probs = probs * allowed
+        context = self.store(self.product(probs, v))
+        if not self.has("merge-without-transpose"):
+            context = context.transpose(0, 2, 1, 3)
         return self.out_proj(context.reshape(*x.shape[:2], -1), p)
+
+    def repeated(self, x):
+        """Keys or values, one for each query head."""
+        group = self.heads // self.kv_heads
+        if self.has("gqa-tile-vs-repeat"):
+            return np.tile(x, (1, group, 1, 1))
+        if self.has("gqa-all-use-head-0"):
+            return np.repeat(x[:, :1], self.heads, axis=1)
+        if self.has("gqa-repeat-on-wrong-dim"):
+            # Each one repeated along the sequence, then read as if along the heads.
+            return np.repeat(x, group, axis=2).reshape(len(x), self.heads, *x.shape[2:])
+        return np.repeat(x, group, axis=1)
 
     def allowed(self, n, positions, real, begin, kv_len):
         q_len = positions.shape[1]
         # Whatever stands before this request's own keys belongs to an earlier one.
         stale = kv_len - begin - q_len
         i, j = np.arange(q_len)[:, None] + begin + stale, np.arange(kv_len)[None, :]
-        may = j <= (i - begin if self.has("mask-top-left") else i)
+        # The diagonal alone moves; the far end of a window stays.
+        shift = (1 if self.has("mask+1") else 0) - (1 if self.has("mask-strict") else 0)
+        may = j <= (i - begin if self.has("mask-top-left") else i) + shift
         skipped = self.has("mask-none") or (begin > 0 and self.has("mask-skipped-when-cache-present",
                                                                     "mask-skipped-on-later-chunks"))
         may = np.ones_like(may) if skipped else may
@@ -407,26 +527,54 @@ class Faulty(right.Model):
             real = np.concatenate([real[:, :self.prompt][:, ::-1], real[:, self.prompt:]], 1)
         if self.has("pad-mask-dropped") or (begin > 0 and self.has("pad-mask-dropped-in-decode-only")):
             real = np.ones_like(real)
-        return may[None, None] & real[:, None, None, :]
+        allowed = may[None, None] & real[:, None, None, :]
+        return ~allowed if self.has("mask-polarity-inverted") else allowed
 
     def probabilities(self, scores):
         with np.errstate(all="ignore"):
             if self.has("softmax-no-max-shift"):
-                e = np.exp(scores.astype(np.float32)).astype(np.float64)
-                return e / e.sum(-1, keepdims=True)
+                e = np.exp(scores.astype(np.float32)).astype(self.kind)
+                return self.store(e / e.sum(-1, keepdims=True))
             scores = in_bf16(scores) if self.has("scores-softmax-in-bf16") else scores
-            axis = -2 if self.has("softmax-wrong-axis-query") else -1
-            top = scores.max(axis, keepdims=True)
-            if not self.has("fully-masked-row-nan"):
-                top = np.where(np.isfinite(top), top, 0)
-            e = np.exp(scores - top)
-            total = e.sum(axis, keepdims=True)
-            probs = e / (total if self.has("fully-masked-row-nan") else np.where(total == 0, 1, total))
-        if self.has("scores-softmax-in-bf16"):
+            if self.has("split-kv-merge-wrong"):
+                # Each part with its own softmax; the parts that have a key count alike.
+                parts = [self.softmax(scores[..., j:j + TILE]) for j in range(0, scores.shape[-1], TILE)]
+                count = sum((part.sum(-1, keepdims=True) > 0).astype(self.kind) for part in parts)
+                probs = np.concatenate(parts, -1) / np.maximum(count, 1)
+            else:
+                probs = self.softmax(scores)
+            if self.has("softmax-twice"):
+                # Masked keys stay out of the second one as well.
+                e = np.where(scores > -np.inf, np.exp(probs), 0)
+                total = e.sum(-1, keepdims=True)
+                probs = e / np.where(total == 0, 1, total)
+        probs = self.store(probs)
+        if self.has("scores-softmax-in-bf16", "probs-cast-low"):
             probs = in_bf16(probs)
         if self.has("attention-dropout-active-in-eval"):
-            probs = probs * (np.random.default_rng(probs.size).random(probs.shape) >= 0.1) / 0.9
+            probs = self.store(probs * (np.random.default_rng(probs.size).random(probs.shape) >= 0.1) / 0.9)
         return probs
+
+    def softmax(self, scores):
+        axis = -2 if self.has("softmax-wrong-axis-query") else 1 if self.has("softmax-wrong-axis-heads") else -1
+        length = scores.shape[-1]
+        top = scores.max(axis, keepdims=True)
+        if self.has("online-softmax-no-inverse-rescale"):
+            # A tile's keys keep the largest score up to the end of their tile.
+            ends = np.minimum(np.arange(length) // TILE * TILE + TILE, length) - 1
+            top = np.maximum.accumulate(scores, -1)[..., ends]
+        if not self.has("fully-masked-row-nan"):
+            top = np.where(np.isfinite(top), top, 0)
+        e = (np.exp2 if self.has("softmax-base-2-mix-up") else np.exp)(scores - top)
+        total = e.sum(axis, keepdims=True)
+        last = top[..., -1:] if self.has("online-softmax-no-inverse-rescale") else top
+        if self.has("softmax-plus-one"):
+            total = total + np.exp(-last)
+        if self.has("softmax-eps-in-denominator"):
+            total = total + 1e-5
+        if self.has("tile-tail-not-masked"):
+            total = total + -length % TILE * np.exp(-last)
+        return e / (total if self.has("fully-masked-row-nan") else np.where(total == 0, 1, total))
 
     def call(self, ids, positions, real, begin):
         x = self.embed(ids, positions)
@@ -437,16 +585,16 @@ class Faulty(right.Model):
             a = self.post_attn(self.attend(a_in, p, n, positions, real, begin), p)
             if self.parallel:
                 m = self.mlp(self.pre_mlp(x, p), p)
-                x = a + m if self.has("residual-wrong-source-missing") else (a_in if in_place else x) + a + m
+                first = a if self.has("residual-wrong-source-missing") else self.store((a_in if in_place else x) + a)
+                x = self.store(first + m)
                 continue
-            h = (a_in if self.residual_after_norm or in_place else x) + self.residual_scale * a
+            h = self.add(a_in if self.residual_after_norm or in_place else x, a)
             m_in = self.pre_mlp(h, p)
             m = self.post_mlp(self.mlp(m_in, p), p)
             source = x if self.has("residual-wrong-source-missing") else \
                 m_in if self.residual_after_norm or in_place else h
-            x = source + self.residual_scale * m
-        logits = right.linear(self.norm(x, self.norm_name), self.head, self.head_bias) * self.logit_scale
-        return logits if self.final_softcap is None else self.final_softcap * np.tanh(logits / self.final_softcap)
+            x = self.add(source, m)
+        return self.logits(self.norm(x, self.norm_name))
 
     def request(self, request):
         ids, batch, length = request.ids, *request.ids.shape
@@ -480,9 +628,9 @@ class Faulty(right.Model):
         return np.concatenate(parts, 1)
 
 
-def run(folder, fault, requests):
+def run(folder, fault, requests, stored="f64"):
     """Logits of each request in turn. Raises NotHere if the model or the requests have no place for the fault."""
-    model = Faulty(*right.read_checkpoint(folder), fault)
+    model = Faulty(*right.read_checkpoint(folder), fault, stored)
     return [model.request(request) for request in requests]
 
 

@@ -76,7 +76,7 @@ def sigmoid(x):
 
 ACTIVATIONS = {
     "silu": lambda x: x * sigmoid(x),
-    "gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))),
+    "gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2)).astype(x.dtype)),
     "gelu_new": gelu_tanh,
     "gelu_pytorch_tanh": gelu_tanh,
     # Two families carry a shortened sqrt(2/pi) in their source; it is part of their definition.
@@ -86,22 +86,6 @@ ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
 }
 ACTIVATIONS["swish"] = ACTIVATIONS["silu"]
-
-
-def rms_norm(x, weight, eps):
-    return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * weight
-
-
-def layer_norm(x, weight, bias, eps):
-    centred = x - x.mean(-1, keepdims=True)
-    y = centred / np.sqrt((centred * centred).mean(-1, keepdims=True) + eps) * weight
-    return y if bias is None else y + bias
-
-
-def linear(x, weight, bias=None):
-    """y = x Wᵀ + b, weight [out, in]."""
-    y = x @ weight.T
-    return y if bias is None else y + bias
 
 
 # ------------------------------------------------------------------------------------------------------------ rope
@@ -209,10 +193,15 @@ def standard_rope(config, default_theta=10000.0, partial=None):
 
 
 class Model:
-    """What one family asks for. The defaults are a Llama; each reader below states the differences."""
+    """What one family asks for. The defaults are a Llama; each reader below states the differences.
 
-    def __init__(self, config, tensors):
-        self.c, self.t = config, tensors
+    `kind` is the type of all arithmetic, and `rounded` what storing an array makes of it; the oracle itself stays in
+    f64 and rounds nothing.
+    """
+
+    def __init__(self, config, tensors, kind=F64, rounded=lambda x: x):
+        self.c, self.kind, self.rounded = config, kind, rounded
+        self.t = {name: self.store(x.astype(kind)) for name, x in tensors.items()}
         get = config.get
         self.layers = get("num_hidden_layers", get("n_layer"))
         self.hidden = get("hidden_size", get("n_embd", get("n_embed")))
@@ -236,12 +225,15 @@ class Model:
         self.parallel = False
         self.residual_after_norm = False
         self.qk_norm = None
+        # LayerNorm, and whether an RMS norm is stored once more before its weight.
+        self.centred = False
+        self.stored_before_weight = True
         self.base = "model."
         self.layer = "model.layers.{}."
         self.head_name = "lm_head.weight"
         self.embed_name = "model.embed_tokens.weight"
         self.norm_name = "model.norm"
-        self.norm = lambda x, name: rms_norm(x, self.t[name + ".weight"], self.eps)
+        self.norm = lambda x, name: self.rms_norm(x, self.t[name + ".weight"])
         READERS[config["model_type"]](self)
         tied = get("tie_word_embeddings", self.tied_by_default)
         self.head = self.t[self.embed_name] if tied else self.t[self.head_name]
@@ -255,8 +247,34 @@ class Model:
         if partial is not None:
             self.rotary_dim = int(self.head_dim * rope["partial_rotary_factor"])
 
+    def store(self, x):
+        """What is left of x between two steps. A step that slipped into another type is an error of this file."""
+        assert x.dtype == self.kind, x.dtype
+        return self.rounded(x)
+
+    def unit(self, x):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps)
+
+    def weighted(self, z, weight):
+        return self.store((self.store(z) if self.stored_before_weight else z) * weight)
+
+    def rms_norm(self, x, weight):
+        return self.weighted(self.unit(x), weight)
+
+    def layer_norm(self, x, weight, bias):
+        y = self.unit(x - x.mean(-1, keepdims=True)) * weight
+        return self.store(y if bias is None else y + bias)
+
+    def product(self, x, y):
+        return x @ y
+
+    def linear(self, x, weight, bias=None):
+        """y = x Wᵀ + b, weight [out, in]."""
+        y = self.product(x, weight.T)
+        return self.store(y if bias is None else y + bias)
+
     def dense(self, x, name):
-        return linear(x, self.t[name + ".weight"], self.t.get(name + ".bias"))
+        return self.linear(x, self.t[name + ".weight"], self.t.get(name + ".bias"))
 
     def split(self, x, heads):
         batch, length, _ = x.shape
@@ -285,12 +303,23 @@ class Model:
     def out_proj(self, x, p):
         return self.dense(x, p + "self_attn.o_proj")
 
+    def gated(self, gate, up):
+        return self.store(self.store(self.act(gate)) * up)
+
     def mlp(self, x, p):
         gate, up = self.dense(x, p + "mlp.gate_proj"), self.dense(x, p + "mlp.up_proj")
-        return self.dense(self.act(gate) * up, p + "mlp.down_proj")
+        return self.dense(self.gated(gate, up), p + "mlp.down_proj")
 
     def embed(self, ids, positions):
-        return self.t[self.embed_name][ids] * self.embed_scale
+        return self.store(self.t[self.embed_name][ids] * self.embed_scale)
+
+    def add(self, x, branch):
+        """The residual sum."""
+        return self.store(x + self.store(self.residual_scale * branch))
+
+    def logits(self, x):
+        y = self.store(self.linear(x, self.head, self.head_bias) * self.logit_scale)
+        return y if self.final_softcap is None else self.store(self.final_softcap * np.tanh(y / self.final_softcap))
 
     # ------------------------------------------------------------------------------------------------ the forward
 
@@ -301,9 +330,9 @@ class Model:
         if self.rope[n] is not None:
             inv_freq, factor = rope_frequencies(self.rope[n], self.rotary_dim, self.max_positions,
                                                 int(positions.max()))
-            angle = positions[:, None, :, None] * inv_freq
-            cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
-            q, k = rotate(q, cos, sin, self.layout), rotate(k, cos, sin, self.layout)
+            angle = positions[:, None, :, None].astype(self.kind) * inv_freq.astype(self.kind)
+            cos, sin = self.store(np.cos(angle) * factor), self.store(np.sin(angle) * factor)
+            q, k = (self.store(rotate(x, cos, sin, self.layout)) for x in (q, k))
         group = self.heads // self.kv_heads
         k, v = np.repeat(k, group, axis=1), np.repeat(v, group, axis=1)
         scores = q @ k.transpose(0, 1, 3, 2) * self.scale[n]
@@ -312,7 +341,7 @@ class Model:
             scores = self.softcap * np.tanh(scores / self.softcap)
         if self.alibi is not None:
             distance = positions[:, None, :, None] - positions[:, None, None, :]
-            scores = scores - self.alibi[None, :, None, None] * distance
+            scores = scores - self.alibi[None, :, None, None].astype(self.kind) * distance.astype(self.kind)
         index = np.arange(x.shape[1])
         may = allowed
         if self.window[n] is not None:
@@ -322,9 +351,9 @@ class Model:
         top = scores.max(-1, keepdims=True)
         e = np.exp(scores - np.where(np.isfinite(top), top, 0))
         total = e.sum(-1, keepdims=True)
-        probs = e / np.where(total == 0, 1, total)
+        probs = self.store(e / np.where(total == 0, 1, total))
         sites[f"layers.{n}.attn.probs"] = probs
-        context = (probs @ v).transpose(0, 2, 1, 3)
+        context = self.store(self.product(probs, v)).transpose(0, 2, 1, 3)
         return self.out_proj(context.reshape(*x.shape[:2], -1), p)
 
     def forward(self, ids, attention_mask=None, position_ids=None):
@@ -342,19 +371,16 @@ class Model:
             a_in = self.pre_attn(x, p)
             a = self.post_attn(self.attention(a_in, p, n, positions, allowed, sites), p)
             if self.parallel:
-                x = x + a + self.mlp(self.pre_mlp(x, p), p)
+                x = self.store(self.store(x + a) + self.mlp(self.pre_mlp(x, p), p))
             else:
-                h = (a_in if self.residual_after_norm else x) + self.residual_scale * a
+                h = self.add(a_in if self.residual_after_norm else x, a)
                 m_in = self.pre_mlp(h, p)
                 m = self.post_mlp(self.mlp(m_in, p), p)
-                x = (m_in if self.residual_after_norm else h) + self.residual_scale * m
+                x = self.add(m_in if self.residual_after_norm else h, m)
             sites[f"layers.{n}.output"] = x
         x = self.norm(x, self.norm_name)
         sites["final_norm"] = x
-        logits = linear(x, self.head, self.head_bias) * self.logit_scale
-        if self.final_softcap is not None:
-            logits = self.final_softcap * np.tanh(logits / self.final_softcap)
-        sites["logits"] = logits
+        sites["logits"] = self.logits(x)
         return sites
 
 
@@ -404,7 +430,8 @@ def read_gemma(m):
     # The family's "gelu" always meant the tanh form.
     if m.c.get("hidden_act", "gelu_pytorch_tanh") in ("gelu", "gelu_pytorch_tanh"):
         m.act = gelu_tanh
-    m.norm = lambda x, name: rms_norm(x, 1 + m.t[name + ".weight"], m.eps)
+    m.norm = lambda x, name: m.rms_norm(x, 1 + m.t[name + ".weight"])
+    m.stored_before_weight = False
 
 
 def sandwich_norms(m):
@@ -450,11 +477,12 @@ def read_gemma3(m):
 
 
 def plain_mlp(m, first, second):
-    m.mlp = lambda x, p: m.dense(m.act(m.dense(x, p + first)), p + second)
+    m.mlp = lambda x, p: m.dense(m.store(m.act(m.dense(x, p + first))), p + second)
 
 
 def use_layer_norm(m):
-    m.norm = lambda x, name: layer_norm(x, m.t[name + ".weight"], m.t.get(name + ".bias"), m.eps)
+    m.centred = True
+    m.norm = lambda x, name: m.layer_norm(x, m.t[name + ".weight"], m.t.get(name + ".bias"))
 
 
 def read_phi(m):
@@ -477,7 +505,7 @@ def fused_qkv(m, x, p):
 
 def fused_mlp(m, x, p):
     gate, up = np.split(m.dense(x, p + "mlp.gate_up_proj"), 2, axis=-1)
-    return m.dense(up * m.act(gate), p + "mlp.down_proj")
+    return m.dense(m.gated(gate, up), p + "mlp.down_proj")
 
 
 def read_phi3(m):
@@ -545,11 +573,12 @@ def read_gpt2(m):
     m.layer = "transformer.h.{}."
     m.embed_name = "transformer.wte.weight"
     m.norm_name = "transformer.ln_f"
-    m.embed = lambda ids, positions: m.t["transformer.wte.weight"][ids] + m.t["transformer.wpe.weight"][positions]
+    m.embed = lambda ids, positions: m.store(
+        m.t["transformer.wte.weight"][ids] + m.t["transformer.wpe.weight"][positions])
     m.pre_attn = lambda x, p: m.norm(x, p + "ln_1")
     m.pre_mlp = lambda x, p: m.norm(x, p + "ln_2")
     # Conv1D keeps its weight [in, out].
-    m.dense = lambda x, name: x @ m.t[name + ".weight"] + m.t[name + ".bias"]
+    m.dense = lambda x, name: m.store(m.product(x, m.t[name + ".weight"]) + m.t[name + ".bias"])
 
     def qkv(x, p):
         q, k, v = np.split(m.dense(x, p + "attn.c_attn"), 3, axis=-1)
@@ -584,6 +613,7 @@ def read_olmo2(m):
     m.pre_attn = m.pre_mlp = lambda x, p: x
     m.post_attn = lambda x, p: m.norm(x, p + "post_attention_layernorm")
     m.post_mlp = lambda x, p: m.norm(x, p + "post_feedforward_layernorm")
+    m.stored_before_weight = False
 
     def qkv(x, p):
         # The norm runs over all heads at once, so it comes before the split.
@@ -607,7 +637,7 @@ def read_cohere(m):
 
         def one(x, weight):
             # weight [heads, head_dim]: each head has its own gain.
-            return layer_norm(x, weight[None, :, None, :], None, m.eps)
+            return m.layer_norm(x, weight[None, :, None, :], None)
 
         m.qk_norm = lambda q, k, p: (one(q, m.t[p + "self_attn.q_norm.weight"]),
                                      one(k, m.t[p + "self_attn.k_norm.weight"]))
