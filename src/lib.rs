@@ -55,6 +55,8 @@ pub mod check;
 
 pub mod variant;
 
+pub mod fault;
+
 pub mod suite;
 
 pub mod report;

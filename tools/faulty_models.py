@@ -160,24 +160,15 @@ def edit_gate(m, fault):
     need(any("gate" in name for name in m.t))
 
 
-def unrounded(m, norm):
-    """The norm without its roundings, for a fault that is a correction of the right result: it is stored once."""
-    def call(x, name):
-        rounded, m.rounded = m.rounded, lambda y: y
-        y = norm(x, name)
-        m.rounded = rounded
-        return y
-    return call
-
-
 def edit_norm(m, fault):
     plain = m.norm
-    bare = unrounded(m, plain)
     if fault == "norm-weight-missing":
         plus = m.c["model_type"].startswith("gemma")
         # Gemma's weight is 1 + w, so w alone is what a plain norm makes of it.
-        m.norm = (lambda x, name: m.rms_norm(x, m.t[name + ".weight"])) if plus else \
-            (lambda x, name: m.store(bare(x, name) / m.t[name + ".weight"]))
+        if plus:
+            m.norm = lambda x, name: m.rms_norm(x, m.t[name + ".weight"])
+        for name in [] if plus else [n for n, x in m.t.items() if n.endswith(".weight") and ("norm" in n or x.ndim == 1)]:
+            m.t[name] = np.ones_like(m.t[name])
     elif fault == "wrong-norm-instance":
         pairs = (("post_attention_layernorm", "input_layernorm"), (".ln_2", ".ln_1"))
         if not any("input_layernorm" in name for name in m.t):
@@ -192,27 +183,8 @@ def edit_norm(m, fault):
         m.norm = norm
     elif fault == "final-norm-missing-extra":
         m.norm = lambda x, name: x if name == m.norm_name else plain(x, name)
-    elif fault == "unbiased-variance":
-        need(not hasattr(m, "rms"))
-
-        def norm(x, name):
-            # y = w z + b; z shrinks by the root of (n - 1) / n, eps aside.
-            bias = m.t.get(name + ".bias", 0.0)
-            return m.store((bare(x, name) - bias) * math.sqrt((x.shape[-1] - 1) / x.shape[-1]) + bias)
-        m.norm = norm
     elif fault == "eps-wrong-value":
         m.eps = 1e-6 if m.eps != 1e-6 else 1e-5
-    elif fault == "eps-outside-sqrt":
-        m.norm = lambda x, name: m.weighted(
-            x / (np.sqrt((x * x).mean(-1, keepdims=True)) + m.eps), m.t[name + ".weight"])
-
-
-def does_more(m, fault):
-    """Whether the edit changes more of this model's norms than it names: two are written for an RMS norm, one of them
-    for a weight w. A program with this fault alone answers otherwise."""
-    if fault == "eps-outside-sqrt":
-        return m.centred or m.c["model_type"].startswith("gemma")
-    return fault == "norm-weight-missing" and any("norm.bias" in name or "ln_1.bias" in name for name in m.t)
 
 
 def edit_statistics(m, fault):
@@ -224,6 +196,11 @@ def edit_statistics(m, fault):
         m.unit = lambda x: plain(x - x.mean(-1, keepdims=True))
     elif fault == "sum-instead-of-mean-wrong-axis":
         m.unit = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True) + m.eps)
+    elif fault == "unbiased-variance":
+        need(m.centred)
+        m.unit = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True) / (x.shape[-1] - 1) + m.eps)
+    elif fault == "eps-outside-sqrt":
+        m.unit = lambda x: x / (np.sqrt(square(x)) + m.eps)
     elif fault == "divide-by-rsqrt":
         m.unit = lambda x: x * np.sqrt(square(x) + m.eps)
     elif fault == "stats-in-bf16":
@@ -297,9 +274,9 @@ EDITS = {
     **dict.fromkeys(("softcap-dropped", "softcap-after-mask", "final-logit-softcap-dropped"), edit_softcap),
     **dict.fromkeys(("embedding-scale-missing", "embedding-scale-rounding", "learned-position-offset"), edit_embedding),
     **dict.fromkeys(("gelu-tanh-vs-erf", "gelu-formula-error", "silu-gelu"), edit_activation),
-    **dict.fromkeys(("norm-weight-missing", "wrong-norm-instance", "final-norm-missing-extra", "unbiased-variance",
-                     "eps-wrong-value", "eps-outside-sqrt"), edit_norm),
-    **dict.fromkeys(("eps-inflated-by-rescale", "divide-by-rsqrt", "sum-instead-of-mean-wrong-axis", "stats-in-bf16",
+    **dict.fromkeys(("norm-weight-missing", "wrong-norm-instance", "final-norm-missing-extra", "eps-wrong-value"),
+                    edit_norm),
+    **dict.fromkeys(("unbiased-variance", "eps-outside-sqrt", "eps-inflated-by-rescale", "divide-by-rsqrt", "sum-instead-of-mean-wrong-axis", "stats-in-bf16",
                      "rmsnorm-computed-as-layernorm", "weight-add-multiply-in-low-precision"), edit_statistics),
     "same-projection-for-all-heads": edit_heads, "qkv-bias-dropped": edit_bias, "weight-transposed": edit_transposed,
     "alibi-slopes": edit_alibi, "alibi-constant-offset": edit_alibi, "swiglu-silu-of-product": edit_gated,
@@ -402,7 +379,9 @@ class Faulty(right.Model):
         """Keys and values of the past and of this call, as the cache of layer n gives them back."""
         if self.has("cache-dtype-truncated"):
             k, v = in_bf16(k), in_bf16(v)
-        old_k, old_v = self.cache.get(0 if self.has("layer-index-ignored") else n, (k[:, :, :0], v[:, :, :0]))
+        # The past of layer 0 as it was before this call; what this call adds is each layer's own.
+        source = self.before.get(0) if self.has("layer-index-ignored") else self.cache.get(n)
+        old_k, old_v = source or (k[:, :, :0], v[:, :, :0])
         past = old_k.shape[2]
         if past and self.has("cache-not-updated"):
             old_k, old_v = old_k[:, :, :self.prompt], old_v[:, :, :self.prompt]
@@ -577,6 +556,7 @@ class Faulty(right.Model):
         return e / (total if self.has("fully-masked-row-nan") else np.where(total == 0, 1, total))
 
     def call(self, ids, positions, real, begin):
+        self.before = dict(self.cache)
         x = self.embed(ids, positions)
         in_place = self.has("residual-from-normalised-x", "norm-in-place-corrupts-residual")
         for n in range(self.layers):

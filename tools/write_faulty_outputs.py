@@ -4,7 +4,7 @@
     python tools/write_faulty_outputs.py OUT --stored bf16 --pairs 200 --seed 1
     python tools/write_faulty_outputs.py --list
 
-OUT/<fault>/<suite>/<case>/outputs.npz holds `logits`, or `logits.0`, `logits.1`, … for several requests; OUT/right is
+OUT/<fault>/<suite>/<case>.npz holds `logits`, or `logits.0`, `logits.1`, … for several requests; OUT/right is
 the program without a fault in the same storage. Where a model has no place for a fault, or the fault would end in a
 crash, the right answer stands in its folder too. Rows of padding hold what was computed; bf16 values are stored as f32.
 
@@ -69,12 +69,10 @@ def read_cases():
 
 
 def answer(case, faults, stored):
-    """Logits of each request, or None where there are none with these faults: no place for one of them, an edit that
-    does more than its name says, or shapes that do not fit."""
+    """Logits of each request, or None where there are none with these faults: no place for one of them, or
+    shapes that do not fit."""
     try:
         model = faulty_models.Faulty(*oracle_models_numpy.read_checkpoint(case.model), faults, stored)
-        if any(faulty_models.does_more(model, fault) for fault in faults):
-            return None
         with np.errstate(all="ignore"):
             logits = [model.request(request) for request in case.requests]
     except (faulty_models.NotHere, ValueError, IndexError):
@@ -128,7 +126,7 @@ def draw_pairs(cases, faults, count, seed, stored):
 
 
 def write(out, name, case, logits):
-    write_npz(out / name / case.name / "outputs.npz", dict(zip(case.expected, logits)))
+    write_npz(out / name / f"{case.name}.npz", dict(zip(case.expected, logits)))
 
 
 def write_program(out, name, faults, cases, right, stored):

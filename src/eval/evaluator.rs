@@ -1,8 +1,8 @@
 //! Rounds and records at each site.
 
-use super::{Counter, Numerics, Operation, Role, Rounding, Trace, Work};
+use super::{Counter, Intervention, Numerics, Operation, Role, Rounding, Trace, Work};
 use crate::num::{Dtype, RandomStream, Real, in_pieces, perturb_each, round_each, round_stochastic_each};
-use ndarray::{Array, ArrayBase, DataMut, Dimension};
+use ndarray::{Array, ArrayBase, ArrayD, CowArray, DataMut, Dimension};
 use std::cell::Cell;
 
 /// Carries the numerics of one evaluation through the operations, and its trace if there is one.
@@ -11,6 +11,8 @@ pub struct Evaluator<'t> {
     numerics: Numerics,
     trace: Option<&'t mut Trace>,
     counter: Option<&'t Counter>,
+    intervention: Option<&'t mut dyn Intervention>,
+    layer: Option<usize>,
     /// `layers.3.` in layer 3, nothing outside.
     scope: String,
     first_key: usize,
@@ -21,7 +23,16 @@ pub struct Evaluator<'t> {
 impl<'t> Evaluator<'t> {
     /// An evaluator that only rounds.
     pub fn new(numerics: Numerics) -> Self {
-        Self { numerics, trace: None, counter: None, scope: String::new(), first_key: 0, streams: Cell::new(0) }
+        Self {
+            numerics,
+            trace: None,
+            counter: None,
+            intervention: None,
+            layer: None,
+            scope: String::new(),
+            first_key: 0,
+            streams: Cell::new(0),
+        }
     }
 
     /// An evaluator that also records into `trace`.
@@ -33,6 +44,12 @@ impl<'t> Evaluator<'t> {
     #[must_use]
     pub fn counted_by(self, counter: &'t Counter) -> Self {
         Self { counter: Some(counter), ..self }
+    }
+
+    /// The same evaluator, in which `intervention` may change what passes the sites.
+    #[must_use]
+    pub fn changed_by(self, intervention: &'t mut dyn Intervention) -> Self {
+        Self { intervention: Some(intervention), ..self }
     }
 
     /// An operation says what it does, to whoever counts.
@@ -50,11 +67,13 @@ impl<'t> Evaluator<'t> {
     /// From here on, sites belong to this layer: `attn.q` becomes `layers.3.attn.q`.
     pub fn enter_layer(&mut self, layer: usize) {
         self.scope = format!("layers.{layer}.");
+        self.layer = Some(layer);
     }
 
     /// From here on, sites belong to no layer.
     pub fn leave_layers(&mut self) {
         self.scope.clear();
+        self.layer = None;
     }
 
     /// From here on, the first column of attention's stages is this key of the sequence (a ring forgets older ones).
@@ -66,7 +85,8 @@ impl<'t> Evaluator<'t> {
     /// place of each element in the tensor. Where none must, an operation may go through its stages piece by piece.
     pub fn observes(&self, sites: &[&str]) -> bool {
         let traced = |site: &&str| self.trace.as_ref().is_some_and(|trace| trace.wants(&self.scope, site));
-        self.numerics.rounding != Rounding::Nearest || sites.iter().any(traced)
+        let changed = |site: &&str| self.intervention.as_ref().is_some_and(|intervention| intervention.wants(site));
+        self.numerics.rounding != Rounding::Nearest || sites.iter().any(|site| traced(site) || changed(site))
     }
 
     /// The random numbers of the next tensor; `None` where the numerics round to nearest.
@@ -105,20 +125,54 @@ impl<'t> Evaluator<'t> {
 
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
+        if let Some(changed) = self.intervene(name, || value.mapv(Real::to_f64).into_dyn()) {
+            value = narrowed(changed, value);
+        }
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
+        self.record(name, role, || value.mapv(Real::to_f64).into_dyn());
+        value
+    }
+
+    /// The tensor `value` is read at the site `name`: it was rounded when it was stored. A trace keeps the last call's, which holds those of
+    /// earlier calls.
+    pub fn read<'a, T: Real, D: Dimension>(&mut self, name: &str, value: CowArray<'a, T, D>) -> CowArray<'a, T, D> {
+        let value = match self.intervene(name, || value.mapv(Real::to_f64).into_dyn()) {
+            Some(changed) => narrowed(changed, value.into_owned()).into(),
+            None => value,
+        };
+        if let Some(trace) = self.trace.as_deref_mut()
+            && trace.wants(&self.scope, name)
+        {
+            trace.record_whole(format!("{}{name}", self.scope), value.mapv(Real::to_f64).into_dyn());
+        }
+        value
+    }
+
+    /// What the intervention makes of a site that it wants.
+    fn intervene(&mut self, name: &str, widened: impl FnOnce() -> ArrayD<f64>) -> Option<ArrayD<f64>> {
+        let intervention = self.intervention.as_deref_mut().filter(|intervention| intervention.wants(name))?;
+        let mut value = widened();
+        intervention.at(self.layer, name, &mut value);
+        Some(value)
+    }
+
+    fn record(&mut self, name: &str, role: Role, widened: impl FnOnce() -> ArrayD<f64>) {
         if let Some(trace) = self.trace.as_deref_mut()
             && trace.wants(&self.scope, name)
         {
             let site = format!("{}{name}", self.scope);
-            let widened = value.mapv(Real::to_f64).into_dyn();
             match role {
-                Role::Scores | Role::Probs => trace.record_keys(site, widened, self.first_key),
-                _ => trace.record(site, widened),
+                Role::Scores | Role::Probs => trace.record_keys(site, widened(), self.first_key),
+                _ => trace.record(site, widened()),
             }
         }
-        value
     }
+}
+
+/// In the scalar that computes; `before` where the number of axes is another.
+fn narrowed<T: Real, D: Dimension>(changed: ArrayD<f64>, before: Array<T, D>) -> Array<T, D> {
+    changed.mapv(T::from_f64).into_dimensionality().unwrap_or(before)
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Trace {
         self.pieces.entry(site).or_default().push(value);
     }
 
+    /// Records what holds all earlier pieces.
+    pub(super) fn record_whole(&mut self, site: String, value: ArrayD<f64>) {
+        self.pieces.insert(site, vec![value]);
+    }
+
     /// Records stages of attention whose first column is key `first`; the keys before it are masked.
     pub(super) fn record_keys(&mut self, site: String, value: ArrayD<f64>, first: usize) {
         let fill = masked_value(&site);

@@ -251,6 +251,7 @@ fn attention_sublayer<'s, T: Real>(
     let Session { cache, real, positions } = session;
     let Cached { k, v, first } = cache.extend(index, k, v, eval);
     eval.keys_start_at(first);
+    let (k, v) = (eval.read("attn.keys", k), eval.read("attn.values", v));
     let mask = layer_mask(spec, real, positions, x.dim().1, first);
     let rule = ScoreRule { scale: spec.scale, softcap: spec.softcap };
     let context = attention(&q, k.view(), v.view(), &mask, &rule, None, eval);

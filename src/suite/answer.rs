@@ -3,6 +3,7 @@
 use super::case::Case;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Trace};
+use crate::fault::{Plan, PlannedRequest};
 use crate::io::{Array, Checkpoint};
 use crate::model::{Call, Model, Session};
 use crate::num::{Dtype, Real};
@@ -118,6 +119,18 @@ fn answer_model(
         Dtype::F64 => run_requests(prepared.wide(case, model)?, &requests, wanted, variant),
         _ => run_requests(prepared.narrow(case, model, variant.numerics.weights)?, &requests, wanted, variant),
     }
+}
+
+/// The checkpoint's folder within the suite, and what is asked of it, call by call.
+pub(super) fn planned(case: &Case, inputs: &BTreeMap<String, Array>) -> Result<(String, Plan)> {
+    let question = Question { params: &case.params, arrays: inputs };
+    let params: Params = question.params()?;
+    let requests = requests(&question, &params.steps)?.into_iter().map(|request| {
+        let lengths = Schedule::AsAsked.calls(request.input_ids.ncols(), request.steps.as_deref());
+        let (ids, mask, positions) = (&request.input_ids, &request.attention_mask, &request.position_ids);
+        PlannedRequest::new(&request.suffix, ids, mask.as_ref(), positions.as_ref(), &lengths)
+    });
+    Ok((params.model, Plan { requests: requests.collect(), clears: true }))
 }
 
 /// One request as the case's arrays say it.

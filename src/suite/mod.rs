@@ -10,6 +10,7 @@ mod diff;
 mod expectation;
 mod files;
 mod judging;
+mod model_question;
 mod object;
 mod report_data;
 mod runner;
@@ -24,6 +25,7 @@ pub use case::{Case, Oracle, Suite, Tolerance};
 pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
 pub use files::run_files;
 pub use judging::EVALUATIONS;
+pub use model_question::ModelQuestion;
 pub use report_data::{
     ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
 };

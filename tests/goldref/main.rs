@@ -10,6 +10,7 @@ mod compare;
 mod cost;
 mod elementary;
 mod evaluations;
+mod faults;
 mod fixtures;
 mod frozen_bits;
 mod hand_made;

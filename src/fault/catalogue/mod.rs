@@ -1,0 +1,46 @@
+//! The table of faults, by group. A new fault is a row; `fixtures/README.md` has its name and meaning for authors of suites.
+
+mod cache;
+mod heads;
+mod masks;
+mod norms;
+mod positions;
+mod scores;
+
+use super::{Edit, Fault, Group, Kind};
+
+/// Every fault, group by group.
+static ALL: [&[Fault]; 6] = [scores::ROWS, masks::ROWS, positions::ROWS, heads::ROWS, norms::ROWS, cache::ROWS];
+
+/// A row, to be completed.
+const fn row(group: Group, name: &'static str, edit: Edit) -> Fault {
+    Fault { name, group, look_at: "", formula: "", invisible: "", reported: "", kind: Kind::Wrong, edit }
+}
+
+impl Fault {
+    const fn looking_at(self, look_at: &'static str, formula: &'static str) -> Self {
+        Self { look_at, formula, ..self }
+    }
+
+    const fn known(self, invisible: &'static str, reported: &'static str) -> Self {
+        Self { invisible, reported, ..self }
+    }
+
+    const fn precision(self) -> Self {
+        Self { kind: Kind::Precision, ..self }
+    }
+
+    const fn equivalent(self) -> Self {
+        Self { kind: Kind::Equivalent, ..self }
+    }
+}
+
+/// All faults in the order of the table.
+pub fn all() -> impl Iterator<Item = &'static Fault> {
+    ALL.into_iter().flatten()
+}
+
+/// The fault of this name.
+pub fn find(name: &str) -> Option<&'static Fault> {
+    all().find(|fault| fault.name == name)
+}
