@@ -6,7 +6,7 @@
 //! computed. A case is asked of a [`variant`] (numerics, cache and schedule as a value), which runs the one
 //! [`model`] forward pass or one operation of [`ops`]; at each named site the [`eval`]uator rounds and records.
 //! The answer is compared with what is expected and judged: computed bounds and noise floors say whether rounding accounts for
-//! the difference ([`check`]). The verdicts are gathered into a run report and rendered ([`report`]).
+//! the difference ([`check`]); a catalogue of known bugs ([`fault`]) says which one does ([`diagnose`]). The verdicts are gathered into a run report and rendered ([`report`]).
 //!
 //! **What it takes.** [`cost`] works out on paper what a model takes in memory, operations and bytes, and the evaluator counts the same while the
 //! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it, of goldref or of a program
@@ -58,5 +58,7 @@ pub mod variant;
 pub mod fault;
 
 pub mod suite;
+
+pub mod diagnose;
 
 pub mod report;

@@ -95,7 +95,7 @@ fn print_bits(args: &Args, hashes: &BitsReport) -> Result<u8> {
 }
 
 /// The fixtures of the source tree this program was built from, else those of the current folder.
-fn bundled() -> Result<PathBuf> {
+pub(super) fn bundled() -> Result<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     [built.clone(), PathBuf::from("fixtures")]
         .into_iter()

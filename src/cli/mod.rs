@@ -4,8 +4,10 @@ mod bench;
 mod check;
 mod compare;
 mod cost;
+mod diagnose;
 mod diff;
 mod exit_code;
+mod fixtures;
 mod ladder;
 mod named_model;
 mod progress;
@@ -39,8 +41,12 @@ enum Command {
     Compare(compare::Args),
     /// Work out what a model takes: memory, FLOPs, bytes, and the least time on a device.
     Cost(cost::Args),
+    /// Say which known fault, or which two, explain a candidate's answers.
+    Diagnose(diagnose::Args),
     /// Say what got better or worse between two saved runs.
     Diff(diff::Args),
+    /// Look at suites: which known faults they show.
+    Fixtures(fixtures::Args),
     /// Convert a saved run into another format.
     Report(report::Args),
     /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
@@ -56,6 +62,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Cost(args) => cost::main(&args),
+        Command::Diagnose(args) => diagnose::main(&args),
+        Command::Fixtures(args) => fixtures::main(&args),
         Command::Diff(args) => diff::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),

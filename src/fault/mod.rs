@@ -67,6 +67,8 @@ pub enum Group {
     Norms,
     /// Cache and batch.
     Cache,
+    /// Formats.
+    Precision,
 }
 
 impl Group {
@@ -79,6 +81,7 @@ impl Group {
             Self::Heads => "heads, layout, projections",
             Self::Norms => "norms, residual, MLP",
             Self::Cache => "cache and batch",
+            Self::Precision => "formats",
         }
     }
 }

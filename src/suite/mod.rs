@@ -30,6 +30,6 @@ pub use report_data::{
     ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
 };
 pub use runner::run;
-pub use selection::{Selected, count_cases};
+pub use selection::{Selected, count_cases, selected_cases};
 pub use standing::Standing;
 pub use store::Store;

@@ -88,6 +88,11 @@ impl ModelQuestion {
         })
     }
 
+    /// The compared elements of arrays as they were answered; `None` where one is missing or has another shape.
+    pub fn chosen_of(&self, arrays: &BTreeMap<String, Array>) -> Option<Vec<f64>> {
+        self.chosen(|name| arrays.get(name).map(Array::to_f64))
+    }
+
     fn chosen(&self, array: impl Fn(&str) -> Option<ArrayD<f64>>) -> Option<Vec<f64>> {
         let mut all = Vec::with_capacity(self.expected.len());
         for (name, shape, compared) in &self.outputs {

@@ -25,6 +25,14 @@ pub fn count_cases(store: &Store, selected: &Selected) -> Result<usize> {
     Ok(select_cases(&select_suites(store, &selected.suites)?, &selected.cases)?.len())
 }
 
+/// The selected cases.
+///
+/// # Errors
+/// As [`run`](super::run).
+pub fn selected_cases<'s>(store: &'s Store, selected: &Selected) -> Result<Vec<&'s Case>> {
+    select_cases(&select_suites(store, &selected.suites)?, &selected.cases)
+}
+
 pub(super) fn select_variants(patterns: &[String]) -> Result<Vec<&'static Variant>> {
     if let Some(unknown) =
         patterns.iter().find(|pattern| !variant::ALL.iter().any(|v| matches_pattern(pattern, v.name)))

@@ -24,6 +24,9 @@ pub(super) const ROWS: &[Fault] = &[
     row(Group::Masks, "mask-skipped-when-cache-present", Edit::Sites(D::NoCausalityWithCache))
         .looking_at("there is no causal mask in calls that have a cache behind them", "j ≤ i + past_len")
         .known("one token a call after the prompt", "Mikyx-1/TinyLLM#18"),
+    row(Group::Masks, "mask-skipped-on-later-chunks", Edit::Sites(D::NoCausalityWithCache))
+        .looking_at("there is no causal mask in later chunks of a prompt", "j ≤ i + past_len")
+        .known("one call, then one token a call", "huggingface/candle#3743"),
     row(Group::Masks, "mask-finite-small", Edit::Sites(D::FillMinusTen))
         .looking_at("masked scores get a small finite number such as -10; they must get -∞", "s = -∞ where masked")
         .known("scores that lie close together", "openai/gpt-2#122"),

@@ -5,12 +5,14 @@ mod heads;
 mod masks;
 mod norms;
 mod positions;
+mod precision;
 mod scores;
 
 use super::{Edit, Fault, Group, Kind};
 
 /// Every fault, group by group.
-static ALL: [&[Fault]; 6] = [scores::ROWS, masks::ROWS, positions::ROWS, heads::ROWS, norms::ROWS, cache::ROWS];
+static ALL: [&[Fault]; 7] =
+    [scores::ROWS, masks::ROWS, positions::ROWS, heads::ROWS, norms::ROWS, cache::ROWS, precision::ROWS];
 
 /// A row, to be completed.
 const fn row(group: Group, name: &'static str, edit: Edit) -> Fault {

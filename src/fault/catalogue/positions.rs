@@ -85,6 +85,9 @@ pub(super) const ROWS: &[Fault] = &[
             "angle = (past_len + t) · inv_freq",
         )
         .known("calls of different lengths", "lucidrains/rotary-embedding-torch#11"),
+    row(Group::Positions, "eviction-desync", Edit::Plan(edits::positions_of_kept_keys))
+        .looking_at("positions are counted from the keys that were kept, not from the start", "position = past_len + t")
+        .known("nothing evicted", "rajveer43/VeloxQuant-MLX#389"),
     row(Group::Positions, "rope-positions-in-bf16", Edit::Sites(D::PositionsInBf16))
         .looking_at("positions are rounded to bf16: beyond 256 many become the same", "angle = position · inv_freq")
         .known("positions up to 256", "huggingface/candle#3520"),

@@ -50,6 +50,18 @@ pub(crate) fn decode_offset(plan: &mut Plan, model: &Model<f64>) -> bool {
     }) && has_positions(model)
 }
 
+/// Positions counted from the keys that a window has kept.
+pub(crate) fn positions_of_kept_keys(plan: &mut Plan, model: &Model<f64>) -> bool {
+    let windows = model.spec.layers.iter().filter_map(|layer| layer.attention.sliding_window);
+    let Some(window) = windows.min() else { return false };
+    each_call(plan, |_, before, call| {
+        if before > 0 {
+            call.positions = counted(call.positions.dim(), before.min(window));
+        }
+        before > 0
+    }) && has_positions(model)
+}
+
 /// 0, 1, 2, … whatever was given and wherever padding is.
 pub(crate) fn positions_ignored(plan: &mut Plan, model: &Model<f64>) -> bool {
     each_call(plan, |_, before, call| {

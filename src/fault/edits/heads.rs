@@ -93,12 +93,14 @@ pub(crate) fn qkv_bias_dropped(model: &mut Model<f64>) -> bool {
     any
 }
 
-/// x W where x Wᵀ is meant, wherever that is possible.
+/// x W where x Wᵀ is meant, wherever a weight is square in its file.
 pub(crate) fn weight_transposed(model: &mut Model<f64>) -> bool {
     let mut any = false;
+    let packed = ["gpt2", "gpt_neox", "bloom", "phi3"].contains(&model.spec.model_type.as_str());
     for layer in &mut model.weights.layers {
         let LayerWeights { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, .. } = layer;
-        for linear in [q_proj, k_proj, v_proj, o_proj, up_proj, down_proj].into_iter().chain(gate_proj) {
+        let of_queries = if packed { Vec::new() } else { vec![q_proj, k_proj, v_proj] };
+        for linear in of_queries.into_iter().chain([o_proj, up_proj, down_proj]).chain(gate_proj) {
             let (rows, columns) = linear.weight.dim();
             if rows == columns {
                 linear.weight = linear.weight.clone().transposed();

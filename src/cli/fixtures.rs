@@ -1,0 +1,89 @@
+//! `goldref fixtures`.
+
+use super::check::bundled;
+use super::exit_code;
+use super::progress;
+use super::report::say;
+use clap::{Subcommand, ValueEnum};
+use goldref::diagnose::{Laboratory, power};
+use goldref::error::{Error, Result};
+use goldref::fault;
+use goldref::num::Dtype;
+use goldref::report::{power_json, power_text};
+use goldref::suite::{Selected, Store};
+use std::path::PathBuf;
+
+/// Arguments of `goldref fixtures`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say which known faults a suite shows, at which tolerance, and which it cannot see
+    Power(Power),
+}
+
+/// Arguments of `goldref fixtures power`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A case shows a fault at a tolerance if some logit is off by more than the tolerance, and by more than a right program in f32 may be. The exit
+code is 1 if some fault survives the tightest tolerance.
+
+Examples:
+  goldref fixtures power
+  goldref fixtures power --fixtures my_suites --minimal
+  goldref fixtures power --suite decode --atol 1e-6,1e-3,1e-1 --format json")]
+struct Power {
+    /// A suite or a folder of suites; the bundled ones if left out
+    #[arg(long, value_name = "DIR")]
+    fixtures: Option<PathBuf>,
+    /// Only these suites
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    suite: Vec<String>,
+    /// Only these cases: suite/id, or id alone (`*` matches any characters)
+    #[arg(long, value_name = "CASES", value_delimiter = ',')]
+    case: Vec<String>,
+    /// Absolute tolerances
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1e-5,1e-4,1e-3,1e-2,1e-1")]
+    atol: Vec<f64>,
+    /// Also list few cases that show all that these show
+    #[arg(long)]
+    minimal: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// Everything, for programs
+    Json,
+}
+
+/// Runs the command.
+pub(crate) fn main(args: &Args) -> Result<u8> {
+    let Command::Power(args) = &args.command;
+    let mut tolerances = args.atol.clone();
+    if let Some(wrong) = tolerances.iter().find(|atol| !(atol.is_finite() && **atol > 0.0)) {
+        return Err(Error::ask(format!("--atol is {wrong}; it must be a number above 0")));
+    }
+    tolerances.sort_by(f64::total_cmp);
+    tolerances.dedup();
+    let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
+    let selected = Selected { suites: args.suite.clone(), variants: Vec::new(), cases: args.case.clone() };
+    let laboratory = Laboratory::open(&store, &selected, Dtype::F64)?;
+    let bar = progress::bar(fault::all().count(), "faults");
+    let report = power(&laboratory, &tolerances, &|| bar.inc(1));
+    bar.finish_and_clear();
+    let report = report?;
+    say(&match (args.format, args.minimal) {
+        (Format::Json, _) => power_json(&report),
+        (Format::Text, minimal) => power_text(&report, minimal.then_some(report.minimal.as_slice())),
+    });
+    Ok(if report.survivors(0).next().is_some() { exit_code::DISAGREED } else { exit_code::AGREED })
+}

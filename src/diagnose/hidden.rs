@@ -1,0 +1,67 @@
+//! Faults that hide within rounding.
+//!
+//! An error of thousands of logits that rounding alone accounts for may still have the pattern of a fault: rounding has no direction, a fault has. By
+//! least squares over all logits, each case weighted by its noise,
+//!
+//! ```text
+//! coefficient = Σ w e p / Σ w p²       e = candidate - right, p = fault - right without any rounding, w = 1 / noise²
+//! significance = coefficient · √(Σ w p²)
+//! ```
+//! A coefficient near 1 that stands far above its own uncertainty names the fault.
+
+use super::laboratory::Laboratory;
+use super::score::Observed;
+use crate::error::Result;
+use crate::eval::Numerics;
+use crate::fault::{self, Fault, Kind};
+use crate::num::Dtype;
+use rayon::prelude::*;
+
+/// Below this nothing is said. Logits of a case share roundings, so that they count for fewer than they are; right programs reach 5.
+const SIGNIFICANT: f64 = 12.0;
+
+/// A pattern found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pattern {
+    pub(super) fault: &'static Fault,
+    pub(super) coefficient: f64,
+    pub(super) significance: f64,
+}
+
+/// The patterns in what is within rounding, the clearest first.
+pub(super) fn patterns(laboratory: &Laboratory, asked: &[usize], observed: &[Observed]) -> Result<Vec<Pattern>> {
+    let exact = Numerics::plain(Dtype::F64);
+    let right: Vec<_> = asked
+        .par_iter()
+        .map(|&case| laboratory.predict_in(&laboratory.questions[case], &exact, &[]))
+        .collect::<Result<_>>()?;
+    let faults: Vec<&'static Fault> = fault::all().filter(|fault| fault.kind != Kind::Equivalent).collect();
+    let found: Vec<Option<Pattern>> = faults
+        .into_par_iter()
+        .map(|fault| {
+            let (mut along, mut square) = (0.0, 0.0);
+            for ((&case, observed), right) in asked.iter().zip(observed).zip(&right) {
+                let faulty = laboratory.predict_in(&laboratory.questions[case], &exact, &[fault])?;
+                let (Some(faulty), Some(right)) = (faulty, right) else { continue };
+                let weight = 1.0 / (observed.noise * observed.noise);
+                for (((actual, stored), faulty), right) in
+                    observed.actual.iter().zip(observed.right).zip(faulty.iter()).zip(right.iter())
+                {
+                    let (error, pattern) = (actual - stored, faulty - right);
+                    if error.is_finite() && pattern.is_finite() {
+                        along += weight * error * pattern;
+                        square += weight * pattern * pattern;
+                    }
+                }
+            }
+            let coefficient = along / square;
+            let significance = along / square.sqrt();
+            // Half of a fault or twice of it is another one.
+            let near = (0.6..1.6).contains(&coefficient) && significance > SIGNIFICANT;
+            Ok(near.then_some(Pattern { fault, coefficient, significance }))
+        })
+        .collect::<Result<_>>()?;
+    let mut found: Vec<Pattern> = found.into_iter().flatten().collect();
+    found.sort_by(|a, b| b.significance.total_cmp(&a.significance));
+    Ok(found)
+}

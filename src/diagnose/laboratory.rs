@@ -1,0 +1,121 @@
+//! Questions, and what each fault would answer.
+
+use crate::cost::parameters;
+use crate::error::{Error, Result};
+use crate::eval::Numerics;
+use crate::fault::{self, Fault, FaultAnswer, run};
+use crate::io::Checkpoint;
+use crate::model::Model;
+use crate::num::Dtype;
+use crate::suite::{ModelQuestion, Selected, Store, selected_cases};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// A format of storage as faults are predicted in it: everything stored in `dtype`, computed in f64 in between.
+///
+/// f32 and f64 are not rounded at all: what they round is far below what a fault does.
+pub fn storage(dtype: Dtype) -> Numerics {
+    let plain = Numerics::plain(Dtype::F64);
+    match dtype {
+        Dtype::F32 | Dtype::F64 => plain,
+        _ => Numerics { weights: dtype, activations: dtype, probs: dtype, rope_tables: dtype, logits: dtype, ..plain },
+    }
+}
+
+/// The compared logits of a question; `None` where a fault has no place.
+pub(super) type Prediction = Option<Arc<Vec<f64>>>;
+
+/// What each fault answers to each question.
+type Catalogue = Vec<(&'static Fault, Vec<Prediction>)>;
+
+/// Questions about models, with their models in one format of storage.
+#[derive(Debug)]
+pub struct Laboratory {
+    /// The questions, in the order of their suites.
+    pub questions: Vec<ModelQuestion>,
+    /// The format.
+    pub stored: Dtype,
+    models: BTreeMap<PathBuf, Model<f64>>,
+    /// Computed when it is first asked for.
+    catalogue: OnceLock<Catalogue>,
+}
+
+impl Laboratory {
+    /// The selected cases about models; `stored` is the candidate's format.
+    ///
+    /// # Errors
+    /// A selection that names nothing or no case about a model; files that cannot be read.
+    pub fn open(store: &Store, selected: &Selected, stored: Dtype) -> Result<Self> {
+        let cases = selected_cases(store, selected)?;
+        let asked: Vec<_> = cases.par_iter().map(|case| ModelQuestion::of(case)).collect::<Result<_>>()?;
+        let questions: Vec<ModelQuestion> = asked.into_iter().flatten().collect();
+        if questions.is_empty() {
+            return Err(Error::ask("no selected case asks a model, and faults are known of models"));
+        }
+        let weights = if matches!(stored, Dtype::F32 | Dtype::F64) { Dtype::F64 } else { stored };
+        let mut folders: Vec<PathBuf> = questions.iter().map(|question| question.checkpoint.clone()).collect();
+        folders.sort();
+        folders.dedup();
+        let load = |folder: &PathBuf| Ok((folder.clone(), Model::load(&Checkpoint::open(folder)?, weights)?));
+        let models = folders.par_iter().map(load).collect::<Result<_>>()?;
+        Ok(Self { questions, stored, models, catalogue: OnceLock::new() })
+    }
+
+    /// What a model with these faults answers to one question.
+    pub(super) fn predict(&self, question: &ModelQuestion, faults: &[&Fault]) -> Result<Prediction> {
+        self.predict_in(question, &storage(self.stored), faults)
+    }
+
+    /// The same in other numerics.
+    pub(super) fn predict_in(
+        &self,
+        question: &ModelQuestion,
+        numerics: &Numerics,
+        faults: &[&Fault],
+    ) -> Result<Prediction> {
+        let model = self.models.get(&question.checkpoint).ok_or_else(|| Error::ask("a model was not loaded"))?;
+        Ok(match run(model, &question.plan, numerics, faults)? {
+            FaultAnswer::NoPlace => None,
+            FaultAnswer::Logits(logits) => question.compared(&logits).map(Arc::new),
+        })
+    }
+
+    /// What a model without faults answers to each question.
+    pub(super) fn right(&self) -> Result<Vec<Vec<f64>>> {
+        let one = |question: &ModelQuestion| {
+            Ok(self.predict(question, &[])?.map_or_else(|| question.expected.clone(), |right| right.to_vec()))
+        };
+        self.questions.par_iter().map(one).collect()
+    }
+
+    /// What each fault answers to each question, fault by fault. `progress` is called once a fault, from any thread, the first time.
+    pub(super) fn catalogue(&self, progress: &(dyn Fn() + Sync)) -> Result<&Catalogue> {
+        if let Some(known) = self.catalogue.get() {
+            return Ok(known);
+        }
+        let faults: Vec<&'static Fault> = fault::all().collect();
+        let computed = faults.into_par_iter().map(|fault| {
+            let each = self.questions.iter().map(|question| self.predict(question, &[fault]));
+            let answers = each.collect::<Result<_>>()?;
+            progress();
+            Ok((fault, answers))
+        });
+        let computed = computed.collect::<Result<Catalogue>>()?;
+        Ok(self.catalogue.get_or_init(|| computed))
+    }
+
+    /// What a right program in f32 may be off by: four times what PyTorch is.
+    pub(super) fn floor(&self, question: &ModelQuestion, dtype: Dtype) -> f64 {
+        4.0 * question.baseline.get(&dtype).copied().unwrap_or(0.0)
+    }
+
+    /// How long a question takes, in some unit: tokens times weights.
+    pub(super) fn cost(&self, question: &ModelQuestion) -> u128 {
+        let tokens: usize =
+            question.plan.requests.iter().flat_map(|request| &request.calls).map(|call| call.input_ids.len()).sum();
+        let weights = self.models.get(&question.checkpoint).map_or(0, |model| parameters(&model.spec).total());
+        tokens as u128 * weights
+    }
+}

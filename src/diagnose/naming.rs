@@ -1,0 +1,255 @@
+//! Names the fault, or the two faults, of a candidate.
+//!
+//! First the verdict: a case whose answer rounding accounts for is no evidence of a fault. Then every fault is scored in the candidate's own format
+//! of storage over all cases together, where it deviates and where it is right. A fault is named if it explains the answers and no other one explains
+//! them as well; faults that do so equally are a tie and all are said, with a case that would tell them apart. If none does, two at once are tried.
+
+use super::laboratory::{Laboratory, Prediction};
+use super::power::largest_gap;
+use super::score::{Observed, score};
+use super::{hidden, pairs};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// One case of the candidate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseEvidence {
+    /// `suite/id`.
+    pub case: String,
+    /// Largest error; `None` where one side is not finite.
+    pub error: Option<f64>,
+    /// What a right program in this format may be off by.
+    pub allowed: f64,
+    /// Whether it is more.
+    pub deviates: bool,
+    /// How much of it the first suspect leaves unexplained.
+    pub unexplained: Option<f64>,
+}
+
+/// A fault, or two at once, that may be the reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suspect {
+    /// One name, or two.
+    pub faults: Vec<&'static str>,
+    /// What to look at.
+    pub look_at: Vec<&'static str>,
+    /// The line of the formula.
+    pub formula: Vec<&'static str>,
+    /// Mean logarithm of what it leaves unexplained; the lower the better.
+    pub score: f64,
+    /// Deviating cases that it explains.
+    pub explained: usize,
+    /// How much of it is in the answers, median over the deviating cases: 1 is fully that fault.
+    pub coefficient: Option<f64>,
+}
+
+/// What is found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Format of storage.
+    pub stored: &'static str,
+    /// Cases that were answered.
+    pub answered: usize,
+    /// Those that rounding does not account for.
+    pub deviating: usize,
+    /// Whether the first suspects are named: they explain the answers.
+    pub named: bool,
+    /// Of the suspects, so many from the first on explain the answers equally well.
+    pub tied: usize,
+    /// The best first.
+    pub suspects: Vec<Suspect>,
+    /// A case that would tell tied suspects apart, where the suites have one.
+    pub telling: Option<String>,
+    /// Where no case deviates: faults whose pattern the errors have all the same, the clearest first.
+    pub hints: Vec<Hint>,
+    /// Case by case.
+    pub cases: Vec<CaseEvidence>,
+}
+
+/// A fault that hides within rounding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hint {
+    /// Its name.
+    pub fault: &'static str,
+    /// What to look at.
+    pub look_at: &'static str,
+    /// How much of it is in the answers: 1 is fully that fault.
+    pub coefficient: f64,
+    /// The coefficient over its uncertainty, were all logits independent.
+    pub significance: f64,
+}
+
+impl Hint {
+    fn of(pattern: hidden::Pattern) -> Self {
+        let hidden::Pattern { fault, coefficient, significance } = pattern;
+        Self { fault: fault.name, look_at: fault.look_at, coefficient, significance }
+    }
+}
+
+/// Suspects that are reported.
+const SUSPECTS: usize = 5;
+/// Left unexplained of a case that counts as explained.
+const EXPLAINED: f64 = 0.3;
+/// Share of the deviating cases that one fault must explain so that two are not tried.
+const MOST: f64 = 0.9;
+/// A fault that leaves more unexplained is named all the same if its score is this good, and three times as good as the next.
+const FAIR: f64 = -0.25;
+/// A score within this share of the best one is as good.
+const AS_GOOD: f64 = 0.9;
+
+/// The candidate's answers to the questions of the laboratory, in their order; `None` where there is none.
+///
+/// # Errors
+/// No answer at all; what the models refuse.
+pub fn diagnose(
+    laboratory: &Laboratory,
+    answers: &[Option<Vec<f64>>],
+    progress: &(dyn Fn() + Sync),
+) -> Result<Diagnosis> {
+    let right = laboratory.right()?;
+    let allowed: Vec<f64> = right
+        .iter()
+        .zip(&laboratory.questions)
+        .map(|(right, question)| {
+            // What the format makes of a right answer, and what sums in another order do beside it.
+            let floor = laboratory.floor(question, laboratory.stored);
+            let own = 3.0 * largest_gap(right, &question.expected);
+            if own > floor { own } else { floor.max(1e-9) }
+        })
+        .collect();
+    let asked: Vec<usize> = (0..answers.len()).filter(|&case| answers[case].is_some()).collect();
+    if asked.is_empty() {
+        return Err(Error::ask("no case about a model was answered, and nothing answered is not a success"));
+    }
+    let gap = |case: usize| {
+        let expected = &laboratory.questions[case].expected;
+        answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, expected))
+    };
+    let observed: Vec<Observed> = asked
+        .iter()
+        .filter_map(|&case| {
+            let actual = answers[case].as_deref()?;
+            let deviates = gap(case) > allowed[case];
+            // The worst of many is three to four times their root mean square, and `allowed` four times the worst.
+            Some(Observed { actual, right: &right[case], noise: allowed[case] / 14.0, deviates })
+        })
+        .collect();
+    let mut diagnosis = Diagnosis {
+        stored: laboratory.stored.name(),
+        answered: asked.len(),
+        deviating: observed.iter().filter(|case| case.deviates).count(),
+        named: false,
+        tied: 0,
+        suspects: Vec::new(),
+        telling: None,
+        hints: Vec::new(),
+        cases: asked
+            .iter()
+            .zip(&observed)
+            .map(|(&case, observed)| CaseEvidence {
+                case: laboratory.questions[case].name.clone(),
+                error: Some(gap(case)).filter(|gap| gap.is_finite()),
+                allowed: allowed[case],
+                deviates: observed.deviates,
+                unexplained: None,
+            })
+            .collect(),
+    };
+    if diagnosis.deviating == 0 {
+        let found = hidden::patterns(laboratory, &asked, &observed)?;
+        let clearest = found.first().map_or(0.0, |pattern| pattern.significance);
+        let as_clear = found.into_iter().filter(|pattern| pattern.significance >= AS_GOOD * clearest);
+        diagnosis.hints = as_clear.map(Hint::of).collect();
+        return Ok(diagnosis);
+    }
+    let catalogue = laboratory.catalogue(progress)?;
+    let mut hypotheses: Vec<Hypothesis> = catalogue
+        .par_iter()
+        .map(|(fault, answers)| {
+            let answers = asked.iter().map(|&case| answers[case].clone()).collect();
+            Hypothesis::of(vec![fault], answers, &observed)
+        })
+        .collect();
+    hypotheses.sort_by(|a, b| a.score.total_cmp(&b.score));
+    if hypotheses[0].share(&observed) < MOST {
+        let mut two = pairs::search(laboratory, &asked, &observed, &hypotheses)?;
+        two.sort_by(|a, b| a.score.total_cmp(&b.score));
+        // Two explain more than one of them as a matter of course; only twice as much is worth a second name.
+        let better = |two: &Hypothesis| two.score < 1.15 * hypotheses[0].score && two.score < hypotheses[0].score - 0.3;
+        if two.first().is_some_and(better) {
+            two.truncate(2 * SUSPECTS);
+            two.append(&mut hypotheses);
+            hypotheses = two;
+            hypotheses.sort_by(|a, b| a.score.total_cmp(&b.score));
+        }
+    }
+    let best = hypotheses[0].score;
+    diagnosis.named = hypotheses[0].share(&observed) >= 0.5
+        || (best < FAIR && hypotheses.get(1).is_none_or(|next| best < 3.0 * next.score));
+    diagnosis.tied = hypotheses.iter().take_while(|other| other.score <= AS_GOOD * best).count();
+    diagnosis.telling = telling(laboratory, &asked, &hypotheses[..diagnosis.tied]);
+    for (evidence, (observed, answer)) in diagnosis.cases.iter_mut().zip(observed.iter().zip(&hypotheses[0].answers)) {
+        evidence.unexplained = observed.unexplained(answer);
+    }
+    let shown = diagnosis.tied.max(SUSPECTS);
+    diagnosis.suspects = hypotheses.iter().take(shown).map(|hypothesis| hypothesis.suspect(&observed)).collect();
+    Ok(diagnosis)
+}
+
+/// One fault or two, and what they would answer.
+#[derive(Debug)]
+pub(super) struct Hypothesis {
+    pub(super) faults: Vec<&'static Fault>,
+    pub(super) answers: Vec<Prediction>,
+    pub(super) score: f64,
+}
+
+impl Hypothesis {
+    pub(super) fn of(faults: Vec<&'static Fault>, answers: Vec<Prediction>, observed: &[Observed]) -> Self {
+        let left = observed.iter().zip(&answers).filter_map(|(case, answer)| case.unexplained(answer));
+        let score = score(left);
+        Self { faults, answers, score }
+    }
+
+    fn left(&self, observed: &[Observed]) -> Vec<f64> {
+        let deviating = observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates);
+        deviating.filter_map(|(case, answer)| case.unexplained(answer)).collect()
+    }
+
+    /// The share of the deviating cases that it explains.
+    fn share(&self, observed: &[Observed]) -> f64 {
+        let left = self.left(observed);
+        left.iter().filter(|&&left| left < EXPLAINED).count() as f64 / left.len().max(1) as f64
+    }
+
+    fn suspect(&self, observed: &[Observed]) -> Suspect {
+        let mut coefficients: Vec<f64> = observed
+            .iter()
+            .zip(&self.answers)
+            .filter(|(case, _)| case.deviates)
+            .filter_map(|(case, answer)| case.coefficient(answer))
+            .collect();
+        coefficients.sort_by(f64::total_cmp);
+        Suspect {
+            faults: self.faults.iter().map(|fault| fault.name).collect(),
+            look_at: self.faults.iter().map(|fault| fault.look_at).collect(),
+            formula: self.faults.iter().map(|fault| fault.formula).collect(),
+            score: self.score,
+            explained: self.left(observed).iter().filter(|&&left| left < EXPLAINED).count(),
+            coefficient: coefficients.get(coefficients.len() / 2).copied(),
+        }
+    }
+}
+
+/// The case in which two tied suspects differ most in proportion to what rounding does.
+fn telling(laboratory: &Laboratory, asked: &[usize], tied: &[Hypothesis]) -> Option<String> {
+    let [first, second, ..] = tied else { return None };
+    let apart = |place: usize| {
+        let (Some(one), Some(other)) = (&first.answers[place], &second.answers[place]) else { return 0.0 };
+        largest_gap(one, other)
+    };
+    let best = (0..asked.len()).max_by(|&a, &b| apart(a).total_cmp(&apart(b)))?;
+    (apart(best) > 1e-6).then(|| laboratory.questions[asked[best]].name.clone())
+}

@@ -1,0 +1,31 @@
+//! Reports of diagnoses, of the power of suites, and of the catalogue of faults.
+
+mod catalogue;
+mod power;
+mod text;
+
+pub use catalogue::catalogue_text;
+pub use power::{power_json, power_text};
+pub use text::diagnosis_text;
+
+use crate::diagnose::Diagnosis;
+use serde::Serialize;
+
+/// One candidate and what is found of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DiagnosisReport {
+    /// Its folder or command.
+    pub candidate: String,
+    /// One sentence for each case that it did not answer.
+    pub refusals: Vec<String>,
+    /// What is found.
+    #[serde(flatten)]
+    pub diagnosis: Diagnosis,
+}
+
+/// Everything, for programs.
+pub fn diagnosis_json(reports: &[DiagnosisReport]) -> String {
+    // Plain data without maps of odd keys always serialises.
+    let json = serde_json::to_string_pretty(reports).unwrap_or_default();
+    format!("{json}\n")
+}
