@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use goldref::candidate::{Outcome, Program, ProgramQuestion};
 use goldref::diagnose::{Diagnosis, Laboratory, diagnose};
 use goldref::error::{Error, Result};
-use goldref::fault;
 use goldref::num::Dtype;
 use goldref::report::{DiagnosisReport, diagnosis_json, diagnosis_text};
 use goldref::suite::{Case, Selected, Store, selected_cases};
@@ -89,14 +88,14 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         Stored::Bf16 => Dtype::Bf16,
         Stored::F16 => Dtype::F16,
     };
-    for folder in args.answers.iter().filter(|folder| !folder.is_dir()) {
+    if let Some(folder) = args.answers.iter().find(|folder| !folder.is_dir()) {
         return Err(Error::read(folder, "it is no folder; name one with <suite>/<case id>.npz in it"));
     }
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: Vec::new(), cases: args.case.clone() };
     let laboratory = Laboratory::open(&store, &selected, stored)?;
-    let bar = progress::bar(fault::all().count(), "faults");
-    let one = |answers: &[Option<Vec<f64>>]| diagnose(&laboratory, answers, &|| bar.inc(1));
+    let bar = progress::bar(laboratory.questions.len(), "cases");
+    let one = |answers: &Answers| diagnose(&laboratory, answers, &|| bar.inc(1));
     let mut reports = Vec::new();
     if args.program.is_empty() {
         for folder in &args.answers {
@@ -118,7 +117,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     Ok(if all { exit_code::AGREED } else { exit_code::DISAGREED })
 }
 
-fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Vec<Option<Vec<f64>>>> {
+fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Answers> {
     let read = |question: &goldref::suite::ModelQuestion| {
         let file = folder.join(format!("{}.npz", question.name));
         if file.is_file() { question.read(&file, laboratory.stored).map(Some) } else { Ok(None) }
@@ -126,13 +125,11 @@ fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Vec<Option<Vec
     laboratory.questions.iter().map(read).collect()
 }
 
+/// The compared logits of each question, where there are any.
+type Answers = Vec<Option<Vec<f64>>>;
+
 /// What a program answers, and one sentence for each case that it does not.
-fn ask(
-    args: &Args,
-    store: &Store,
-    selected: &Selected,
-    laboratory: &Laboratory,
-) -> Result<(Vec<Option<Vec<f64>>>, Vec<String>)> {
+fn ask(args: &Args, store: &Store, selected: &Selected, laboratory: &Laboratory) -> Result<(Answers, Vec<String>)> {
     let limit = Duration::try_from_secs_f64(args.limit)
         .ok()
         .filter(|limit| !limit.is_zero())

@@ -7,7 +7,6 @@ use super::report::say;
 use clap::{Subcommand, ValueEnum};
 use goldref::diagnose::{Laboratory, power};
 use goldref::error::{Error, Result};
-use goldref::fault;
 use goldref::num::Dtype;
 use goldref::report::{power_json, power_text};
 use goldref::suite::{Selected, Store};
@@ -77,7 +76,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
     let selected = Selected { suites: args.suite.clone(), variants: Vec::new(), cases: args.case.clone() };
     let laboratory = Laboratory::open(&store, &selected, Dtype::F64)?;
-    let bar = progress::bar(fault::all().count(), "faults");
+    let bar = progress::bar(laboratory.questions.len(), "cases");
     let report = power(&laboratory, &tolerances, &|| bar.inc(1));
     bar.finish_and_clear();
     let report = report?;

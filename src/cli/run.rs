@@ -178,7 +178,7 @@ fn outputs<T: Real>(
     let unmatched: Vec<String> = trace.unmatched().into_iter().map(String::from).collect();
     if !unmatched.is_empty() {
         return Err(Error::ask(format!(
-            "no site of this model matches {}; sites are embed, layers.N.<site>, final_norm and logits, with input_norm, attn.q, attn.k, attn.v, attn.q_rope, attn.k_rope, attn.scores, attn.masked_scores, attn.probs, attn.context, attn.out, attn_residual, mlp_norm, mlp.gate, mlp.up, mlp.activated, mlp.down, output in a layer",
+            "no site of this model matches {}; sites are embed, layers.N.<site>, final_norm and logits, with input_norm, attn.q, attn.k, attn.v, attn.q_rope, attn.k_rope, attn.keys and attn.values (the cache), attn.scores, attn.masked_scores, attn.probs, attn.context, attn.out, attn_residual, mlp_norm, mlp.gate, mlp.up, mlp.activated, mlp.down, output in a layer",
             unmatched.join(", ")
         )));
     }

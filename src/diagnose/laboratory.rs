@@ -27,9 +27,6 @@ pub fn storage(dtype: Dtype) -> Numerics {
 /// The compared logits of a question; `None` where a fault has no place.
 pub(super) type Prediction = Option<Arc<Vec<f64>>>;
 
-/// What each fault answers to each question.
-type Catalogue = Vec<(&'static Fault, Vec<Prediction>)>;
-
 /// Questions about models, with their models in one format of storage.
 #[derive(Debug)]
 pub struct Laboratory {
@@ -38,8 +35,8 @@ pub struct Laboratory {
     /// The format.
     pub stored: Dtype,
     models: BTreeMap<PathBuf, Model<f64>>,
-    /// Computed when it is first asked for.
-    catalogue: OnceLock<Catalogue>,
+    /// What each fault answers to each question, computed when it is first asked for.
+    catalogue: Vec<OnceLock<Vec<Prediction>>>,
 }
 
 impl Laboratory {
@@ -60,7 +57,8 @@ impl Laboratory {
         folders.dedup();
         let load = |folder: &PathBuf| Ok((folder.clone(), Model::load(&Checkpoint::open(folder)?, weights)?));
         let models = folders.par_iter().map(load).collect::<Result<_>>()?;
-        Ok(Self { questions, stored, models, catalogue: OnceLock::new() })
+        let catalogue = questions.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { questions, stored, models, catalogue })
     }
 
     /// What a model with these faults answers to one question.
@@ -90,20 +88,31 @@ impl Laboratory {
         self.questions.par_iter().map(one).collect()
     }
 
-    /// What each fault answers to each question, fault by fault. `progress` is called once a fault, from any thread, the first time.
-    pub(super) fn catalogue(&self, progress: &(dyn Fn() + Sync)) -> Result<&Catalogue> {
-        if let Some(known) = self.catalogue.get() {
+    /// What each fault of the catalogue answers to one question.
+    fn answers(&self, case: usize) -> Result<&[Prediction]> {
+        if let Some(known) = self.catalogue[case].get() {
             return Ok(known);
         }
-        let faults: Vec<&'static Fault> = fault::all().collect();
-        let computed = faults.into_par_iter().map(|fault| {
-            let each = self.questions.iter().map(|question| self.predict(question, &[fault]));
-            let answers = each.collect::<Result<_>>()?;
-            progress();
-            Ok((fault, answers))
-        });
-        let computed = computed.collect::<Result<Catalogue>>()?;
-        Ok(self.catalogue.get_or_init(|| computed))
+        let computed: Vec<Prediction> =
+            fault::all().map(|fault| self.predict(&self.questions[case], &[fault])).collect::<Result<_>>()?;
+        Ok(self.catalogue[case].get_or_init(|| computed))
+    }
+
+    /// What each fault answers to these questions, fault by fault. `progress` is called once a question, from any thread.
+    pub(super) fn catalogue(
+        &self,
+        cases: &[usize],
+        progress: &(dyn Fn() + Sync),
+    ) -> Result<Vec<(&'static Fault, Vec<Prediction>)>> {
+        let each: Vec<&[Prediction]> = cases
+            .par_iter()
+            .with_max_len(1)
+            .map(|&case| self.answers(case).inspect(|_| progress()))
+            .collect::<Result<_>>()?;
+        Ok(fault::all()
+            .enumerate()
+            .map(|(at, fault)| (fault, each.iter().map(|answers| answers[at].clone()).collect()))
+            .collect())
     }
 
     /// What a right program in f32 may be off by: four times what PyTorch is.

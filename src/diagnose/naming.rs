@@ -92,12 +92,14 @@ impl Hint {
 const SUSPECTS: usize = 5;
 /// Left unexplained of a case that counts as explained.
 const EXPLAINED: f64 = 0.3;
-/// Share of the deviating cases that one fault must explain so that two are not tried.
-const MOST: f64 = 0.9;
+/// A second fault must leave this much less, as a logarithm, of what the first leaves: a third.
+const SECOND: f64 = 1.1;
+/// Less than this between two hypotheses, as a logarithm, is a tie: a factor of 2.
+const TIED: f64 = 0.7;
 /// A fault that leaves more unexplained is named all the same if its score is this good, and three times as good as the next.
 const FAIR: f64 = -0.25;
-/// A score within this share of the best one is as good.
-const AS_GOOD: f64 = 0.9;
+/// A pattern within this share of the clearest one is as clear.
+const AS_CLEAR: f64 = 0.9;
 
 /// The candidate's answers to the questions of the laboratory, in their order; `None` where there is none.
 ///
@@ -160,24 +162,23 @@ pub fn diagnose(
     if diagnosis.deviating == 0 {
         let found = hidden::patterns(laboratory, &asked, &observed)?;
         let clearest = found.first().map_or(0.0, |pattern| pattern.significance);
-        let as_clear = found.into_iter().filter(|pattern| pattern.significance >= AS_GOOD * clearest);
+        let as_clear = found.into_iter().filter(|pattern| pattern.significance >= AS_CLEAR * clearest);
         diagnosis.hints = as_clear.map(Hint::of).collect();
         return Ok(diagnosis);
     }
-    let catalogue = laboratory.catalogue(progress)?;
-    let mut hypotheses: Vec<Hypothesis> = catalogue
-        .par_iter()
-        .map(|(fault, answers)| {
-            let answers = asked.iter().map(|&case| answers[case].clone()).collect();
-            Hypothesis::of(vec![fault], answers, &observed)
-        })
-        .collect();
+    let catalogue = laboratory.catalogue(&asked, progress)?;
+    let mut hypotheses: Vec<Hypothesis> =
+        catalogue.into_par_iter().map(|(fault, answers)| Hypothesis::of(vec![fault], answers, &observed)).collect();
     hypotheses.sort_by(|a, b| a.score.total_cmp(&b.score));
-    if hypotheses[0].share(&observed) < MOST {
-        let mut two = pairs::search(laboratory, &asked, &observed, &hypotheses)?;
+    let open: Vec<usize> = (0..asked.len()).filter(|&at| observed[at].is_open(&hypotheses[0].answers[at])).collect();
+    if !open.is_empty() {
+        let mut two = pairs::search(laboratory, &asked, &observed, &hypotheses, &open)?;
         two.sort_by(|a, b| a.score.total_cmp(&b.score));
-        // Two explain more than one of them as a matter of course; only twice as much is worth a second name.
-        let better = |two: &Hypothesis| two.score < 1.15 * hypotheses[0].score && two.score < hypotheses[0].score - 0.3;
+        // Two explain a little more than one as a matter of course. A second name needs what the first leaves to become a third.
+        let better = |two: &Hypothesis| {
+            two.score < hypotheses[0].score
+                && two.left_of(&open, &observed) < hypotheses[0].left_of(&open, &observed) - SECOND
+        };
         if two.first().is_some_and(better) {
             two.truncate(2 * SUSPECTS);
             two.append(&mut hypotheses);
@@ -188,7 +189,13 @@ pub fn diagnose(
     let best = hypotheses[0].score;
     diagnosis.named = hypotheses[0].share(&observed) >= 0.5
         || (best < FAIR && hypotheses.get(1).is_none_or(|next| best < 3.0 * next.score));
-    diagnosis.tied = hypotheses.iter().take_while(|other| other.score <= AS_GOOD * best).count();
+    // Whoever is as good stands beside the first.
+    let (mut hypotheses, others): (Vec<_>, Vec<_>) = {
+        let first = Hypothesis { faults: Vec::new(), answers: hypotheses[0].answers.clone(), score: best };
+        hypotheses.into_iter().partition(|other| other.is_as_good_as(&first, &observed))
+    };
+    diagnosis.tied = hypotheses.len();
+    hypotheses.extend(others);
     diagnosis.telling = telling(laboratory, &asked, &hypotheses[..diagnosis.tied]);
     for (evidence, (observed, answer)) in diagnosis.cases.iter_mut().zip(observed.iter().zip(&hypotheses[0].answers)) {
         evidence.unexplained = observed.unexplained(answer);
@@ -216,6 +223,24 @@ impl Hypothesis {
     fn left(&self, observed: &[Observed]) -> Vec<f64> {
         let deviating = observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates);
         deviating.filter_map(|(case, answer)| case.unexplained(answer)).collect()
+    }
+
+    /// The mean logarithm of what it leaves unexplained of some cases.
+    fn left_of(&self, places: &[usize], observed: &[Observed]) -> f64 {
+        score(places.iter().filter_map(|&at| observed[at].unexplained(&self.answers[at])))
+    }
+
+    /// Whether no case tells it from `best`, or those that do speak for neither.
+    fn is_as_good_as(&self, best: &Hypothesis, observed: &[Observed]) -> bool {
+        // A case that is right by one of them and not by the other speaks for the first.
+        let left = |case: &Observed, answer: &Prediction| case.unexplained(answer).unwrap_or(EXPLAINED / 3.0).ln();
+        let telling = observed
+            .iter()
+            .zip(self.answers.iter().zip(&best.answers))
+            .filter(|(case, (own, other))| case.tells_apart(own, other))
+            .map(|(case, (own, other))| left(case, own) - left(case, other));
+        let (sum, count) = telling.fold((0.0, 0), |(sum, count), gap| (sum + gap, count + 1));
+        self.score <= 0.5 * best.score && (count == 0 || sum / f64::from(count) < TIED)
     }
 
     /// The share of the deviating cases that it explains.

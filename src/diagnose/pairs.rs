@@ -7,81 +7,116 @@ use super::laboratory::{Laboratory, Prediction};
 use super::naming::Hypothesis;
 use super::score::{Observed, score};
 use crate::error::Result;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Cases on which all pairs are tried.
 const PROBES: usize = 3;
-/// Pairs that are scored over all cases.
-const KEPT: usize = 60;
-/// Single faults whose pairs are scored in any case.
-const SINGLES: usize = 10;
+/// Pairs of each sort that are scored over all cases.
+const KEPT: usize = 40;
+/// Single faults that may be one of the two for certain.
+const SINGLES: usize = 4;
+/// Cases on which a second fault is looked for beside those.
+const OPEN: usize = 10;
 
-/// The best pairs; `singles` are sorted by their score.
+/// The best pairs. `singles` are sorted by their score; `open` are the cases that the first of them does not explain.
 pub(super) fn search(
     laboratory: &Laboratory,
     asked: &[usize],
     observed: &[Observed],
     singles: &[Hypothesis],
+    open: &[usize],
 ) -> Result<Vec<Hypothesis>> {
-    let faults = singles.len();
-    let mut tried: Vec<(f64, (usize, usize))> =
-        (0..faults).flat_map(|a| (a + 1..faults).map(move |b| (0.0, (a, b)))).collect();
-    for place in probes(laboratory, asked, observed, singles) {
-        tried = tried
-            .into_par_iter()
-            .map(|(so_far, (a, b))| {
-                let answer = together(laboratory, asked[place], place, &singles[a], &singles[b])?;
-                let left = observed[place].unexplained(&answer).unwrap_or(1.0);
-                Ok((so_far + score([left].into_iter()), (a, b)))
-            })
-            .collect::<Result<_>>()?;
-        tried.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // What explains nothing of one case is not tried on the next.
-        tried.truncate((tried.len() / 4).max(KEPT));
+    let usable: Vec<usize> = (0..singles.len()).filter(|&at| singles[at].faults[0].kind != Kind::Equivalent).collect();
+    let ordered = |a: usize, b: usize| if a < b { (a, b) } else { (b, a) };
+    let mut all = BTreeSet::new();
+    for (at, &a) in usable.iter().enumerate() {
+        all.extend(usable[at + 1..].iter().map(|&b| ordered(a, b)));
     }
-    let of_best = (0..SINGLES.min(faults)).flat_map(|a| (a + 1..SINGLES.min(faults)).map(move |b| (a, b)));
-    let kept: BTreeSet<(usize, usize)> = tried.into_iter().take(KEPT).map(|(_, pair)| pair).chain(of_best).collect();
+    let trial = Trial { laboratory, asked, observed, singles };
+    let beside: BTreeSet<Pair> = usable
+        .iter()
+        .take(SINGLES)
+        .flat_map(|&a| usable.iter().filter(move |&&b| b != a).map(move |&b| ordered(a, b)))
+        .collect();
+    let cheapest = |places: &[usize], most: usize| {
+        let mut places = places.to_vec();
+        places.sort_by_key(|&place| laboratory.cost(&laboratory.questions[asked[place]]));
+        places.truncate(most);
+        places
+    };
+    let mut kept: BTreeSet<Pair> = trial.best(beside, &cheapest(open, OPEN), 1)?;
+    kept.extend(trial.best(all, &trial.probes(), 4)?);
     kept.into_par_iter()
-        .map(|(a, b)| {
-            let answers = (0..asked.len())
-                .map(|place| together(laboratory, asked[place], place, &singles[a], &singles[b]))
-                .collect::<Result<Vec<Prediction>>>()?;
-            let faults: Vec<&'static Fault> =
-                [&singles[a], &singles[b]].iter().map(|single| single.faults[0]).collect();
+        .map(|pair| {
+            let answers =
+                (0..asked.len()).map(|place| trial.together(place, pair)).collect::<Result<Vec<Prediction>>>()?;
+            let faults: Vec<&'static Fault> = [pair.0, pair.1].iter().map(|&at| singles[at].faults[0]).collect();
             Ok(Hypothesis::of(faults, answers, observed))
         })
         .collect()
 }
 
-/// Both faults; where one has no place, the other.
-fn together(laboratory: &Laboratory, case: usize, place: usize, a: &Hypothesis, b: &Hypothesis) -> Result<Prediction> {
-    match (&a.answers[place], &b.answers[place]) {
-        (None, other) | (other, None) => Ok(other.clone()),
-        (Some(one), Some(_)) => {
-            let both = laboratory.predict(&laboratory.questions[case], &[a.faults[0], b.faults[0]])?;
-            Ok(Some(both.unwrap_or_else(|| one.clone())))
-        }
-    }
+/// Places of two faults among the single ones, the lower first.
+type Pair = (usize, usize);
+
+struct Trial<'a> {
+    laboratory: &'a Laboratory,
+    asked: &'a [usize],
+    observed: &'a [Observed<'a>],
+    singles: &'a [Hypothesis],
 }
 
-/// Cases that no single fault explains, the cheapest first, and each of another model as long as there are such.
-fn probes(laboratory: &Laboratory, asked: &[usize], observed: &[Observed], singles: &[Hypothesis]) -> Vec<usize> {
-    let least = |place: usize| {
-        let left = singles.iter().filter_map(|single| observed[place].unexplained(&single.answers[place]));
-        left.fold(1.0, |least: f64, left| if left < least { left } else { least })
-    };
-    let mut open: Vec<usize> = (0..asked.len()).filter(|&place| observed[place].deviates).collect();
-    // What is least explained by any one fault has most need of two.
-    let question = |place: usize| &laboratory.questions[asked[place]];
-    open.sort_by_key(|&place| (least(place) < 0.05, laboratory.cost(question(place))));
-    let mut chosen: Vec<usize> = Vec::new();
-    for &place in &open {
-        let known = chosen.iter().any(|&other| question(other).checkpoint == question(place).checkpoint);
-        if !known && chosen.len() < PROBES {
-            chosen.push(place);
+impl Trial<'_> {
+    /// The best of some pairs on some cases, case by case; after each only one in `thinning` goes on.
+    fn best(&self, pairs: BTreeSet<Pair>, places: &[usize], thinning: usize) -> Result<BTreeSet<Pair>> {
+        let mut tried: Vec<(f64, Pair)> = pairs.into_iter().map(|pair| (0.0, pair)).collect();
+        for &place in places {
+            tried = tried
+                .into_par_iter()
+                .map(|(so_far, pair)| {
+                    let left = self.observed[place].unexplained(&self.together(place, pair)?).unwrap_or(1.0);
+                    Ok((so_far + score([left].into_iter()), pair))
+                })
+                .collect::<Result<_>>()?;
+            tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+            // What explains nothing of one case is not tried on the next.
+            tried.truncate((tried.len() / thinning).max(KEPT));
+        }
+        Ok(tried.into_iter().take(KEPT).map(|(_, pair)| pair).collect())
+    }
+
+    /// Both faults; where one has no place, the other.
+    fn together(&self, place: usize, (a, b): Pair) -> Result<Prediction> {
+        let (a, b) = (&self.singles[a], &self.singles[b]);
+        match (&a.answers[place], &b.answers[place]) {
+            (None, other) | (other, None) => Ok(other.clone()),
+            (Some(one), Some(_)) => {
+                let question = &self.laboratory.questions[self.asked[place]];
+                let both = self.laboratory.predict(question, &[a.faults[0], b.faults[0]])?;
+                Ok(Some(both.unwrap_or_else(|| one.clone())))
+            }
         }
     }
-    chosen
+
+    /// Cases that no single fault explains, the cheapest first, each of another model.
+    fn probes(&self) -> Vec<usize> {
+        let least = |place: usize| {
+            let left = self.singles.iter().filter_map(|one| self.observed[place].unexplained(&one.answers[place]));
+            left.fold(1.0, |least: f64, left| if left < least { left } else { least })
+        };
+        let question = |place: usize| &self.laboratory.questions[self.asked[place]];
+        let mut open: Vec<usize> = (0..self.asked.len()).filter(|&place| self.observed[place].deviates).collect();
+        // What is least explained by any one fault has most need of two.
+        open.sort_by_key(|&place| (least(place) < 0.05, self.laboratory.cost(question(place))));
+        let mut chosen: Vec<usize> = Vec::new();
+        for place in open {
+            let known = chosen.iter().any(|&other| question(other).checkpoint == question(place).checkpoint);
+            if !known && chosen.len() < PROBES {
+                chosen.push(place);
+            }
+        }
+        chosen
+    }
 }

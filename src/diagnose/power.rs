@@ -26,6 +26,8 @@ pub struct FaultPower {
     pub most: Option<(String, Option<f64>)>,
     /// When no test can see it.
     pub invisible: &'static str,
+    /// Largest error of each case, 0 where a right program may be off as far; not finite: `None`.
+    pub errors: Vec<Option<f64>>,
 }
 
 /// The power of some suites.
@@ -33,8 +35,8 @@ pub struct FaultPower {
 pub struct PowerReport {
     /// Absolute tolerances, tightest first.
     pub tolerances: Vec<f64>,
-    /// How many cases there are.
-    pub cases: usize,
+    /// The cases.
+    pub cases: Vec<String>,
     /// Fault by fault.
     pub faults: Vec<FaultPower>,
     /// Few cases that show, at the tightest tolerance, all that all cases show.
@@ -53,12 +55,13 @@ impl PowerReport {
     }
 }
 
-/// Holds every fault against every case; `progress` is called once a fault, from any thread.
+/// Holds every fault against every case; `progress` is called once a case, from any thread.
 ///
 /// # Errors
 /// What the models refuse.
 pub fn power(laboratory: &Laboratory, tolerances: &[f64], progress: &(dyn Fn() + Sync)) -> Result<PowerReport> {
-    let catalogue = laboratory.catalogue(progress)?;
+    let all: Vec<usize> = (0..laboratory.questions.len()).collect();
+    let catalogue = laboratory.catalogue(&all, progress)?;
     let distances: Vec<(&Fault, Vec<f64>)> = catalogue
         .iter()
         .map(|(fault, answers)| {
@@ -75,7 +78,8 @@ pub fn power(laboratory: &Laboratory, tolerances: &[f64], progress: &(dyn Fn() +
     let shows =
         |case: usize, fault: usize| distances[fault].1[case] > tightest && distances[fault].0.kind != Kind::Equivalent;
     let minimal = minimal(laboratory, distances.len(), shows);
-    Ok(PowerReport { tolerances: tolerances.to_vec(), cases: laboratory.questions.len(), faults, minimal })
+    let cases = laboratory.questions.iter().map(|question| question.name.clone()).collect();
+    Ok(PowerReport { tolerances: tolerances.to_vec(), cases, faults, minimal })
 }
 
 fn of_fault(laboratory: &Laboratory, tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
@@ -92,6 +96,7 @@ fn of_fault(laboratory: &Laboratory, tolerances: &[f64], fault: &Fault, each: &[
         cheapest: cheapest.map(named),
         most: most.map(|case| (named(case), Some(each[case]).filter(|gap| gap.is_finite()))),
         invisible: fault.invisible,
+        errors: each.iter().map(|gap| Some(*gap).filter(|gap| gap.is_finite())).collect(),
     }
 }
 

@@ -61,6 +61,23 @@ impl Observed<'_> {
         Some((left / deviation).max(self.noise / deviation).min(1.0))
     }
 
+    /// What rounding alone leaves unexplained.
+    fn floor(&self) -> f64 {
+        let deviation = rms(self.actual, self.right);
+        if deviation.is_finite() && deviation > 0.0 { (self.noise / deviation).min(1.0) } else { 1.0 }
+    }
+
+    /// Whether a prediction leaves more unexplained than rounding does.
+    pub(super) fn is_open(&self, prediction: &Prediction) -> bool {
+        self.deviates && self.unexplained(prediction).is_some_and(|left| left > 5.0 * self.floor() && left > 1e-12)
+    }
+
+    /// Whether rounding cannot hide the difference of two predictions.
+    pub(super) fn tells_apart(&self, one: &Prediction, other: &Prediction) -> bool {
+        let values = |prediction| Option::as_deref(prediction).map_or(self.right, Vec::as_slice);
+        rms(values(one), values(other)) > 5.0 * self.noise
+    }
+
     /// How much of the fault is in the answer.
     pub(super) fn coefficient(&self, prediction: &Prediction) -> Option<f64> {
         let predicted = prediction.as_deref()?.as_slice();

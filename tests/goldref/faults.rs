@@ -35,10 +35,7 @@ fn logits(question: &ModelQuestion, model: &Model<f64>, faults: &[&Fault]) -> Op
 
 fn distance(faulty: &[f64], right: &[f64]) -> Option<f64> {
     let gaps = faulty.iter().zip(right).map(|(a, b)| (a - b).abs() / (1.0 + b.abs()));
-    gaps.fold(
-        Some(0.0),
-        |worst: Option<f64>, gap| if gap.is_finite() { worst.map(|worst| worst.max(gap)) } else { None },
-    )
+    gaps.map(|gap| gap.is_finite().then_some(gap)).try_fold(0.0, |worst: f64, gap| gap.map(|gap| worst.max(gap)))
 }
 
 /// Cases in which the program in NumPy reads the name in another way, and why.

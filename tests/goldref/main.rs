@@ -8,6 +8,7 @@ mod candidates;
 mod command_line;
 mod compare;
 mod cost;
+mod diagnose;
 mod elementary;
 mod evaluations;
 mod faults;

@@ -44,6 +44,8 @@ fn every_report_and_command_file_is_used() {
         let shared = formats
             .iter()
             .any(|(_, text)| ["super", "report"].iter().any(|from| text.contains(&format!("{from}::{module}::"))));
+        // A part of a format is handed out by its folder.
+        let shared = shared || formats.iter().any(|(_, text)| text.contains(&format!("pub use {module}::")));
         assert!(printed || shared, "nothing uses src/report/{module}.rs");
     }
     let commands = text("src/cli/mod.rs");

@@ -18,7 +18,7 @@ pub fn power_text(report: &PowerReport, minimal: Option<&[String]>) -> String {
     let wrong = report.wrong().count();
     let equivalent = report.faults.len() - wrong;
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{wrong} faults and {equivalent} equivalent edits against {} cases\n", report.cases);
+    let _ = writeln!(out, "{wrong} faults and {equivalent} equivalent edits against {} cases\n", report.cases.len());
     let mut table = plain_table(&["atol", "shown", "surviving"]);
     for (at, tolerance) in report.tolerances.iter().enumerate() {
         let survivors: Vec<&str> = report.survivors(at).map(|fault| fault.name).collect();
@@ -35,7 +35,7 @@ pub fn power_text(report: &PowerReport, minimal: Option<&[String]>) -> String {
         }
     }
     if let Some(minimal) = minimal {
-        let _ = writeln!(out, "\n{} cases show as much as all {}:", minimal.len(), report.cases);
+        let _ = writeln!(out, "\n{} cases show as much as all {}:", minimal.len(), report.cases.len());
         for case in minimal {
             let _ = writeln!(out, "  {}", name(case));
         }

@@ -1,0 +1,179 @@
+//! `goldref diagnose` and `goldref fixtures power` as a user meets them. `programs/` holds answers of programs in NumPy, with and without
+//! faults (`tools/write_faulty_outputs.py`).
+
+use super::command_line::goldref;
+use goldref::diagnose::{Laboratory, PowerReport, power};
+use goldref::fault;
+use goldref::num::Dtype;
+use goldref::report::power_text;
+use goldref::suite::Selected;
+use serde_json::Value;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+const TOLERANCES: [f64; 5] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
+
+fn whole() -> &'static PowerReport {
+    static REPORT: OnceLock<PowerReport> = OnceLock::new();
+    REPORT.get_or_init(|| {
+        let laboratory = Laboratory::open(&super::store(), &Selected::default(), Dtype::F64).unwrap();
+        power(&laboratory, &TOLERANCES, &|| ()).unwrap()
+    })
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = goldref().args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn program(name: &str) -> String {
+    super::root().join("tests/goldref/programs").join(name).display().to_string()
+}
+
+fn diagnose(name: &str, more: &[&str]) -> (Option<i32>, String) {
+    let folder = program(name);
+    let (code, text, message) = run(&[&["diagnose", "--answers", &folder], more].concat());
+    assert_eq!(message, "");
+    (code, text.replace(&folder, name))
+}
+
+#[test]
+fn the_bundled_suites_show_every_fault_at_the_tightest_tolerance() {
+    let report = whole();
+    let survivors: Vec<&str> = report.survivors(0).map(|fault| fault.name).collect();
+    assert_eq!(survivors, [""; 0]);
+    for fault in &report.faults {
+        assert_eq!(fault.cheapest.is_none(), fault.equivalent, "{}", fault.name);
+        assert_eq!(fault.errors.len(), report.cases.len());
+    }
+    // A few cases do as much as all of them, and none of them is idle.
+    let shows = |fault: &goldref::diagnose::FaultPower, case: &String| {
+        let at = report.cases.iter().position(|name| name == case).unwrap();
+        fault.errors[at].is_none_or(|error| error > TOLERANCES[0])
+    };
+    let left_out = |without: Option<&String>| {
+        let shown = |fault: &&goldref::diagnose::FaultPower| {
+            report.minimal.iter().filter(|case| Some(*case) != without).any(|case| shows(fault, case))
+        };
+        report.wrong().filter(|fault| !shown(fault)).count()
+    };
+    assert_eq!(left_out(None), 0);
+    assert!(report.minimal.len() < 15 && report.minimal.iter().all(|case| left_out(Some(case)) > 0));
+    super::reports::settings().bind(|| insta::assert_snapshot!("power", power_text(report, Some(&report.minimal))));
+}
+
+#[test]
+fn a_case_shows_what_it_says_that_it_catches() {
+    let report = whole();
+    let store = super::store();
+    let models = store.suites.iter().flat_map(|suite| &suite.cases).filter(|case| case.op == "model");
+    let mut checked = 0;
+    for case in models {
+        let at = report.cases.iter().position(|name| *name == case.name).unwrap();
+        for name in case.catches.iter().filter(|name| fault::find(name).is_some()) {
+            let fault = report.faults.iter().find(|fault| fault.name == *name).unwrap();
+            assert!(fault.errors[at].is_none_or(|error| error > 0.0), "{} does not show {name}", case.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 150, "{checked}");
+}
+
+#[test]
+fn blind_spots_are_said_with_what_would_open_them() {
+    let (code, text, _) = run(&["fixtures", "power", "--suite", "model"]);
+    assert_eq!(code, Some(1), "{text}");
+    let line = "  mask-top-left: as many queries as keys";
+    assert!(text.lines().any(|shown| shown == line), "{text}");
+    let (code, json, _) =
+        run(&["fixtures", "power", "--suite", "decode", "--case", "single_tokens", "--format", "json"]);
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, report["cases"].as_array().unwrap().len()), (Some(1), 1));
+    for (args, why) in [
+        (["--atol", "0"], "--atol is 0; it must be a number above 0"),
+        (["--suite", "attention"], "no selected case asks a model"),
+    ] {
+        let (code, _, message) = run(&[&["fixtures", "power"], &args[..]].concat());
+        assert!(code == Some(2) && message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn a_fault_is_named_with_what_to_look_at() {
+    let (code, text) = diagnose("mask-top-left", &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with("mask-top-left · stored in f32 · 4 cases\nnot rounding: 3 of 4 cases"), "{text}");
+    assert!(text.contains("\nIt is mask-top-left.\n"), "{text}");
+    assert!(
+        text.contains("in decode it must be aligned to the end of the keys\n      j ≤ i + kv_len - q_len\n"),
+        "{text}"
+    );
+    assert!(text.contains("explains 3 of 3 deviating cases, coefficient 1.00"), "{text}");
+    let (_, text) = diagnose("rope-pairing", &[]);
+    assert!(text.contains("\nIt is rope-pairing.\n"), "{text}");
+}
+
+#[test]
+fn two_faults_at_once_are_both_named() {
+    let (code, text) = diagnose("scale-d_model_and_v-cache-stale", &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("\nIt is scale-d_model and v-cache-stale.\n"), "{text}");
+}
+
+#[test]
+fn a_right_program_is_not_accused() {
+    for (name, stored) in [("right", "f32"), ("right-bf16", "bf16")] {
+        let (code, text) = diagnose(name, &["--stored", stored]);
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(text.lines().nth(1), Some("rounding: no case deviates by more than a right program may"));
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn a_fault_within_rounding_has_a_pattern() {
+    let (code, text) = diagnose("gelu-formula-error-bf16", &["--stored", "bf16"]);
+    assert!(text.contains("gelu-formula-error"), "{text}");
+    // The verdict is that of its size.
+    assert_eq!(code, Some(i32::from(!text.contains("\nrounding:"))));
+}
+
+#[test]
+fn several_candidates_are_reported_each() {
+    let folders = [program("right"), program("rope-pairing")];
+    let (code, json, _) =
+        run(&["diagnose", "--format", "json", "--case", "single_tokens", "--answers", &folders[0], &folders[1]]);
+    let reports: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(code, Some(1));
+    assert_eq!(reports[0]["candidate"], folders[0]);
+    assert_eq!((reports[0]["deviating"].as_u64(), reports[1]["deviating"].as_u64()), (Some(0), Some(1)));
+    assert_eq!(reports[1]["suspects"][0]["faults"][0], "rope-pairing");
+}
+
+#[test]
+fn what_cannot_be_asked_is_said() {
+    let empty = TempDir::new().unwrap();
+    let folder = empty.path().display().to_string();
+    let (code, _, message) = run(&["diagnose", "--answers", &folder]);
+    assert!(code == Some(2) && message.contains("nothing answered is not a success"), "{message}");
+    let (code, _, message) = run(&["diagnose", "--answers", "no/such/folder"]);
+    assert!(code == Some(2) && message.contains("cannot read no/such/folder"), "{message}");
+    let wrong = empty.path().join("decode");
+    std::fs::create_dir(&wrong).unwrap();
+    std::fs::copy(super::root().join("fixtures/decode/single_tokens/inputs.npz"), wrong.join("single_tokens.npz"))
+        .unwrap();
+    let (code, _, message) = run(&["diagnose", "--answers", &folder]);
+    assert!(code == Some(2) && message.contains("there must be logits [1, 16, 43]"), "{message}");
+    let (code, text, _) = run(&["diagnose", "--list"]);
+    assert_eq!((code, text.matches("      ").count()), (Some(0), 2 * fault::all().count()));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_that_does_not_answer_models_is_told_so() {
+    let script = "while IFS= read -r line; do id=$(printf '%s' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); \
+                  printf '{\"id\":\"%s\",\"status\":\"unsupported\"}\\n' \"$id\"; done";
+    let (code, _, message) = run(&["diagnose", "--case", "single_tokens", "--", "sh", "-c", script]);
+    assert!(code == Some(2) && message.contains("no case about a model was answered"), "{message}");
+}
