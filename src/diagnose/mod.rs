@@ -1,7 +1,7 @@
 //! Why an answer is off: which fault, and which faults a suite cannot see.
 //!
 //! A [`Laboratory`] holds the questions about models of some suites and predicts what each fault of the [catalogue](crate::fault) would answer.
-//! [`power`] holds the predictions against what is expected: which cases show which fault at which tolerance. [`diagnose()`] holds them against a
+//! [`power()`] holds the predictions against what is expected: which cases show which fault at which tolerance. [`diagnose()`] holds them against a
 //! candidate's answers: which fault, or which two, explain it. Knows everything above it; does not know how a report looks.
 
 mod hidden;

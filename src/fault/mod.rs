@@ -4,7 +4,7 @@
 //! [`Intervention`](crate::eval::Intervention), what passes a site: the wrong formula stands beside the right one, in [`sites`](self), and takes the
 //! site's inputs from the sites before it. Edits add up, so that several faults at once are several edits.
 //!
-//! Every row of the [catalogue](ALL) has a name, what it looks like to its author, when it is invisible and who has met it. A few are
+//! Every row of the [catalogue](all) has a name, what it looks like to its author, when it is invisible and who has met it. A few are
 //! equivalent to the right formula and say so. Knows models; knows nothing of suites or verdicts.
 
 mod catalogue;
