@@ -2,6 +2,7 @@
 
 use super::exit_code;
 use super::named_model::{has_weights, spec_of};
+use super::program::{seconds, shown};
 use super::progress;
 use super::report::{note, plottable, say};
 use super::this_machine::available_memory;
@@ -60,8 +61,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// Seconds that a program may take for one question
-    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
-    limit: f64,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
+    limit: Duration,
     /// A program to measure instead of goldref's own variants
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -121,20 +122,15 @@ fn of_program(args: &Args, variant: &Variant, spec: &ModelSpec) -> Result<BenchR
             args.model
         )));
     }
-    let limit = Duration::try_from_secs_f64(args.limit)
-        .ok()
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| Error::ask(format!("--limit is {}; it must be a number of seconds above 0", args.limit)))?;
     let folder = std::path::absolute(&args.model).map_err(|e| Error::read(&args.model, e))?;
     let limits = Limits::measure();
     let roofline = Roofline { peak: limits.f32_peak, bandwidth: limits.bandwidth };
     let mut program = Program::start(&args.program)?;
     let bar = progress::bar(question.program_steps(), "questions");
-    let measured = program_latency(&mut program, (&folder, spec), &question, &roofline, limit, &|| bar.inc(1));
+    let measured = program_latency(&mut program, (&folder, spec), &question, &roofline, args.limit, &|| bar.inc(1));
     bar.finish_and_clear();
     let (latency, found) = measured?;
-    let words: Vec<_> = args.program.iter().map(|word| word.to_string_lossy()).collect();
-    Ok(BenchReport { model: args.model.clone(), variant: words.join(" "), limits, latency, program: Some(found) })
+    Ok(BenchReport { model: args.model.clone(), variant: shown(&args.program), limits, latency, program: Some(found) })
 }
 
 fn measured<T: Real>(args: &Args, variant: &Variant, spec: ModelSpec, peak: fn(&Limits) -> f64) -> Result<BenchReport> {

@@ -1,13 +1,14 @@
 //! `goldref check`.
 
+use super::cases::Cases;
 use super::ladder::Tolerances;
 use super::report::{Printing, note, say};
 use super::{exit_code, progress};
 use goldref::error::{Error, Result};
 use goldref::report;
 use goldref::simd::Level;
-use goldref::suite::{BitsReport, Selected, Store, bits, count_cases, run, run_files};
-use std::path::{Path, PathBuf};
+use goldref::suite::{BitsReport, bits, count_cases, run, run_files};
+use std::path::PathBuf;
 
 /// Arguments of `goldref check`.
 #[derive(Debug, clap::Args)]
@@ -23,18 +24,11 @@ Examples:
 
 Where GITHUB_ACTIONS is true, the table is followed by annotations of the disagreements.")]
 pub(crate) struct Args {
-    /// Folder with a suite.json, or of such folders [default: the bundled fixtures]
-    #[arg(long, value_name = "DIR")]
-    fixtures: Option<PathBuf>,
-    /// Only these suites (`*` matches any characters)
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    suite: Vec<String>,
+    #[command(flatten)]
+    cases: Cases,
     /// Only these variants (`*` matches any characters)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     variant: Vec<String>,
-    /// Only these cases, as suite/id or id (`*` matches any characters)
-    #[arg(long, value_name = "CASE", value_delimiter = ',')]
-    case: Vec<String>,
     /// Judge the arrays in DIR/<suite>/<case>.npz as answers of the one variant named, instead of computing them
     #[arg(long, value_name = "DIR")]
     answers: Option<PathBuf>,
@@ -54,8 +48,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.bits {
         args.printing.has_bits()?;
     }
-    let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
-    let selected = Selected { suites: args.suite.clone(), variants: args.variant.clone(), cases: args.case.clone() };
+    let (store, selected) = (args.cases.store()?, args.cases.selected(&args.variant));
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
     if args.bits {
         let hashes = bits(&store, &selected, &|| bar.inc(1))?;
@@ -67,7 +60,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         None => run(&store, &selected, &ladder, &|| bar.inc(1))?,
     };
     bar.finish_and_clear();
-    report.fixtures = args.fixtures.as_ref().map(|folder| folder.display().to_string());
+    report.fixtures = args.cases.fixtures.as_ref().map(|folder| folder.display().to_string());
 
     args.printing.print(&report)?;
     if args.printing.prints_text() && std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -92,13 +85,4 @@ fn print_bits(args: &Args, hashes: &BitsReport) -> Result<u8> {
             exit_code::DISAGREED
         }
     })
-}
-
-/// The fixtures of the source tree this program was built from, else those of the current folder.
-pub(super) fn bundled() -> Result<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    [built.clone(), PathBuf::from("fixtures")]
-        .into_iter()
-        .find(|folder| folder.is_dir())
-        .ok_or_else(|| Error::read(built, "the bundled fixtures are not there any more; name a folder with --fixtures"))
 }

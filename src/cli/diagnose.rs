@@ -1,7 +1,8 @@
 //! `goldref diagnose`.
 
-use super::check::bundled;
+use super::cases::Cases;
 use super::exit_code;
+use super::program::{seconds, shown};
 use super::progress;
 use super::report::say;
 use clap::ValueEnum;
@@ -33,21 +34,14 @@ pub(crate) struct Args {
     /// The format in which the candidate stores weights and activations
     #[arg(long, value_enum, default_value_t = Stored::F32)]
     stored: Stored,
-    /// A suite or a folder of suites; the bundled ones if left out
-    #[arg(long, value_name = "DIR")]
-    fixtures: Option<PathBuf>,
-    /// Only these suites
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    suite: Vec<String>,
-    /// Only these cases: suite/id, or id alone (`*` matches any characters)
-    #[arg(long, value_name = "CASES", value_delimiter = ',')]
-    case: Vec<String>,
+    #[command(flatten)]
+    cases: Cases,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Seconds that a program may take for one question
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    limit: f64,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    limit: Duration,
     /// Only list the faults that are known
     #[arg(long)]
     list: bool,
@@ -91,8 +85,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     if let Some(folder) = args.answers.iter().find(|folder| !folder.is_dir()) {
         return Err(Error::read(folder, "it is no folder; name one with <suite>/<case id>.npz in it"));
     }
-    let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
-    let selected = Selected { suites: args.suite.clone(), variants: Vec::new(), cases: args.case.clone() };
+    let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
     let laboratory = Laboratory::open(&store, &selected, stored)?;
     let bar = progress::bar(laboratory.questions.len(), "cases");
     let one = |answers: &Answers| diagnose(&laboratory, answers, &|| bar.inc(1));
@@ -104,8 +97,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         }
     } else {
         let (answers, refusals) = ask(args, &store, &selected, &laboratory)?;
-        let words: Vec<_> = args.program.iter().map(|word| word.to_string_lossy()).collect();
-        reports.push(DiagnosisReport { candidate: words.join(" "), refusals, diagnosis: one(&answers)? });
+        if let (Some(first), true) = (refusals.first(), answers.iter().all(Option::is_none)) {
+            return Err(Error::ask(format!("the program answered no case about a model; {first}")));
+        }
+        reports.push(DiagnosisReport { candidate: shown(&args.program), refusals, diagnosis: one(&answers)? });
     }
     bar.finish_and_clear();
     say(&match args.format {
@@ -130,10 +125,6 @@ type Answers = Vec<Option<Vec<f64>>>;
 
 /// What a program answers, and one sentence for each case that it does not.
 fn ask(args: &Args, store: &Store, selected: &Selected, laboratory: &Laboratory) -> Result<(Answers, Vec<String>)> {
-    let limit = Duration::try_from_secs_f64(args.limit)
-        .ok()
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| Error::ask(format!("--limit is {}; it must be a number of seconds above 0", args.limit)))?;
     let cases: Vec<&Case> = selected_cases(store, selected)?;
     let mut program = Program::start(&args.program)?;
     let bar = progress::bar(laboratory.questions.len(), "questions");
@@ -144,8 +135,8 @@ fn ask(args: &Args, store: &Store, selected: &Selected, laboratory: &Laboratory)
         let inputs = case.inputs()?;
         let folder = std::path::absolute(&question.checkpoint).map_err(|e| Error::read(&question.checkpoint, e))?;
         let asked = ProgramQuestion { op: "model", params: &case.params, model: Some(&folder), inputs: &inputs };
-        let answer = match program.ask(&asked, limit)? {
-            Outcome::Answered { arrays, .. } => match question.chosen_of(&arrays) {
+        let answer = match program.ask(&asked, args.limit)? {
+            Outcome::Answered { arrays, .. } => match question.chosen_of(arrays, laboratory.stored) {
                 Some(answer) => Ok(answer),
                 None => Err(format!("{}: an array is missing or has another shape", question.name)),
             },

@@ -1,6 +1,6 @@
 //! `goldref fixtures`.
 
-use super::check::bundled;
+use super::cases::Cases;
 use super::exit_code;
 use super::progress;
 use super::report::say;
@@ -9,8 +9,6 @@ use goldref::diagnose::{Laboratory, power};
 use goldref::error::{Error, Result};
 use goldref::num::Dtype;
 use goldref::report::{power_json, power_text};
-use goldref::suite::{Selected, Store};
-use std::path::PathBuf;
 
 /// Arguments of `goldref fixtures`.
 #[derive(Debug, clap::Args)]
@@ -36,15 +34,8 @@ Examples:
   goldref fixtures power --fixtures my_suites --minimal
   goldref fixtures power --suite decode --atol 1e-6,1e-3,1e-1 --format json")]
 struct Power {
-    /// A suite or a folder of suites; the bundled ones if left out
-    #[arg(long, value_name = "DIR")]
-    fixtures: Option<PathBuf>,
-    /// Only these suites
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    suite: Vec<String>,
-    /// Only these cases: suite/id, or id alone (`*` matches any characters)
-    #[arg(long, value_name = "CASES", value_delimiter = ',')]
-    case: Vec<String>,
+    #[command(flatten)]
+    cases: Cases,
     /// Absolute tolerances
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1e-5,1e-4,1e-3,1e-2,1e-1")]
     atol: Vec<f64>,
@@ -73,8 +64,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     }
     tolerances.sort_by(f64::total_cmp);
     tolerances.dedup();
-    let store = Store::open(args.fixtures.clone().map_or_else(bundled, Ok)?)?;
-    let selected = Selected { suites: args.suite.clone(), variants: Vec::new(), cases: args.case.clone() };
+    let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
     let laboratory = Laboratory::open(&store, &selected, Dtype::F64)?;
     let bar = progress::bar(laboratory.questions.len(), "cases");
     let report = power(&laboratory, &tolerances, &|| bar.inc(1));

@@ -1,6 +1,7 @@
 //! The command line: raw arguments → checked values → a library call → print. The only place that prints.
 
 mod bench;
+mod cases;
 mod check;
 mod compare;
 mod cost;
@@ -10,6 +11,7 @@ mod exit_code;
 mod fixtures;
 mod ladder;
 mod named_model;
+mod program;
 mod progress;
 mod report;
 mod run;

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 /// A format of storage as faults are predicted in it: everything stored in `dtype`, computed in f64 in between.
 ///
 /// f32 and f64 are not rounded at all: what they round is far below what a fault does.
-pub fn storage(dtype: Dtype) -> Numerics {
+fn storage(dtype: Dtype) -> Numerics {
     let plain = Numerics::plain(Dtype::F64);
     match dtype {
         Dtype::F32 | Dtype::F64 => plain,
@@ -80,12 +80,31 @@ impl Laboratory {
         })
     }
 
-    /// What a model without faults answers to each question.
-    pub(super) fn right(&self) -> Result<Vec<Vec<f64>>> {
-        let one = |question: &ModelQuestion| {
+    /// What a model without faults answers to these questions.
+    pub(super) fn right(&self, cases: &[usize]) -> Result<Vec<Vec<f64>>> {
+        let one = |&case: &usize| {
+            let question = &self.questions[case];
             Ok(self.predict(question, &[])?.map_or_else(|| question.expected.clone(), |right| right.to_vec()))
         };
-        self.questions.par_iter().map(one).collect()
+        cases.par_iter().map(one).collect()
+    }
+
+    /// The catalogue without any rounding, on the weights as they are stored; in f32 it is the one that is kept.
+    pub(super) fn exact_catalogue(
+        &self,
+        cases: &[usize],
+        progress: &(dyn Fn() + Sync),
+    ) -> Result<Vec<(&'static Fault, Vec<Prediction>)>> {
+        let exact = Numerics::plain(Dtype::F64);
+        if storage(self.stored) == exact {
+            return self.catalogue(cases, progress);
+        }
+        let faults: Vec<&'static Fault> = fault::all().collect();
+        let one = |fault: &'static Fault| {
+            let each = cases.iter().map(|&case| self.predict_in(&self.questions[case], &exact, &[fault]));
+            Ok((fault, each.collect::<Result<_>>()?))
+        };
+        faults.into_par_iter().map(one).collect()
     }
 
     /// What each fault of the catalogue answers to one question.
@@ -115,7 +134,7 @@ impl Laboratory {
             .collect())
     }
 
-    /// What a right program in f32 may be off by: four times what PyTorch is.
+    /// What a right program in `dtype` may be off by: four times what PyTorch is.
     pub(super) fn floor(&self, question: &ModelQuestion, dtype: Dtype) -> f64 {
         4.0 * question.baseline.get(&dtype).copied().unwrap_or(0.0)
     }

@@ -11,6 +11,6 @@ mod pairs;
 mod power;
 mod score;
 
-pub use laboratory::{Laboratory, storage};
+pub use laboratory::Laboratory;
 pub use naming::{CaseEvidence, Diagnosis, Hint, Suspect, diagnose};
 pub use power::{FaultPower, PowerReport, power};

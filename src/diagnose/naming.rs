@@ -2,7 +2,8 @@
 //!
 //! First the verdict: a case whose answer rounding accounts for is no evidence of a fault. Then every fault is scored in the candidate's own format
 //! of storage over all cases together, where it deviates and where it is right. A fault is named if it explains the answers and no other one explains
-//! them as well; faults that do so equally are a tie and all are said, with a case that would tell them apart. If none does, two at once are tried.
+//! them as well; faults that do so equally are a tie and all are said, with a case that would tell them apart. If it leaves more than rounding does, a
+//! second one is looked for.
 
 use super::laboratory::{Laboratory, Prediction};
 use super::power::largest_gap;
@@ -110,32 +111,31 @@ pub fn diagnose(
     answers: &[Option<Vec<f64>>],
     progress: &(dyn Fn() + Sync),
 ) -> Result<Diagnosis> {
-    let right = laboratory.right()?;
-    let allowed: Vec<f64> = right
-        .iter()
-        .zip(&laboratory.questions)
-        .map(|(right, question)| {
-            // What the format makes of a right answer, and what sums in another order do beside it.
-            let floor = laboratory.floor(question, laboratory.stored);
-            let own = 3.0 * largest_gap(right, &question.expected);
-            if own > floor { own } else { floor.max(1e-9) }
-        })
-        .collect();
     let asked: Vec<usize> = (0..answers.len()).filter(|&case| answers[case].is_some()).collect();
     if asked.is_empty() {
         return Err(Error::ask("no case about a model was answered, and nothing answered is not a success"));
     }
-    let gap = |case: usize| {
-        let expected = &laboratory.questions[case].expected;
-        answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, expected))
-    };
+    let right = laboratory.right(&asked)?;
+    let facts: Vec<(f64, f64)> = asked
+        .iter()
+        .zip(&right)
+        .map(|(&case, right)| {
+            let question = &laboratory.questions[case];
+            let gap = answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
+            // What the format makes of a right answer, and what sums in another order do beside it.
+            let floor = laboratory.floor(question, laboratory.stored);
+            let own = 3.0 * largest_gap(right, &question.expected);
+            (gap, if own > floor { own } else { floor.max(1e-9) })
+        })
+        .collect();
     let observed: Vec<Observed> = asked
         .iter()
-        .filter_map(|&case| {
+        .zip(&right)
+        .zip(&facts)
+        .filter_map(|((&case, right), &(gap, allowed))| {
             let actual = answers[case].as_deref()?;
-            let deviates = gap(case) > allowed[case];
             // The worst of many is three to four times their root mean square, and `allowed` four times the worst.
-            Some(Observed { actual, right: &right[case], noise: allowed[case] / 14.0, deviates })
+            Some(Observed { actual, right, noise: allowed / 14.0, deviates: gap > allowed })
         })
         .collect();
     let mut diagnosis = Diagnosis {
@@ -149,18 +149,18 @@ pub fn diagnose(
         hints: Vec::new(),
         cases: asked
             .iter()
-            .zip(&observed)
-            .map(|(&case, observed)| CaseEvidence {
+            .zip(&facts)
+            .map(|(&case, &(gap, allowed))| CaseEvidence {
                 case: laboratory.questions[case].name.clone(),
-                error: Some(gap(case)).filter(|gap| gap.is_finite()),
-                allowed: allowed[case],
-                deviates: observed.deviates,
+                error: Some(gap).filter(|gap| gap.is_finite()),
+                allowed,
+                deviates: gap > allowed,
                 unexplained: None,
             })
             .collect(),
     };
     if diagnosis.deviating == 0 {
-        let found = hidden::patterns(laboratory, &asked, &observed)?;
+        let found = hidden::patterns(laboratory, &asked, &observed, progress)?;
         let clearest = found.first().map_or(0.0, |pattern| pattern.significance);
         let as_clear = found.into_iter().filter(|pattern| pattern.significance >= AS_CLEAR * clearest);
         diagnosis.hints = as_clear.map(Hint::of).collect();

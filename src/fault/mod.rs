@@ -1,7 +1,7 @@
 //! Faults: real bugs of attention, transformers and KV caches, as edits.
 //!
 //! The reference has no branch for any of them. A fault edits the model (its spec and its weights), the numerics, the calls, or, by an
-//! [`Intervention`](crate::eval::Intervention), what passes a site: the wrong formula stands beside the right one, in [`sites`](self), and takes the
+//! [`Intervention`](crate::eval::Intervention), what passes a site: the wrong formula stands beside the right one, in `sites`, and takes the
 //! site's inputs from the sites before it. Edits add up, so that several faults at once are several edits.
 //!
 //! Every row of the [catalogue](all) has a name, what it looks like to its author, when it is invisible and who has met it. A few are

@@ -1,5 +1,6 @@
 //! What is asked of a model, call by call, as plain data that a fault may edit.
 
+use crate::model::counted_positions;
 use ndarray::Array2;
 
 /// Requests one after the other.
@@ -42,10 +43,7 @@ impl PlannedRequest {
     ) -> Self {
         let all = Array2::from_elem(input_ids.dim(), true);
         let real = real.unwrap_or(&all);
-        let counted = Array2::from_shape_fn(input_ids.dim(), |(b, t)| {
-            let before = real.row(b).iter().take(t + 1).filter(|&&real| real).count();
-            (before as i64 - 1).max(0)
-        });
+        let counted = counted_positions(&Array2::from_elem((real.nrows(), 0), true), real);
         let positions = positions.unwrap_or(&counted);
         let mut start = 0;
         let calls = lengths.iter().map(|&len| {

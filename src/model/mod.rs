@@ -18,6 +18,7 @@ mod weights;
 pub use forward::Call;
 pub use generate::{argmax, generate};
 pub use session::Session;
+pub(crate) use session::counted_positions;
 pub use spec::ModelSpec;
 pub use weights::{LayerWeights, Weights};
 

@@ -64,10 +64,7 @@ impl<T: Real> Session<T> {
                 real.dim()
             )));
         }
-        let counted = Array2::from_shape_fn((batch, q_len), |(b, t)| {
-            let before = self.real.row(b).iter().chain(real.row(b).iter().take(t + 1)).filter(|&&real| real).count();
-            (before as i64 - 1).max(0)
-        });
+        let counted = counted_positions(&self.real, real);
         let positions = positions.unwrap_or(&counted);
         if positions.dim() != (batch, q_len) {
             return Err(Error::ask(format!(
@@ -80,4 +77,12 @@ impl<T: Real> Session<T> {
         self.positions = concatenate(Axis(1), &[self.positions.view(), positions.view()]).map_err(Error::ask)?;
         Ok(())
     }
+}
+
+/// The number of real tokens before each of `real`, those of `past` counted: `cumsum(mask) - 1`, at least 0.
+pub(crate) fn counted_positions(past: &Array2<bool>, real: &Array2<bool>) -> Array2<i64> {
+    Array2::from_shape_fn(real.dim(), |(b, t)| {
+        let before = past.row(b).iter().chain(real.row(b).iter().take(t + 1)).filter(|&&real| real).count();
+        (before as i64 - 1).max(0)
+    })
 }

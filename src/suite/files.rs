@@ -18,6 +18,7 @@ use crate::num::Dtype;
 use crate::ops::Answer;
 use crate::variant::{self, Variant};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Judges the arrays in `folder` as answers of the one selected variant. A case without a file is a failure.
@@ -94,10 +95,15 @@ fn judge_file(case: &Case, variant: &'static Variant, file: &Path, ladder: &Ladd
 }
 
 fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {
+    widened(npz::read(file)?, variant.coarsest).map_err(|e| e.at(file))
+}
+
+/// Arrays of a candidate that stores in `dtype`. 16-bit words are bf16 where it does so: NumPy has no name for that format.
+pub(super) fn widened(arrays: BTreeMap<String, Array>, dtype: Dtype) -> Result<Answer> {
     let widen = |(name, array): (String, Array)| {
-        let words = variant.coarsest == Dtype::Bf16 && matches!(array, Array::U16(_));
-        let array = if words { array.reinterpret("bf16").map_err(|e| e.at(file))? } else { array };
+        let words = dtype == Dtype::Bf16 && matches!(array, Array::U16(_));
+        let array = if words { array.reinterpret("bf16")? } else { array };
         Ok((name, array.to_f64()))
     };
-    npz::read(file)?.into_iter().map(widen).collect()
+    arrays.into_iter().map(widen).collect()
 }

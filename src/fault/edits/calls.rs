@@ -12,7 +12,7 @@ fn has_positions(model: &Model<f64>) -> bool {
         || model.spec.layers.iter().any(|layer| used(&layer.attention.position))
 }
 
-/// Edits each call, told how many tokens of its request come before it and whether it is the first; whether any had a place.
+/// Edits each call, told how many tokens earlier requests have and how many of its own come before it; whether any had a place.
 fn each_call(plan: &mut Plan, mut edit: impl FnMut(usize, usize, &mut PlannedCall) -> bool) -> bool {
     let (mut any, mut earlier) = (false, 0);
     for request in &mut plan.requests {

@@ -11,31 +11,23 @@ pub(crate) fn scores_in_bf16(numerics: &mut Numerics, _: &Model<f64>) -> bool {
     true
 }
 
-/// Probabilities stored in bf16.
-pub(crate) fn probs_in_bf16(numerics: &mut Numerics, _: &Model<f64>) -> bool {
-    std::mem::replace(&mut numerics.probs, Dtype::Bf16) != Dtype::Bf16
-}
-
-/// Running sums of products in bf16.
-pub(crate) fn accumulate_in_bf16(numerics: &mut Numerics, _: &Model<f64>) -> bool {
-    numerics.accumulator = Dtype::Bf16;
-    true
-}
-
 /// Cosines and sines in bf16.
 pub(crate) fn tables_in_bf16(numerics: &mut Numerics, model: &Model<f64>) -> bool {
+    tables_in(numerics, model, Dtype::Bf16)
+}
+
+/// Cosines and sines in f16.
+pub(crate) fn tables_in_f16(numerics: &mut Numerics, model: &Model<f64>) -> bool {
+    tables_in(numerics, model, Dtype::F16)
+}
+
+fn tables_in(numerics: &mut Numerics, model: &Model<f64>, dtype: Dtype) -> bool {
     let rotates = |position: &Position| matches!(position, Position::Rope(_));
     let any = model.spec.layers.iter().any(|layer| rotates(&layer.attention.position));
-    any && std::mem::replace(&mut numerics.rope_tables, Dtype::Bf16) != Dtype::Bf16
+    any && std::mem::replace(&mut numerics.rope_tables, dtype) != dtype
 }
 
-/// Keys and values in bf16.
-pub(crate) fn cache_in_bf16(numerics: &mut Numerics, _: &Model<f64>) -> bool {
-    numerics.cache = CacheStorage::Float(Dtype::Bf16);
-    true
-}
-
-/// The last field of each rounds to its format; whether it did not before.
+/// A field of the numerics gets another format; whether it had not before.
 macro_rules! kept_in {
     ($($(#[$doc:meta])* $name:ident: $field:ident = $value:expr;)*) => {$(
         $(#[$doc])*
@@ -46,6 +38,12 @@ macro_rules! kept_in {
 }
 
 kept_in! {
+    /// Probabilities in bf16.
+    probs_in_bf16: probs = Dtype::Bf16;
+    /// Running sums of products in bf16.
+    accumulate_in_bf16: accumulator = Dtype::Bf16;
+    /// Keys and values in bf16.
+    cache_in_bf16: cache = CacheStorage::Float(Dtype::Bf16);
     /// Operands of products in tf32.
     products_in_tf32: operands = Dtype::Tf32;
     /// Activations in bf16.
@@ -60,8 +58,6 @@ kept_in! {
     scores_in_f16: scores = Dtype::F16;
     /// Probabilities in f16.
     probs_in_f16: probs = Dtype::F16;
-    /// Cosines and sines in f16.
-    tables_in_f16: rope_tables = Dtype::F16;
     /// Keys and values in f16.
     cache_in_f16: cache = CacheStorage::Float(Dtype::F16);
     /// Keys and values in f8.

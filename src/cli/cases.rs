@@ -1,0 +1,40 @@
+//! Which cases of which suites, as every command asks for them.
+
+use goldref::error::{Error, Result};
+use goldref::suite::{Selected, Store};
+use std::path::{Path, PathBuf};
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Cases {
+    /// Folder with a suite.json, or of such folders [default: the bundled fixtures]
+    #[arg(long, value_name = "DIR")]
+    pub(super) fixtures: Option<PathBuf>,
+    /// Only these suites (`*` matches any characters)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    suite: Vec<String>,
+    /// Only these cases, as suite/id or id (`*` matches any characters)
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    case: Vec<String>,
+}
+
+impl Cases {
+    /// The suites.
+    pub(super) fn store(&self) -> Result<Store> {
+        Store::open(self.fixtures.clone().map_or_else(bundled, Ok)?)
+    }
+
+    /// What is selected of them, and of `variants`.
+    pub(super) fn selected(&self, variants: &[String]) -> Selected {
+        Selected { suites: self.suite.clone(), variants: variants.to_vec(), cases: self.case.clone() }
+    }
+}
+
+/// The fixtures of the source tree this program was built from, else those of the current folder.
+fn bundled() -> Result<PathBuf> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    [built.clone(), PathBuf::from("fixtures")]
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .ok_or_else(|| Error::read(built, "the bundled fixtures are not there any more; name a folder with --fixtures"))
+}
