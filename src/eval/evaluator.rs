@@ -229,6 +229,46 @@ mod tests {
         }
     }
 
+    /// Adds 1/512 at the site `x` and remembers where it was asked.
+    #[derive(Debug, Default)]
+    struct Shift(Vec<(Option<usize>, String)>);
+
+    impl Intervention for Shift {
+        fn wants(&self, site: &str) -> bool {
+            site == "x"
+        }
+
+        fn at(&mut self, layer: Option<usize>, site: &str, value: &mut ArrayD<f64>) {
+            self.0.push((layer, site.to_string()));
+            *value += 1.0 / 512.0;
+        }
+    }
+
+    #[test]
+    fn an_intervention_changes_a_site_before_it_is_rounded_and_no_other() {
+        let mut shift = Shift::default();
+        let mut eval = Evaluator::new(Numerics::stored_in(Dtype::Bf16)).changed_by(&mut shift);
+        assert!(eval.observes(&["x"]) && !eval.observes(&["y"]));
+        // 1 + 1/512 is no bf16 number, 1/512 is.
+        assert_eq!(eval.at("x", Role::Activation, array![1.0f32, 0.0]), array![1.0f32, 1.0 / 512.0]);
+        assert_eq!(eval.at("y", Role::Activation, array![1.0f32, 0.0]), array![1.0f32, 0.0]);
+        eval.enter_layer(3);
+        // What is read was rounded when it was stored.
+        let read = eval.read("x", CowArray::from(array![1.0f32]));
+        assert_eq!(read, array![1.0f32 + 1.0 / 512.0]);
+        assert_eq!(shift.0, [(None, "x".to_string()), (Some(3), "x".to_string())]);
+    }
+
+    #[test]
+    fn of_what_is_read_a_trace_keeps_the_last() {
+        let mut trace = Trace::of(["layers.0.keys"]);
+        let mut eval = Evaluator::with_trace(Numerics::plain(Dtype::F64), &mut trace);
+        eval.enter_layer(0);
+        eval.read("keys", CowArray::from(array![[1.0f64]]));
+        eval.read("keys", CowArray::from(array![[1.0f64], [2.0]]));
+        assert_eq!(trace.into_arrays()["layers.0.keys"], array![[1.0], [2.0]].into_dyn());
+    }
+
     #[test]
     fn each_site_and_each_element_has_numbers_of_its_own() {
         let x = Array1::from_elem(64, 1.5f64);

@@ -4,10 +4,13 @@
 use super::command_line::goldref;
 use goldref::diagnose::{Laboratory, PowerReport, power};
 use goldref::fault;
+use goldref::io::{Array, npz};
 use goldref::num::Dtype;
 use goldref::report::power_text;
-use goldref::suite::Selected;
+use goldref::suite::{ModelQuestion, Selected};
+use ndarray::ArrayD;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -134,9 +137,12 @@ fn a_right_program_is_not_accused() {
 #[test]
 fn a_fault_within_rounding_has_a_pattern() {
     let (code, text) = diagnose("gelu-formula-error-bf16", &["--stored", "bf16"]);
-    assert!(text.contains("gelu-formula-error"), "{text}");
-    // The verdict is that of its size.
-    assert_eq!(code, Some(i32::from(!text.contains("\nrounding:"))));
+    // The verdict is that of its size; the name of the candidate, in the first line, says nothing.
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!((code, lines.len()), (Some(0), 2), "{text}");
+    assert_eq!(lines[0], "rounding: no case deviates by more than a right program may");
+    assert!(lines[1].starts_with("  yet the errors have the pattern of gelu-formula-error (coefficient "), "{text}");
+    assert!(lines[1].ends_with("the inner term of GELU has x² where x³ is meant"), "{text}");
 }
 
 #[test]
@@ -176,4 +182,46 @@ fn a_program_that_does_not_answer_models_is_told_so() {
                   printf '{\"id\":\"%s\",\"status\":\"unsupported\"}\\n' \"$id\"; done";
     let (code, _, message) = run(&["diagnose", "--case", "single_tokens", "--", "sh", "-c", script]);
     assert!(code == Some(2) && message.contains("no case about a model was answered"), "{message}");
+    // One that ends is told how it ended.
+    let (code, _, message) =
+        run(&["diagnose", "--case", "single_tokens", "--", "sh", "-c", "echo no luck >&2; exit 3"]);
+    let why = "the program answered no case about a model; decode/single_tokens: it ended before it answered: exit status: 3; no luck";
+    assert!(code == Some(2) && message.contains(why), "{message}");
+    let (code, _, message) = run(&["diagnose", "--limit", "0", "--", "sh"]);
+    assert!(code == Some(2) && message.contains("it must be a number of seconds above 0"), "{message}");
+}
+
+#[test]
+fn words_of_16_bits_are_bf16_where_a_candidate_stores_so() {
+    let store = super::store();
+    let case =
+        store.suites.iter().flat_map(|suite| &suite.cases).find(|case| case.name == "decode/single_tokens").unwrap();
+    let question = ModelQuestion::of(case).unwrap().unwrap();
+    // 1.5 in bf16.
+    let words = || BTreeMap::from([("logits".to_string(), Array::U16(ArrayD::from_elem(vec![1, 16, 43], 0x3FC0)))]);
+    let all = |x: f64| Some(vec![x; 16 * 43]);
+    assert_eq!(question.chosen_of(words(), Dtype::Bf16), all(1.5));
+    assert_eq!(question.chosen_of(words(), Dtype::F32), all(f64::from(0x3FC0)));
+}
+
+#[test]
+fn a_case_about_a_model_needs_logits() {
+    let store = super::store();
+    let mut case = store
+        .suites
+        .iter()
+        .flat_map(|suite| &suite.cases)
+        .find(|case| case.name == "decode/one_token")
+        .unwrap()
+        .clone();
+    let folder = TempDir::new().unwrap();
+    let (from, to) = (case.folder(), folder.path().join("one_token"));
+    std::fs::create_dir(&to).unwrap();
+    std::fs::copy(from.join("inputs.npz"), to.join("inputs.npz")).unwrap();
+    let embed = Array::F64(ArrayD::zeros(vec![3, 1, 36]));
+    npz::write(to.join("expected.npz"), &BTreeMap::from([("embed".to_string(), embed)])).unwrap();
+    case.suite_folder = folder.path().to_path_buf();
+    case.sha256.clear();
+    let refused = ModelQuestion::of(&case).unwrap_err().to_string();
+    assert_eq!(refused, "decode/one_token: no logits are expected");
 }
