@@ -1,12 +1,12 @@
 //! `goldref bench`.
 
 use super::exit_code;
+use super::format::Format;
 use super::named_model::{has_weights, spec_of};
 use super::program::{seconds, shown};
 use super::progress;
 use super::report::{note, plottable, say};
 use super::this_machine::available_memory;
-use clap::ValueEnum;
 use goldref::bench::{CacheWork, LatencyQuestion, Limits, ProgramFindings, latency, program_latency};
 use goldref::candidate::Program;
 use goldref::cost::{Roofline, parameters};
@@ -66,14 +66,6 @@ pub(crate) struct Args {
     /// A program to measure instead of goldref's own variants
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// A table for people
-    Text,
-    /// Everything, for programs
-    Json,
 }
 
 /// Runs the command.

@@ -1,9 +1,9 @@
 //! `goldref compare`.
 
 use super::exit_code;
+use super::format::Format;
 use super::ladder::Tolerances;
 use anstyle::{AnsiColor, Style};
-use clap::ValueEnum;
 use goldref::check::{SetQuestion, compare_sets};
 use goldref::error::{Error, Result};
 use goldref::io::mapped::{self, Folder, MappedArray};
@@ -53,14 +53,6 @@ pub(crate) struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// A paragraph an array, for people
-    Text,
-    /// Everything, for programs
-    Json,
 }
 
 fn dtype(name: &str) -> std::result::Result<Dtype, String> {

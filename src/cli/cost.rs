@@ -1,6 +1,7 @@
 //! `goldref cost`.
 
 use super::exit_code;
+use super::format::Format;
 use super::named_model::spec_of;
 use super::report::{plottable, say};
 use super::this_machine::total_memory;
@@ -106,14 +107,6 @@ enum Attention {
     Eager,
     /// They stay in one kernel, as in FlashAttention
     Fused,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// Everything, for programs
-    Json,
 }
 
 /// Format of keys and values; `Int8` with one scale a head has no block yet.

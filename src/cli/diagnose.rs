@@ -2,6 +2,7 @@
 
 use super::cases::Cases;
 use super::exit_code;
+use super::format::Format;
 use super::program::{seconds, shown};
 use super::progress;
 use super::report::say;
@@ -60,14 +61,6 @@ enum Stored {
     Bf16,
     /// IEEE 754 binary16
     F16,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// Everything, for programs
-    Json,
 }
 
 /// Runs the command.

@@ -2,9 +2,10 @@
 
 use super::cases::Cases;
 use super::exit_code;
+use super::format::Format;
 use super::progress;
 use super::report::say;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use goldref::diagnose::{Laboratory, power};
 use goldref::error::{Error, Result};
 use goldref::num::Dtype;
@@ -45,14 +46,6 @@ struct Power {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// Everything, for programs
-    Json,
 }
 
 /// Runs the command.

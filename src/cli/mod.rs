@@ -9,6 +9,7 @@ mod diagnose;
 mod diff;
 mod exit_code;
 mod fixtures;
+mod format;
 mod ladder;
 mod named_model;
 mod program;
