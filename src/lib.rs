@@ -59,6 +59,8 @@ pub mod fault;
 
 pub mod suite;
 
+pub mod property;
+
 pub mod diagnose;
 
 pub mod report;

@@ -3,7 +3,7 @@
     cargo build --release && python tools/bench_diagnose.py --pairs 200
 
 Candidates are programs that share no code with goldref: those of write_faulty_outputs.py, in NumPy, with one fault or two,
-and right ones, PyTorch and transformers in three formats, by two kinds of attention and in three ways.
+and right ones, those of write_right_outputs.py: transformers, and JAX and onnxruntime where they are installed.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 
-import numpy as np
+import write_right_outputs
+from write_right_outputs import Program
 
 HERE = pathlib.Path(__file__).resolve().parent
 EQUIVALENT = {"alibi-constant-offset", "mask-1e4-fill", "rope-both-off-by-one"}
@@ -24,25 +25,6 @@ OF_BF16 = {"cache-dtype-truncated", "probs-cast-low", "rope-cos-sin-in-bf16"}
 
 def write_faulty(out, *args):
     subprocess.run([sys.executable, HERE / "write_faulty_outputs.py", out, *args], check=True, stdout=subprocess.DEVNULL)
-
-
-WAYS = ("whole", "row by row", "cached")
-
-
-def write_right(out, dtype, attention):
-    """Answers of transformers to every case, in float32 files: a folder for each way to compute them."""
-    import oracle_models_torch as oracle
-    import write_faulty_outputs as faulty
-    for case in faulty.read_cases():
-        model = oracle.load_dtype(case.model, oracle.DTYPES[dtype], attention)
-        if model is None:
-            continue
-        each = [list(oracle.evaluations(model, request.ids, request.mask, request.positions)) for request in case.requests]
-        # Some families have no way through a cache.
-        for way, logits in zip(WAYS, zip(*each)):
-            path = out / way / f"{case.name}.npz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(path, **{name: y.float().numpy() for name, y in zip(case.expected, logits)})
 
 
 def diagnose(goldref, folders, stored):
@@ -104,19 +86,17 @@ def main():
             reports, seconds = diagnose(args.goldref, folders, "f32")
             truths = [set(f.name.split("_", 2)[2].split("__")) for f in folders]
             notes["pairs"] = row("NumPy, f32, two faults", reports, truths, seconds)
-        accused = []
-        right = [("NumPy", "f32", scratch / "f32/right"), ("NumPy", "bf16", scratch / "bf16/right")]
-        for stored in ("f32", "bf16", "f16"):
-            for attention in ("eager", "sdpa"):
-                out = scratch / f"{stored}_{attention}"
-                write_right(out, stored, attention)
-                right += [(f"transformers, {attention}, {way}", stored, out / way) for way in WAYS]
-        for name, stored, folder in right:
-            report = diagnose(args.goldref, [folder], stored)[0][0]
-            accused.append((name, stored, report["deviating"], [hint["fault"] for hint in report["hints"]]))
-    print("\n| right program | format | cases beyond rounding | patterns found |\n|---|---|---|---|")
-    for name, stored, deviating, hints in accused:
-        print(f"| {name} | {stored} | {deviating} | {', '.join(hints) or 'none'} |")
+        right = [Program("NumPy", stored, scratch / stored / "right") for stored in ("f32", "bf16")]
+        written, absent = write_right_outputs.write_all(scratch / "right")
+        right += written
+        print("\n| right program | format | answers | cases beyond rounding | patterns found |\n|---|---|---|---|---|")
+        for program in right:
+            report = diagnose(args.goldref, [program.folder], program.stored)[0][0]
+            hints = ", ".join(hint["fault"] for hint in report["hints"]) or "none"
+            print(f"| {program.title} | {program.stored} | {program.answers()} | {report['deviating']} | {hints} |")
+        print(f"\n{len(right)} right programs, {sum(program.answers() for program in right)} answers")
+        for line in absent:
+            print(line)
     for what, rest in notes.items():
         print(f"\nNot named, {what}:")
         for line in rest or ["–"]:

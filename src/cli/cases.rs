@@ -19,6 +19,11 @@ pub(super) struct Cases {
 }
 
 impl Cases {
+    /// Whether anything is said of suites or cases.
+    pub(super) fn are_named(&self) -> bool {
+        !(self.suite.is_empty() && self.case.is_empty())
+    }
+
     /// The suites.
     pub(super) fn store(&self) -> Result<Store> {
         Store::open(self.fixtures.clone().map_or_else(bundled, Ok)?)

@@ -3,7 +3,7 @@
 use super::cases::Cases;
 use super::ladder::Tolerances;
 use super::report::{Printing, note, say};
-use super::{exit_code, progress};
+use super::{exit_code, progress, properties};
 use goldref::error::{Error, Result};
 use goldref::report;
 use goldref::simd::Level;
@@ -20,6 +20,8 @@ Examples:
   goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7
   goldref check --format junit --output junit.xml
   goldref check --answers out/ --variant bf16 --suite model   # out/model/gemma2.npz holds `logits`
+  goldref check --properties -- python student.py
+  goldref check --properties --variant bf16 --suite decode --save counterexamples
   goldref check --bits | diff fixtures/bits.txt -             # the same bits as everywhere?
 
 Where GITHUB_ACTIONS is true, the table is followed by annotations of the disagreements.")]
@@ -36,6 +38,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["answers", "atol", "rtol", "max_ulps"])]
     bits: bool,
     #[command(flatten)]
+    properties: properties::Args,
+    #[command(flatten)]
     tolerances: Tolerances,
     #[command(flatten)]
     printing: Printing,
@@ -43,6 +47,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
+    if args.properties.properties {
+        return properties::main(&args.properties, &args.cases, &args.variant, args.printing.two_ways()?);
+    }
     let ladder = args.tolerances.ladder()?;
     args.printing.ready()?;
     if args.bits {

@@ -6,13 +6,11 @@ use super::format::Format;
 use super::program::{seconds, shown};
 use super::progress;
 use super::report::say;
-use clap::ValueEnum;
-use goldref::candidate::{Outcome, Program, ProgramQuestion};
-use goldref::diagnose::{Diagnosis, Laboratory, diagnose};
+use super::stored::Stored;
+use goldref::candidate::Restarted;
+use goldref::diagnose::{Answers, Diagnosis, Laboratory, diagnose};
 use goldref::error::{Error, Result};
-use goldref::num::Dtype;
 use goldref::report::{DiagnosisReport, diagnosis_json, diagnosis_text};
-use goldref::suite::{Case, Selected, Store, selected_cases};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,35 +49,17 @@ pub(crate) struct Args {
     program: Vec<OsString>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Stored {
-    /// IEEE 754 binary64
-    F64,
-    /// IEEE 754 binary32
-    F32,
-    /// bfloat16
-    Bf16,
-    /// IEEE 754 binary16
-    F16,
-}
-
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.list {
         say(&goldref::report::catalogue_text());
         return Ok(exit_code::AGREED);
     }
-    let stored = match args.stored {
-        Stored::F64 => Dtype::F64,
-        Stored::F32 => Dtype::F32,
-        Stored::Bf16 => Dtype::Bf16,
-        Stored::F16 => Dtype::F16,
-    };
     if let Some(folder) = args.answers.iter().find(|folder| !folder.is_dir()) {
         return Err(Error::read(folder, "it is no folder; name one with <suite>/<case id>.npz in it"));
     }
     let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
-    let laboratory = Laboratory::open(&store, &selected, stored)?;
+    let laboratory = Laboratory::open(&store, &selected, args.stored.into())?;
     let bar = progress::bar(laboratory.questions.len(), "cases");
     let one = |answers: &Answers| diagnose(&laboratory, answers, &|| bar.inc(1));
     let mut reports = Vec::new();
@@ -89,10 +69,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
             reports.push(DiagnosisReport { candidate: folder.display().to_string(), refusals: Vec::new(), diagnosis });
         }
     } else {
-        let (answers, refusals) = ask(args, &store, &selected, &laboratory)?;
-        if let (Some(first), true) = (refusals.first(), answers.iter().all(Option::is_none)) {
-            return Err(Error::ask(format!("the program answered no case about a model; {first}")));
-        }
+        let questions = progress::bar(laboratory.questions.len(), "questions");
+        let mut program = Restarted::start(&args.program, args.limit)?;
+        let (answers, refusals) = laboratory.ask(&mut program, &|| questions.inc(1))?;
+        questions.finish_and_clear();
         reports.push(DiagnosisReport { candidate: shown(&args.program), refusals, diagnosis: one(&answers)? });
     }
     bar.finish_and_clear();
@@ -111,43 +91,4 @@ fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Answers> {
         if file.is_file() { question.read(&file, laboratory.stored).map(Some) } else { Ok(None) }
     };
     laboratory.questions.iter().map(read).collect()
-}
-
-/// The compared logits of each question, where there are any.
-type Answers = Vec<Option<Vec<f64>>>;
-
-/// What a program answers, and one sentence for each case that it does not.
-fn ask(args: &Args, store: &Store, selected: &Selected, laboratory: &Laboratory) -> Result<(Answers, Vec<String>)> {
-    let cases: Vec<&Case> = selected_cases(store, selected)?;
-    let mut program = Program::start(&args.program)?;
-    let bar = progress::bar(laboratory.questions.len(), "questions");
-    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
-    for question in &laboratory.questions {
-        bar.inc(1);
-        let case = cases.iter().find(|case| case.name == question.name).ok_or_else(|| Error::ask("a case is gone"))?;
-        let inputs = case.inputs()?;
-        let folder = std::path::absolute(&question.checkpoint).map_err(|e| Error::read(&question.checkpoint, e))?;
-        let asked = ProgramQuestion { op: "model", params: &case.params, model: Some(&folder), inputs: &inputs };
-        let answer = match program.ask(&asked, args.limit)? {
-            Outcome::Answered { arrays, .. } => match question.chosen_of(arrays, laboratory.stored) {
-                Some(answer) => Ok(answer),
-                None => Err(format!("{}: an array is missing or has another shape", question.name)),
-            },
-            // What a program does not do is no fault of it.
-            Outcome::Unsupported(_) => {
-                answers.push(None);
-                continue;
-            }
-            outcome @ (Outcome::BadAnswer(_) | Outcome::Crashed(_) | Outcome::TimedOut(_)) => {
-                refusals.push(format!("{}: it {}", question.name, outcome.in_words()));
-                program = Program::start(&args.program)?;
-                answers.push(None);
-                continue;
-            }
-            outcome => Err(format!("{}: it {}", question.name, outcome.in_words())),
-        };
-        answers.push(answer.map_err(|refusal| refusals.push(refusal)).ok());
-    }
-    bar.finish_and_clear();
-    Ok((answers, refusals))
 }

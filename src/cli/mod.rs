@@ -14,9 +14,13 @@ mod ladder;
 mod named_model;
 mod program;
 mod progress;
+mod properties;
 mod report;
 mod run;
+mod stored;
 mod this_machine;
+mod tokens;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use goldref::simd::Level;
@@ -54,6 +58,8 @@ enum Command {
     Report(report::Args),
     /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
     Run(run::Args),
+    /// Say at which site a candidate's error begins, and what each site inherits and adds.
+    Trace(trace::Args),
 }
 
 /// Parses, runs, and says how it went.
@@ -70,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Diff(args) => diff::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),
+        Command::Trace(args) => trace::main(&args),
     });
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,6 +1,7 @@
 //! `goldref report`, and how every command that has a run report prints it.
 
 use super::exit_code;
+use super::format::Format as TwoWays;
 use super::run::writable;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -68,6 +69,15 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
 }
 
 impl Printing {
+    /// The format, where a command has text and JSON alone.
+    pub(super) fn two_ways(&self) -> Result<TwoWays> {
+        match self.format {
+            Format::Text => Ok(TwoWays::Text),
+            Format::Json => Ok(TwoWays::Json),
+            _ => Err(Error::ask("properties are printed as text or json; name one of them with --format")),
+        }
+    }
+
     /// Refuses a file that could not be written, before anything is run for it.
     pub(crate) fn ready(&self) -> Result<()> {
         self.output.as_deref().map_or(Ok(()), writable)

@@ -4,6 +4,8 @@
 //! [`power()`] holds the predictions against what is expected: which cases show which fault at which tolerance. [`diagnose()`] holds them against a
 //! candidate's answers: which fault, or which two, explain it. Knows everything above it; does not know how a report looks.
 
+mod asking;
+mod divergence;
 mod hidden;
 mod laboratory;
 mod naming;
@@ -11,6 +13,8 @@ mod pairs;
 mod power;
 mod score;
 
+pub use asking::Answers;
+pub use divergence::{Divergence, FirstDivergence, LeftOut, Oracles, SiteError, SiteMap, compare_sites, divergence};
 pub use laboratory::Laboratory;
 pub use naming::{CaseEvidence, Diagnosis, Hint, Suspect, diagnose};
 pub use power::{FaultPower, PowerReport, power};

@@ -20,6 +20,10 @@ pub struct Evaluator<'t> {
     streams: Cell<u64>,
 }
 
+/// How far the random numbers of an evaluation are used up: several calls of one request are one evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Streams(u64);
+
 impl<'t> Evaluator<'t> {
     /// An evaluator that only rounds.
     pub fn new(numerics: Numerics) -> Self {
@@ -37,7 +41,13 @@ impl<'t> Evaluator<'t> {
 
     /// An evaluator that also records into `trace`.
     pub fn with_trace(numerics: Numerics, trace: &'t mut Trace) -> Self {
-        Self { trace: Some(trace), ..Self::new(numerics) }
+        Self::new(numerics).recorded_by(trace)
+    }
+
+    /// The same evaluator, which also records into `trace`.
+    #[must_use]
+    pub fn recorded_by(self, trace: &'t mut Trace) -> Self {
+        Self { trace: Some(trace), ..self }
     }
 
     /// The same evaluator, which also tells `counter` what each operation does.
@@ -50,6 +60,17 @@ impl<'t> Evaluator<'t> {
     #[must_use]
     pub fn changed_by(self, intervention: &'t mut dyn Intervention) -> Self {
         Self { intervention: Some(intervention), ..self }
+    }
+
+    /// The same evaluator, whose random numbers go on where those of `before` ended.
+    #[must_use]
+    pub fn after(self, before: Streams) -> Self {
+        Self { streams: Cell::new(before.0), ..self }
+    }
+
+    /// How far its random numbers are used up.
+    pub fn streams(&self) -> Streams {
+        Streams(self.streams.get())
     }
 
     /// An operation says what it does, to whoever counts.

@@ -12,7 +12,7 @@ mod numerics;
 mod trace;
 mod work;
 
-pub use evaluator::Evaluator;
+pub use evaluator::{Evaluator, Streams};
 pub use intervention::Intervention;
 pub use numerics::{CacheStorage, Numerics, Role, Rounding, TensorParallel};
 pub use trace::{Trace, matches_pattern};

@@ -9,16 +9,14 @@
 
 mod catalogue;
 mod edits;
-mod plan;
 mod run;
 mod sites;
 
 pub use catalogue::{all, find};
-pub use plan::{Plan, PlannedCall, PlannedRequest};
-pub use run::{FaultAnswer, run};
+pub use run::{FaultAnswer, run, run_recorded};
 
 use crate::eval::Numerics;
-use crate::model::Model;
+use crate::model::{Model, Plan};
 use sites::Deviation;
 
 /// One fault.

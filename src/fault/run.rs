@@ -1,13 +1,12 @@
 //! A model with faults, asked.
 
-use super::plan::Plan;
-use super::sites::{Deviation, Sites};
+use super::sites::Sites;
 use super::{Edit, Fault};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
-use crate::model::{Call, Model, Session};
-use ndarray::{Array3, Axis, concatenate};
+use crate::model::{Model, Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};
+use ndarray::Array3;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of asking.
@@ -26,6 +25,30 @@ pub enum FaultAnswer {
 /// # Errors
 /// What [`Model::forward`] refuses.
 pub fn run(model: &Model<f64>, plan: &Plan, numerics: &Numerics, faults: &[&Fault]) -> Result<FaultAnswer> {
+    watched(model, plan, numerics, faults, &mut Unwatched)
+}
+
+/// The same, with what passes the sites written down by `recorder`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_recorded(
+    model: &Model<f64>,
+    plan: &Plan,
+    numerics: &Numerics,
+    faults: &[&Fault],
+    recorder: &mut Recorder,
+) -> Result<FaultAnswer> {
+    watched(model, plan, numerics, faults, recorder)
+}
+
+fn watched(
+    model: &Model<f64>,
+    plan: &Plan,
+    numerics: &Numerics,
+    faults: &[&Fault],
+    watcher: &mut dyn Watcher,
+) -> Result<FaultAnswer> {
     let (mut edited, mut plan, mut numerics) = (None, plan.clone(), *numerics);
     let mut deviations = BTreeSet::new();
     for fault in faults {
@@ -39,48 +62,31 @@ pub fn run(model: &Model<f64>, plan: &Plan, numerics: &Numerics, faults: &[&Faul
             return Ok(FaultAnswer::NoPlace);
         }
     }
-    logits(edited.as_ref().unwrap_or(model), &plan, &numerics, &deviations).map(FaultAnswer::Logits)
+    let model = edited.as_ref().unwrap_or(model);
+    let mut faulty = Faulty { sites: Sites::new(model, &deviations), idle: deviations.is_empty(), watcher };
+    plan.run(model, numerics, CacheKind::Contiguous, &mut faulty).map(FaultAnswer::Logits)
 }
 
-fn logits(
-    model: &Model<f64>,
-    plan: &Plan,
-    numerics: &Numerics,
-    deviations: &BTreeSet<Deviation>,
-) -> Result<BTreeMap<String, Array3<f64>>> {
-    let mut answer = BTreeMap::new();
-    let mut session: Option<Session<f64>> = None;
-    let mut sites = Sites::new(model, deviations);
-    for request in &plan.requests {
-        let batch = request.batch();
-        let mut of_request = match session.take().filter(|session| session.batch() == batch) {
-            Some(mut used) => {
-                if plan.clears {
-                    used.clear();
-                }
-                used
-            }
-            None => Session::new(&model.spec, batch, CacheKind::Contiguous, numerics.cache),
-        };
-        sites.request(request);
-        let mut pieces = Vec::with_capacity(request.calls.len());
-        for call in &request.calls {
-            let mut eval = Evaluator::new(*numerics);
-            if !deviations.is_empty() {
-                sites.begin(call);
-                eval = eval.changed_by(&mut sites);
-            }
-            let call = Call {
-                input_ids: &call.input_ids,
-                attention_mask: Some(&call.real),
-                position_ids: Some(&call.positions),
-            };
-            pieces.push(model.forward(&call, &mut of_request, &mut eval)?);
-        }
-        session = Some(of_request);
-        let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-        let logits = concatenate(Axis(1), &views).map_err(crate::error::Error::ask)?;
-        answer.insert(request.suffix.clone(), logits.as_standard_layout().into_owned());
+/// Puts wrong values at the sites, and lets somebody else watch.
+struct Faulty<'m, 'o> {
+    sites: Sites<'m>,
+    /// Nothing is wrong at any site.
+    idle: bool,
+    watcher: &'o mut dyn Watcher,
+}
+
+impl Watcher for Faulty<'_, '_> {
+    fn request(&mut self, request: &PlannedRequest) {
+        self.sites.request(request);
+        self.watcher.request(request);
     }
-    Ok(answer)
+
+    fn call<'w>(&'w mut self, call: &PlannedCall, eval: Evaluator<'w>) -> Evaluator<'w> {
+        let eval = self.watcher.call(call, eval);
+        if self.idle {
+            return eval;
+        }
+        self.sites.begin(call);
+        eval.changed_by(&mut self.sites)
+    }
 }

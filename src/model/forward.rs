@@ -88,46 +88,6 @@ impl<T: Real> Model<T> {
         Ok(optional_norm("final_norm", &x, &self.weights.final_norm, self.spec.final_norm.as_ref(), eval))
     }
 
-    /// Logits of all tokens of `tokens`, cut into calls of the given lengths: a prefill and then single tokens,
-    /// chunks, or one call.
-    ///
-    /// # Errors
-    /// As [`Self::forward`]; lengths that do not sum to the number of tokens.
-    pub fn forward_in_calls(
-        &self,
-        tokens: &Call,
-        calls: &[usize],
-        session: &mut Session<T>,
-        eval: &mut Evaluator,
-    ) -> Result<Array3<T>> {
-        let total = tokens.input_ids.ncols();
-        if calls.iter().sum::<usize>() != total || calls.is_empty() {
-            return Err(Error::ask(format!("calls of {calls:?} tokens do not make up the {total} tokens")));
-        }
-        let mut pieces = Vec::with_capacity(calls.len());
-        let mut start = 0;
-        for &len in calls {
-            let columns = s![.., start..start + len];
-            let input_ids = tokens.input_ids.slice(columns).to_owned();
-            let attention_mask = tokens.attention_mask.map(|mask| mask.slice(columns).to_owned());
-            let position_ids = tokens.position_ids.map(|ids| ids.slice(columns).to_owned());
-            let call = Call {
-                input_ids: &input_ids,
-                attention_mask: attention_mask.as_ref(),
-                position_ids: position_ids.as_ref(),
-            };
-            pieces.push(self.forward(&call, session, eval)?);
-            start += len;
-        }
-        if pieces.len() == 1 {
-            return Ok(pieces.remove(0));
-        }
-        let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-        let logits = concatenate(Axis(1), &views).map_err(Error::ask)?;
-        // Joined along their second axis the pieces lie one after the other; whoever reads logits goes from row to row.
-        Ok(logits.as_standard_layout().into_owned())
-    }
-
     /// `norm(scale · E[ids] + P[positions])`.
     fn embed(&self, ids: &Array2<i64>, session: &Session<T>, eval: &mut Evaluator) -> Result<Array3<T>> {
         let spec = &self.spec.embedding;

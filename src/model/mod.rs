@@ -10,15 +10,18 @@ mod forward;
 mod generate;
 pub mod kv_cache;
 pub mod layout;
+mod plan;
 mod random;
 mod session;
+mod sites;
 pub mod spec;
 mod weights;
 
 pub use forward::Call;
 pub use generate::{argmax, generate};
+pub use plan::{Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};
 pub use session::Session;
-pub(crate) use session::counted_positions;
+pub use sites::{SITES, order_of};
 pub use spec::ModelSpec;
 pub use weights::{LayerWeights, Weights};
 

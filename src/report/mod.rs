@@ -19,6 +19,7 @@ mod json;
 mod junit;
 mod markdown;
 mod plot;
+mod properties;
 mod rates;
 mod rerun;
 mod summary;
@@ -32,7 +33,10 @@ pub use bits_json::bits_json;
 pub use bits_text::bits_text;
 pub use compare::{CompareReport, compare_json, compare_text};
 pub use cost::{cost_json, cost_plot, cost_text};
-pub use diagnose::{DiagnosisReport, catalogue_text, diagnosis_json, diagnosis_text, power_json, power_text};
+pub use diagnose::{
+    DiagnosisReport, catalogue_text, diagnosis_json, diagnosis_text, power_json, power_text, trace_json, trace_plot,
+    trace_text,
+};
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;
 pub use github::github;
@@ -40,5 +44,6 @@ pub use json::{diff_json, json};
 pub use junit::junit;
 pub use markdown::markdown;
 pub use plot::Picture;
+pub use properties::{PropertiesReport, properties_json, properties_text};
 pub use summary::summary;
 pub use text::text;

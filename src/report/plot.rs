@@ -41,6 +41,8 @@ pub(super) enum Axes {
     Linear,
     /// By their ratios.
     Log,
+    /// By their differences from left to right, by their ratios upwards.
+    LogUpwards,
 }
 
 /// How points are shown.
@@ -151,6 +153,10 @@ fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u3
             let (x, y) = ((xs.0 / 1.3..xs.1 * 1.3).log_scale(), (ys.0 / 1.3..ys.1 * 1.3).log_scale());
             fill(panel, builder.build_cartesian_2d(x, y)?, unit)
         }
+        Axes::LogUpwards => {
+            let y = (ys.0 / 1.3..ys.1 * 1.3).log_scale();
+            fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, y)?, unit)
+        }
         Axes::Linear => fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, 0.0..ys.1 * 1.1)?, unit),
     }
 }
@@ -241,7 +247,7 @@ mod tests {
                 curve("without", &[(10.0, 0.5), (100.0, f64::NAN)]),
             ],
         };
-        for axes in [Axes::Log, Axes::Linear] {
+        for axes in [Axes::Log, Axes::LogUpwards, Axes::Linear] {
             let panel = Panel { axes, ..panel.clone() };
             let text = String::from_utf8(picture(&[panel.clone(), panel], Picture::Svg)).unwrap();
             let document = roxmltree::Document::parse(&text).unwrap();

@@ -1,17 +1,22 @@
 //! Asks a variant the question of a case.
 
 use super::case::Case;
+use crate::candidate::ProgramQuestion;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Trace};
-use crate::fault::{Plan, PlannedRequest};
+use crate::eval::Evaluator;
 use crate::io::{Array, Checkpoint};
-use crate::model::{Call, Model, Session};
+use crate::model::{Call, Model, Plan, PlannedRequest, Recorder};
 use crate::num::{Dtype, Real};
 use crate::ops::{self, Answer, Question};
 use crate::variant::{Schedule, Variant};
 use ndarray::{Array2, Ix2};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where a checkpoint lies; asked before it is read.
+type Folder<'f> = &'f dyn Fn() -> Result<PathBuf>;
 
 /// A case's checkpoint, read once, and the models made of it: one for each format of weights.
 #[derive(Debug, Default)]
@@ -22,26 +27,26 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    fn checkpoint(&mut self, case: &Case, folder: &str) -> Result<&Checkpoint> {
+    fn checkpoint(&mut self, folder: Folder) -> Result<&Checkpoint> {
         if self.checkpoint.is_none() {
-            self.checkpoint = Some(Checkpoint::open(case.folder_in_suite(folder)?)?);
+            self.checkpoint = Some(Checkpoint::open(folder()?)?);
         }
         self.checkpoint.as_ref().ok_or_else(|| Error::ask("the checkpoint was not read"))
     }
 
-    fn wide(&mut self, case: &Case, folder: &str) -> Result<&Model<f64>> {
+    fn wide(&mut self, folder: Folder) -> Result<&Model<f64>> {
         if self.wide.is_none() {
-            self.wide = Some(Model::load(self.checkpoint(case, folder)?, Dtype::F64)?);
+            self.wide = Some(Model::load(self.checkpoint(folder)?, Dtype::F64)?);
         }
         self.wide.as_ref().ok_or_else(|| Error::ask("the model was not read"))
     }
 
-    fn narrow(&mut self, case: &Case, folder: &str, stored: Dtype) -> Result<&Model<f32>> {
+    fn narrow(&mut self, folder: Folder, stored: Dtype) -> Result<&Model<f32>> {
         let known = self.narrow.iter().position(|(dtype, _)| *dtype == stored);
         let index = match known {
             Some(index) => index,
             None => {
-                let model = Model::load(self.checkpoint(case, folder)?, stored)?;
+                let model = Model::load(self.checkpoint(folder)?, stored)?;
                 self.narrow.push((stored, model));
                 self.narrow.len() - 1
             }
@@ -71,11 +76,30 @@ pub fn answer(
     prepared: &mut Prepared,
 ) -> Result<Asked> {
     if case.op == "model" {
-        return answer_model(case, inputs, wanted, variant, prepared);
+        let (relative, plan) = planned(&case.params, inputs, variant.schedule)?;
+        return run_plan(&plan, &|| case.folder_in_suite(&relative), wanted, variant, prepared);
     }
-    let op = ops::find(&case.op).ok_or_else(|| {
+    answer_operation(&Question { params: &case.params, arrays: inputs }, &case.op, variant)
+}
+
+/// The answer of `variant` to a question that is in no suite.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) fn answer_question(asked: &ProgramQuestion, variant: &Variant, prepared: &mut Prepared) -> Result<Asked> {
+    if asked.op == "model" {
+        let (_, plan) = planned(asked.params, asked.inputs, variant.schedule)?;
+        let folder =
+            || asked.model.map(Path::to_path_buf).ok_or_else(|| Error::ask("the question names no checkpoint"));
+        return run_plan(&plan, &folder, &[], variant, prepared);
+    }
+    answer_operation(&Question { params: asked.params, arrays: asked.inputs }, asked.op, variant)
+}
+
+fn answer_operation(question: &Question, op: &str, variant: &Variant) -> Result<Asked> {
+    let op = ops::find(op).ok_or_else(|| {
         let known: Vec<&str> = ops::ALL.iter().map(|op| op.name).chain(["model"]).collect();
-        Error::ask(format!("unknown op \"{}\"; there are: {}", case.op, known.join(", ")))
+        Error::ask(format!("unknown op \"{op}\"; there are: {}", known.join(", ")))
     })?;
     if !variant.answers_operations() {
         return Ok(Asked::NotAsked(
@@ -83,7 +107,7 @@ pub fn answer(
         ));
     }
     let mut eval = Evaluator::new(variant.numerics);
-    op.ask(&Question { params: &case.params, arrays: inputs }, &mut eval).map(Asked::Answered)
+    op.ask(question, &mut eval).map(Asked::Answered)
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,46 +128,19 @@ enum Steps {
     Each(Vec<Vec<usize>>),
 }
 
-fn answer_model(
-    case: &Case,
-    inputs: &BTreeMap<String, Array>,
-    wanted: &[&str],
-    variant: &Variant,
-    prepared: &mut Prepared,
-) -> Result<Asked> {
-    let question = Question { params: &case.params, arrays: inputs };
+/// The checkpoint's folder within the suite, and what is asked of it, call by call: the parameters and arrays of a case about a model.
+///
+/// # Errors
+/// Parameters or arrays that do not fit.
+pub fn planned(params: &Value, inputs: &BTreeMap<String, Array>, schedule: Schedule) -> Result<(String, Plan)> {
+    let question = Question { params, arrays: inputs };
     let params: Params = question.params()?;
-    let requests = requests(&question, &params.steps)?;
-    let model = params.model.as_str();
-    match variant.numerics.arithmetic {
-        Dtype::F64 => run_requests(prepared.wide(case, model)?, &requests, wanted, variant),
-        _ => run_requests(prepared.narrow(case, model, variant.numerics.weights)?, &requests, wanted, variant),
-    }
+    let requests = requests(&question, &params.steps, schedule)?;
+    Ok((params.model, Plan { requests, clears: true }))
 }
 
-/// The checkpoint's folder within the suite, and what is asked of it, call by call.
-pub(super) fn planned(case: &Case, inputs: &BTreeMap<String, Array>) -> Result<(String, Plan)> {
-    let question = Question { params: &case.params, arrays: inputs };
-    let params: Params = question.params()?;
-    let requests = requests(&question, &params.steps)?.into_iter().map(|request| {
-        let lengths = Schedule::AsAsked.calls(request.input_ids.ncols(), request.steps.as_deref());
-        let (ids, mask, positions) = (&request.input_ids, &request.attention_mask, &request.position_ids);
-        PlannedRequest::new(&request.suffix, ids, mask.as_ref(), positions.as_ref(), &lengths)
-    });
-    Ok((params.model, Plan { requests: requests.collect(), clears: true }))
-}
-
-/// One request as the case's arrays say it.
-struct Request {
-    /// `""`, or `".0"`, `".1"` where there are several.
-    suffix: String,
-    input_ids: Array2<i64>,
-    attention_mask: Option<Array2<bool>>,
-    position_ids: Option<Array2<i64>>,
-    steps: Option<Vec<usize>>,
-}
-
-fn requests(question: &Question, steps: &Steps) -> Result<Vec<Request>> {
+/// The requests as the case's arrays say them.
+fn requests(question: &Question, steps: &Steps, schedule: Schedule) -> Result<Vec<PlannedRequest>> {
     let mut suffixes: Vec<String> =
         (0..).map(|i| format!(".{i}")).take_while(|suffix| question.has(&format!("input_ids{suffix}"))).collect();
     if suffixes.is_empty() {
@@ -196,60 +193,40 @@ fn requests(question: &Question, steps: &Steps) -> Result<Vec<Request>> {
                     name("input_ids")
                 )));
             }
-            let shape = input_ids.dim();
-            let other = attention_mask
-                .as_ref()
-                .map(|m| m.dim())
-                .into_iter()
-                .chain(position_ids.as_ref().map(|p| p.dim()))
-                .find(|dim| *dim != shape);
-            if let Some(other) = other {
-                return Err(Error::ask(format!(
-                    "attention_mask and position_ids must have the shape of input_ids, {shape:?}, not {other:?}"
-                )));
-            }
-            Ok(Request { suffix, input_ids, attention_mask, position_ids, steps })
+            let tokens = Call {
+                input_ids: &input_ids,
+                attention_mask: attention_mask.as_ref(),
+                position_ids: position_ids.as_ref(),
+            };
+            PlannedRequest::new(&suffix, &tokens, &schedule.calls(input_ids.ncols(), steps.as_deref()))
         })
         .collect()
 }
 
-/// Runs the requests one after the other on one model and, where the batch allows, on one session.
-fn run_requests<T: Real>(model: &Model<T>, requests: &[Request], wanted: &[&str], variant: &Variant) -> Result<Asked> {
+/// Runs the requests one after the other, and records the sites among `wanted`.
+fn run_plan(plan: &Plan, folder: Folder, wanted: &[&str], variant: &Variant, prepared: &mut Prepared) -> Result<Asked> {
+    match variant.numerics.arithmetic {
+        Dtype::F64 => run_model(prepared.wide(folder)?, plan, wanted, variant),
+        _ => run_model(prepared.narrow(folder, variant.numerics.weights)?, plan, wanted, variant),
+    }
+}
+
+fn run_model<T: Real>(model: &Model<T>, plan: &Plan, wanted: &[&str], variant: &Variant) -> Result<Asked> {
     if variant.schedule != Schedule::AsAsked && model.spec.depends_on_call_length() {
         return Ok(Asked::NotAsked(
             "its rotary frequencies depend on the length of the call, so another schedule is another question"
                 .to_string(),
         ));
     }
-    let mut answer = Answer::new();
-    let mut session: Option<Session<T>> = None;
-    for request in requests {
-        let batch = request.input_ids.nrows();
-        // A used session is cleared and used again: what it kept must not be seen by the next request.
-        let mut session_of_batch = match session.take() {
-            Some(mut used) if used.batch() == batch => {
-                used.clear();
-                used
-            }
-            _ => Session::new(&model.spec, batch, variant.cache, variant.numerics.cache),
-        };
-        let sites = wanted
-            .iter()
-            .filter_map(|name| name.strip_suffix(request.suffix.as_str()))
-            .filter(|name| *name != "logits");
-        let mut trace = Trace::of(sites);
-        let calls = variant.schedule.calls(request.input_ids.ncols(), request.steps.as_deref());
-        let mut eval = Evaluator::with_trace(variant.numerics, &mut trace);
-        let tokens = Call {
-            input_ids: &request.input_ids,
-            attention_mask: request.attention_mask.as_ref(),
-            position_ids: request.position_ids.as_ref(),
-        };
-        let logits = model.forward_in_calls(&tokens, &calls, &mut session_of_batch, &mut eval)?;
-        session = Some(session_of_batch);
-        answer
-            .extend(trace.into_arrays().into_iter().map(|(site, array)| (format!("{site}{}", request.suffix), array)));
-        answer.insert(format!("logits{}", request.suffix), logits.mapv(Real::to_f64).into_dyn());
-    }
+    let sites = plan.requests.iter().flat_map(|request| {
+        wanted.iter().filter_map(|name| name.strip_suffix(request.suffix.as_str())).filter(|name| *name != "logits")
+    });
+    let mut recorder = Recorder::of(sites);
+    let logits = plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
+    let mut answer: Answer =
+        recorder.into_arrays().into_iter().filter(|(site, _)| wanted.contains(&site.as_str())).collect();
+    answer.extend(
+        logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), array.mapv(Real::to_f64).into_dyn())),
+    );
     Ok(Asked::Answered(answer))
 }

@@ -99,7 +99,7 @@ fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {
 }
 
 /// Arrays of a candidate that stores in `dtype`. 16-bit words are bf16 where it does so: NumPy has no name for that format.
-pub(super) fn widened(arrays: BTreeMap<String, Array>, dtype: Dtype) -> Result<Answer> {
+pub fn widened(arrays: BTreeMap<String, Array>, dtype: Dtype) -> Result<Answer> {
     let widen = |(name, array): (String, Array)| {
         let words = dtype == Dtype::Bf16 && matches!(array, Array::U16(_));
         let array = if words { array.reinterpret("bf16")? } else { array };

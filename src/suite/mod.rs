@@ -18,12 +18,13 @@ mod saved;
 mod selection;
 mod standing;
 mod store;
+mod variant_candidate;
 
-pub use answer::{Asked, Prepared, answer};
+pub use answer::{Asked, Prepared, answer, planned};
 pub use bits::{BitsOutcome, BitsReport, CaseBits, Hash, VariantBits, bits};
 pub use case::{Case, Oracle, Suite, Tolerance};
 pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
-pub use files::run_files;
+pub use files::{run_files, widened};
 pub use judging::EVALUATIONS;
 pub use model_question::ModelQuestion;
 pub use report_data::{
@@ -33,3 +34,4 @@ pub use runner::run;
 pub use selection::{Selected, count_cases, selected_cases};
 pub use standing::Standing;
 pub use store::Store;
+pub use variant_candidate::VariantCandidate;

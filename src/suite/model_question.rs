@@ -6,10 +6,12 @@ use super::expectation::{Expectation, main_outputs};
 use super::files::widened;
 use crate::check::Selection;
 use crate::error::{Error, Result};
-use crate::fault::Plan;
 use crate::io::{Array, npz};
+use crate::model::Plan;
 use crate::num::Dtype;
+use crate::variant::Schedule;
 use ndarray::{Array3, ArrayD};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,10 @@ pub struct ModelQuestion {
     pub checkpoint: PathBuf,
     /// What is asked.
     pub plan: Plan,
+    /// The same as the case has it: its parameters.
+    pub params: Value,
+    /// And its arrays.
+    pub inputs: BTreeMap<String, Array>,
     /// The compared elements of the expected logits, request after request.
     pub expected: Vec<f64>,
     /// Largest absolute error of PyTorch's own evaluation, by format.
@@ -40,7 +46,7 @@ impl ModelQuestion {
             return Ok(None);
         }
         let inputs = case.inputs()?;
-        let (folder, plan) = planned(case, &inputs)?;
+        let (folder, plan) = planned(&case.params, &inputs, Schedule::AsAsked)?;
         let expectation = Expectation::of(case, &inputs)?;
         let (mut expected, mut outputs) = (Vec::new(), Vec::new());
         // A case without logits has other main outputs, of which no fault says anything.
@@ -63,6 +69,8 @@ impl ModelQuestion {
             name: case.name.clone(),
             checkpoint: case.folder_in_suite(&folder)?,
             plan,
+            params: case.params.clone(),
+            inputs,
             expected,
             baseline: case.baseline.clone(),
             outputs,

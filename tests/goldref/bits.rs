@@ -3,7 +3,7 @@
 use goldref::eval::{CacheStorage, Evaluator, Numerics};
 use goldref::io::{Array, Checkpoint};
 use goldref::model::kv_cache::CacheKind;
-use goldref::model::{Call, Model, Session};
+use goldref::model::{Call, Model, PlannedRequest, Session, Unwatched};
 use goldref::num::{Dtype, Real};
 use ndarray::{Array2, Array3, Axis, Ix2, s};
 use proptest::prelude::*;
@@ -29,7 +29,8 @@ pub(super) fn run<T: Real>(
 ) -> Array3<T> {
     let mut session = Session::new(&model.spec, ids.nrows(), cache, numerics.cache);
     let call = Call { input_ids: ids, attention_mask: None, position_ids: None };
-    model.forward_in_calls(&call, calls, &mut session, &mut Evaluator::new(numerics)).unwrap()
+    let request = PlannedRequest::new("", &call, calls).unwrap();
+    request.run(model, &mut session, numerics, &mut Unwatched).unwrap()
 }
 
 pub(super) fn bits<T: Real>(logits: &Array3<T>) -> Vec<u64> {

@@ -30,6 +30,12 @@ fn stored(folder: &Path) -> String {
     path.display().to_string()
 }
 
+/// A program that answers every question with the same array.
+pub(super) fn always_the_same(folder: &Path) -> Vec<String> {
+    let command = script(&format!("cp {} \"$outputs\"; {OK}", stored(folder)));
+    command.into_iter().map(|word| word.into_string().unwrap()).collect()
+}
+
 fn ask(program: &mut Program, limit: Duration) -> Outcome {
     let inputs = BTreeMap::from([("x".to_string(), Array::F64(arr1(&[1.0]).into_dyn()))]);
     let question = ProgramQuestion { op: "softmax", params: &json!({"axis": 0}), model: None, inputs: &inputs };

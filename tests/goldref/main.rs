@@ -20,12 +20,14 @@ mod latency;
 mod layers;
 mod mapped_weights;
 mod perturbed;
+mod properties;
 mod registry;
 mod reports;
 mod run_diff;
 mod saved_runs;
 mod schema;
 mod tightness;
+mod trace;
 mod truth;
 
 use goldref::check::Ladder;

@@ -1,8 +1,7 @@
 //! What a program says of its tokens: positions, and when a session ends.
 
-use crate::fault::plan::{Plan, PlannedCall};
-use crate::model::Model;
 use crate::model::spec::Position;
+use crate::model::{Model, Plan, PlannedCall};
 use ndarray::Array2;
 
 /// Whether positions enter at all.

@@ -10,10 +10,9 @@ mod norms;
 mod rope;
 mod softmax;
 
-use super::plan::{Plan, PlannedCall, PlannedRequest};
 use crate::eval::Intervention;
-use crate::model::Model;
 use crate::model::spec::{AttentionLayerSpec, LayerSpec, Position};
+use crate::model::{Model, Plan, PlannedCall, PlannedRequest};
 use crate::ops::norm::NormKind;
 use crate::ops::rope::RopeSpec;
 use ndarray::{Array2, Array4, ArrayD, Axis, Ix4, concatenate};

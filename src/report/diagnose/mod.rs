@@ -3,10 +3,12 @@
 mod catalogue;
 mod power;
 mod text;
+mod trace;
 
 pub use catalogue::catalogue_text;
 pub use power::{power_json, power_text};
 pub use text::diagnosis_text;
+pub use trace::{trace_json, trace_plot, trace_text};
 
 use crate::diagnose::Diagnosis;
 use serde::Serialize;

@@ -1,0 +1,186 @@
+//! `goldref check --properties`.
+
+use super::cases::Cases;
+use super::format::Format;
+use super::program::{seconds, shown};
+use super::report::say;
+use super::stored::Stored;
+use super::{exit_code, progress};
+use goldref::candidate::{Candidate, Restarted};
+use goldref::error::{Error, Result};
+use goldref::eval::matches_pattern;
+use goldref::num::Dtype;
+use goldref::property::{self, Kind, Property, SavedFailure, Search, Subject, Verdict};
+use goldref::report::{PropertiesReport, properties_json, properties_text};
+use goldref::suite::{ModelQuestion, VariantCandidate, selected_cases};
+use goldref::variant::{self, Variant};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments that go with `--properties`.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    /// Try properties that every right implementation has, in place of fixtures: causality, cache = whole, batch = alone, exact cases …
+    #[arg(long, conflicts_with_all = ["answers", "bits", "atol", "rtol", "max_ulps", "output"])]
+    pub(super) properties: bool,
+    /// Only these properties (`*` matches any characters)
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "properties")]
+    property: Vec<String>,
+    /// Samples of each property; a quarter of them on each model
+    #[arg(long, value_name = "N", default_value_t = 32, requires = "properties", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// Where samples begin; the same seed gives the same ones
+    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "properties")]
+    seed: u64,
+    /// Save each counterexample in a folder of its own in DIR
+    #[arg(long, value_name = "DIR", requires = "properties")]
+    save: Option<PathBuf>,
+    /// Ask a saved counterexample again
+    #[arg(long, value_name = "DIR", requires = "properties", conflicts_with_all = ["property", "save"])]
+    replay: Option<PathBuf>,
+    /// The format in which the candidate stores [default: f32, or the variant's]
+    #[arg(long, value_enum, requires = "properties")]
+    stored: Option<Stored>,
+    /// Seconds that a program may take for one question
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", requires = "properties")]
+    limit: Duration,
+    /// A program to ask, with --properties; without one, the variant
+    #[arg(last = true, value_name = "PROGRAM", requires = "properties")]
+    program: Vec<OsString>,
+}
+
+/// Runs the command.
+pub(super) fn main(args: &Args, cases: &Cases, variants: &[String], format: Format) -> Result<u8> {
+    let variant = match variants {
+        [] => None,
+        [name] => Some(variant::find(name).ok_or_else(|| {
+            Error::ask(format!("no variant is called \"{name}\"; there are: {}", variant::names().join(", ")))
+        })?),
+        _ => return Err(Error::ask("properties are tried on one variant; name it with --variant")),
+    };
+    let (name, own, mut candidate) = candidate(args, variant)?;
+    let stored = args.stored.map_or(own, Dtype::from);
+    let report = PropertiesReport {
+        candidate: name,
+        stored: stored.name(),
+        seed: args.seed,
+        results: Vec::new(),
+        saved: Vec::new(),
+    };
+    let report = match &args.replay {
+        Some(folder) => replayed(report, folder, candidate.as_mut())?,
+        None => searched(report, args, cases, stored, candidate.as_mut())?,
+    };
+    say(&match format {
+        Format::Text => properties_text(&report),
+        Format::Json => properties_json(&report),
+    });
+    let asked = |verdict: &Verdict| matches!(verdict, Verdict::Holds { .. } | Verdict::Broken(_));
+    if !report.results.iter().any(|result| asked(&result.verdict)) {
+        let why = report.results.iter().find_map(|result| match &result.verdict {
+            Verdict::Unsupported { why } => Some(format!("; it says: {why}")),
+            _ => None,
+        });
+        return Err(Error::ask(format!("no property was tried{}", why.unwrap_or_default())));
+    }
+    let broken = |kind: Kind, verdict: &Verdict| kind != Kind::Hygiene && matches!(verdict, Verdict::Broken(_));
+    let any = report.results.iter().any(|result| broken(result.kind, &result.verdict));
+    Ok(if any { exit_code::DISAGREED } else { exit_code::AGREED })
+}
+
+/// Its name, its format and itself.
+fn candidate(args: &Args, variant: Option<&'static Variant>) -> Result<(String, Dtype, Box<dyn Candidate>)> {
+    match (args.program.as_slice(), variant) {
+        ([], None) => Err(Error::ask("name a program behind --, or a variant with --variant")),
+        ([], Some(variant)) => {
+            Ok((variant.name.to_string(), variant.coarsest, Box::new(VariantCandidate::new(variant))))
+        }
+        (program, None) => Ok((shown(program), Dtype::F32, Box::new(Restarted::start(program, args.limit)?))),
+        (_, Some(_)) => Err(Error::ask("a program and a variant are named; properties are tried on one of them")),
+    }
+}
+
+fn replayed(
+    mut report: PropertiesReport,
+    folder: &std::path::Path,
+    candidate: &mut dyn Candidate,
+) -> Result<PropertiesReport> {
+    let (saved, property, subject) = SavedFailure::open(folder)?;
+    report.stored = saved.stored.name();
+    report.results.push(property::check_again(property, &saved.sample, &subject, candidate, saved.stored)?);
+    Ok(report)
+}
+
+fn searched(
+    mut report: PropertiesReport,
+    args: &Args,
+    cases: &Cases,
+    stored: Dtype,
+    candidate: &mut dyn Candidate,
+) -> Result<PropertiesReport> {
+    let properties = selected(&args.property)?;
+    let models = if properties.iter().any(|property| property.is_about_models()) {
+        checkpoints(cases)?
+    } else {
+        BTreeMap::new()
+    };
+    let work: usize = properties.iter().map(|property| if property.is_about_models() { models.len() } else { 1 }).sum();
+    let bar = progress::bar(work, "properties");
+    let mut try_all = |subject: &Subject, samples: u32, of_models: Subjects| -> Result<()> {
+        let search = Search { samples, seed: args.seed, stored };
+        for property in properties.iter().filter(|property| Subjects::of(property) == of_models) {
+            let result = property::check(property, subject, candidate, &search)?;
+            if let (Verdict::Broken(failure), Some(folder)) = (&result.verdict, &args.save) {
+                let saved = property::save(folder, property, failure, subject, stored)?;
+                report.saved.push(saved.display().to_string());
+            }
+            report.results.push(result);
+            bar.inc(1);
+        }
+        Ok(())
+    };
+    try_all(&Subject::Operations, args.samples, Subjects::Operations)?;
+    for (folder, name) in models {
+        try_all(&Subject::load(&folder, &name, stored)?, args.samples.div_ceil(4), Subjects::Models)?;
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+#[derive(PartialEq, Eq)]
+enum Subjects {
+    Operations,
+    Models,
+}
+
+impl Subjects {
+    fn of(property: &Property) -> Self {
+        if property.is_about_models() { Self::Models } else { Self::Operations }
+    }
+}
+
+fn selected(patterns: &[String]) -> Result<Vec<&'static Property>> {
+    let fits = |pattern: &String, property: &Property| matches_pattern(pattern, property.name);
+    if let Some(unknown) = patterns.iter().find(|pattern| !property::ALL.iter().any(|row| fits(pattern, row))) {
+        let known: Vec<&str> = property::ALL.iter().map(|property| property.name).collect();
+        return Err(Error::ask(format!("no property is called \"{unknown}\"; there are: {}", known.join(", "))));
+    }
+    let chosen = |row: &&Property| patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, row));
+    Ok(property::ALL.iter().filter(chosen).collect())
+}
+
+/// The checkpoints of the selected cases, and their names.
+fn checkpoints(cases: &Cases) -> Result<BTreeMap<PathBuf, String>> {
+    let store = cases.store()?;
+    let mut found = BTreeMap::new();
+    for case in selected_cases(&store, &cases.selected(&[]))? {
+        if let Some(question) = ModelQuestion::of(case)? {
+            let name = question.checkpoint.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+            found.insert(question.checkpoint, format!("{}-{name}", case.name.split('/').next().unwrap_or_default()));
+        }
+    }
+    Ok(found)
+}

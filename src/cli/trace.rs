@@ -1,0 +1,208 @@
+//! `goldref trace`.
+
+use super::cases::Cases;
+use super::exit_code;
+use super::format::Format;
+use super::program::{seconds, shown};
+use super::report::{plottable, say};
+use super::stored::Stored;
+use super::tokens::Tokens;
+use goldref::candidate::{Outcome, Program, ProgramQuestion};
+use goldref::diagnose::{Divergence, Oracles, SiteMap, compare_sites, divergence};
+use goldref::error::{Error, Result};
+use goldref::eval::Numerics;
+use goldref::fault::{self, FaultAnswer};
+use goldref::io::{self, Array, Checkpoint, npz};
+use goldref::model::{Model, Plan, Recorder};
+use goldref::num::{Dtype, Real};
+use goldref::report::{trace_json, trace_plot, trace_text};
+use goldref::suite::{ModelQuestion, selected_cases, widened};
+use goldref::variant::{self, Schedule, Variant};
+use ndarray::ArrayD;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Arguments of `goldref trace`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The question is one case about a model, or a checkpoint and tokens. The candidate is a file of sites, a variant, a fault of the catalogue, or
+a program in the protocol of docs/candidates.md that writes sites beside its logits. Each site is computed once more from the candidate's own
+values at the sites before it: what still differs was introduced there, the rest was inherited. Errors are relative.
+
+Examples:
+  goldref trace --case decode/single_tokens --fault v-cache-stale
+  goldref trace --case model/gemma2 --variant bf16 --plot errors.svg
+  goldref trace --model Llama --tokens ids.npy --sites theirs.npz --map names.json --stored bf16
+  goldref trace --case model/llama --sites theirs.npz
+  goldref trace --case model/llama -- python student.py
+  goldref trace --sites theirs.npz --against ours.npz")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    cases: Cases,
+    /// Folder with config.json and weights, instead of a case
+    #[arg(long, value_name = "DIR", requires = "tokens", conflicts_with_all = ["suite", "case"])]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    tokens: Tokens,
+    /// The candidate's sites, under the names that `goldref run --trace` writes
+    #[arg(long, value_name = "FILE.npz", group = "candidate")]
+    sites: Option<PathBuf>,
+    /// What the arrays are called here: a JSON object {"model.layers.*.self_attn.q_proj": "layers.*.attn.q"}
+    #[arg(long, value_name = "FILE.json")]
+    map: Option<PathBuf>,
+    /// Only compare two files of sites, without a model
+    #[arg(long, value_name = "FILE.npz", requires = "sites", conflicts_with_all = ["suite", "case", "model"])]
+    against: Option<PathBuf>,
+    /// A variant as the candidate; `goldref check` lists them
+    #[arg(long, value_name = "NAME", group = "candidate")]
+    variant: Option<String>,
+    /// A fault as the candidate; `goldref diagnose --list` has them
+    #[arg(long, value_name = "NAME", group = "candidate")]
+    fault: Option<String>,
+    /// The format in which the candidate stores weights and activations [default: f32, or the variant's]
+    #[arg(long, value_enum)]
+    stored: Option<Stored>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write the errors over the sites as a picture
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    plot: Option<PathBuf>,
+    /// Seconds that a program may take
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    limit: Duration,
+    /// A program to ask
+    #[arg(last = true, value_name = "PROGRAM", group = "candidate")]
+    program: Vec<OsString>,
+}
+
+/// Runs the command.
+pub(crate) fn main(args: &Args) -> Result<u8> {
+    let picture = args.plot.as_deref().map(plottable).transpose()?;
+    let variant = args.variant.as_deref().map(known_variant).transpose()?;
+    let own = variant.map_or(Dtype::F32, |variant| variant.coarsest);
+    let stored = args.stored.map_or(own, Dtype::from);
+    let (candidate, found) = match &args.against {
+        Some(against) => {
+            let sites = args.sites.as_deref().ok_or_else(|| Error::ask("name the file to compare with --sites"))?;
+            let (actual, expected) = (named_sites(sites, args, stored)?, named_sites(against, args, stored)?);
+            (sites.display().to_string(), compare_sites(actual, expected, stored)?)
+        }
+        None => traced(args, variant, stored)?,
+    };
+    if let (Some(path), Some(picture)) = (&args.plot, picture) {
+        io::write_bytes(path, &trace_plot(&candidate, &found, picture))?;
+    }
+    say(&match args.format {
+        Format::Text => trace_text(&candidate, &found),
+        Format::Json => trace_json(&found),
+    });
+    Ok(if found.first.is_none() { exit_code::AGREED } else { exit_code::DISAGREED })
+}
+
+fn known_variant(name: &str) -> Result<&'static Variant> {
+    variant::find(name).ok_or_else(|| {
+        Error::ask(format!("no variant is called \"{name}\"; there are: {}", variant::names().join(", ")))
+    })
+}
+
+/// The question.
+struct Asked {
+    checkpoint: PathBuf,
+    plan: Plan,
+    /// Parameters and arrays of the case, for a program.
+    case: Option<(serde_json::Value, BTreeMap<String, Array>)>,
+}
+
+impl Asked {
+    fn of(args: &Args) -> Result<Self> {
+        if let Some(model) = &args.model {
+            let plan = Plan { requests: vec![args.tokens.request(Schedule::AsAsked)?], clears: true };
+            return Ok(Self { checkpoint: model.clone(), plan, case: None });
+        }
+        if !args.cases.are_named() {
+            return Err(Error::ask("name one case with --case, or a checkpoint with --model and --tokens"));
+        }
+        let store = args.cases.store()?;
+        let selected = args.cases.selected(&[]);
+        let [case] = selected_cases(&store, &selected)?[..] else {
+            return Err(Error::ask("several cases are selected; a trace is of one"));
+        };
+        let question = ModelQuestion::of(case)?
+            .ok_or_else(|| Error::ask(format!("{} asks an operation; sites are those of models", case.name)))?;
+        let case = Some((case.params.clone(), case.inputs()?));
+        Ok(Self { checkpoint: question.checkpoint, plan: question.plan, case })
+    }
+}
+
+fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Result<(String, Divergence)> {
+    let asked = Asked::of(args)?;
+    let checkpoint = Checkpoint::open(&asked.checkpoint)?;
+    let weights = if stored.precision() < Dtype::F32.precision() { stored } else { Dtype::F64 };
+    let wide = Model::<f64>::load(&checkpoint, weights)?;
+    let (candidate, sites) = if let Some(path) = &args.sites {
+        (path.display().to_string(), named_sites(path, args, stored)?)
+    } else if let Some(variant) = variant {
+        (variant.name.to_string(), of_variant(&asked.plan, &checkpoint, variant)?)
+    } else if let Some(name) = &args.fault {
+        (name.clone(), of_fault(&asked.plan, &wide, name)?)
+    } else {
+        (shown(&args.program), of_program(&asked, args, stored)?)
+    };
+    let narrow = Model::<f32>::load(&checkpoint, if weights == Dtype::F64 { Dtype::F32 } else { weights })?;
+    let oracles = Oracles { wide, narrow, stored };
+    Ok((candidate, divergence(&oracles, &asked.plan, sites)?))
+}
+
+/// The arrays of a file under our names.
+fn named_sites(path: &Path, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    let map = match &args.map {
+        None => SiteMap::default(),
+        Some(path) => {
+            let json = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+            SiteMap::parse(&json).map_err(|e| e.at(path))?
+        }
+    };
+    let arrays = widened(npz::read(path)?, stored).map_err(|e| e.at(path))?;
+    Ok(arrays.into_iter().map(|(name, array)| (map.own_name(&name), array)).collect())
+}
+
+fn of_variant(plan: &Plan, checkpoint: &Checkpoint, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    fn sites<T: Real>(plan: &Plan, model: &Model<T>, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {
+        let mut recorder = Recorder::of(["*"]);
+        plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
+        Ok(recorder.into_arrays())
+    }
+    let weights = variant.numerics.weights;
+    match variant.numerics.arithmetic {
+        Dtype::F64 => sites(plan, &Model::<f64>::load(checkpoint, weights)?, variant),
+        _ => sites(plan, &Model::<f32>::load(checkpoint, weights)?, variant),
+    }
+}
+
+fn of_fault(plan: &Plan, model: &Model<f64>, name: &str) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    let fault = fault::find(name)
+        .ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"; `goldref diagnose --list` has them")))?;
+    let mut recorder = Recorder::of(["*"]);
+    match fault::run_recorded(model, plan, &Numerics::plain(Dtype::F64), &[fault], &mut recorder)? {
+        FaultAnswer::Logits(_) => Ok(recorder.into_arrays()),
+        FaultAnswer::NoPlace => Err(Error::ask(format!("this question has no place for {name}; {}", fault.invisible))),
+    }
+}
+
+fn of_program(asked: &Asked, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    let (params, inputs) =
+        asked.case.as_ref().ok_or_else(|| Error::ask("a program is asked a case; name one with --case"))?;
+    if args.program.is_empty() {
+        return Err(Error::ask("name a candidate: --sites, --variant, --fault, or a program behind --"));
+    }
+    let mut program = Program::start(&args.program)?;
+    let folder = std::path::absolute(&asked.checkpoint).map_err(|e| Error::read(&asked.checkpoint, e))?;
+    let question = ProgramQuestion { op: "model", params, model: Some(&folder), inputs };
+    match program.ask(&question, args.limit)? {
+        Outcome::Answered { arrays, .. } => widened(arrays, stored),
+        outcome => Err(Error::ask(format!("the program {}", outcome.in_words()))),
+    }
+}
