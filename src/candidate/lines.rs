@@ -1,9 +1,11 @@
 //! Lines of a program's output, by a thread that reads: whoever waits can wait for a limited time.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The longest line.
 const LONGEST: u64 = 64 << 10;
@@ -52,28 +54,42 @@ fn send_lines(output: impl Read, sender: &SyncSender<Line>) {
 
 /// The last bytes of an output that is read to its end, however long it is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
+    /// The output is read to its end.
+    ended: Arc<AtomicBool>,
+}
 
 impl Tail {
     /// Reads in a thread of its own.
     pub(super) fn of(mut output: impl Read + Send + 'static) -> Self {
         let tail = Self::default();
-        let kept = tail.clone();
+        let Self { kept, ended } = tail.clone();
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
-                let Ok(mut kept) = kept.0.lock() else { return };
+                let Ok(mut kept) = kept.lock() else { return };
                 kept.extend_from_slice(&bytes[..read]);
                 let surplus = kept.len().saturating_sub(TAIL);
                 kept.drain(..surplus);
             }
+            ended.store(true, Ordering::Release);
         });
         tail
     }
 
+    /// The last lines of all there is, of what came within `limit` if a child of the program still holds the output.
+    pub(super) fn text_at_end(&self, limit: Duration) -> String {
+        let begin = Instant::now();
+        while !self.ended.load(Ordering::Acquire) && begin.elapsed() < limit {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.text()
+    }
+
     /// The last lines so far.
     pub(super) fn text(&self) -> String {
-        let bytes = self.0.lock().map(|kept| kept.clone()).unwrap_or_default();
+        let bytes = self.kept.lock().map(|kept| kept.clone()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).trim().to_string()
     }
 }
@@ -103,9 +119,7 @@ mod tests {
         let tail = Tail::of(reader);
         std::io::Write::write_all(&mut writer, &[vec![b'a'; 5000], b"the end\n".to_vec()].concat()).unwrap();
         drop(writer);
-        while !tail.text().ends_with("the end") {
-            thread::yield_now();
-        }
-        assert_eq!(tail.text().len(), TAIL - 1);
+        assert_eq!(tail.text_at_end(Duration::from_secs(60)).len(), TAIL - 1);
+        assert!(tail.text().ends_with("the end"));
     }
 }

@@ -125,7 +125,8 @@ impl Program {
             Some(status) => status.to_string(),
             None => "it closed its standard output".to_string(),
         };
-        let said = self.stderr.text();
+        // It has ended, but what it wrote last may not be read yet.
+        let said = self.stderr.text_at_end(FAREWELL);
         let last = said.lines().next_back().unwrap_or("it wrote nothing to standard error");
         Outcome::Crashed(format!("{ended}; {last}"))
     }

@@ -2,12 +2,14 @@
 
 use super::cases::Cases;
 use super::ladder::Tolerances;
+use super::program::{ToAsk, shown};
 use super::report::{Printing, note, say};
 use super::{exit_code, progress, properties};
+use goldref::candidate::Restarted;
 use goldref::error::{Error, Result};
 use goldref::report;
 use goldref::simd::Level;
-use goldref::suite::{BitsReport, bits, count_cases, run, run_files};
+use goldref::suite::{BitsReport, bits, count_cases, run, run_candidate, run_files};
 use std::path::PathBuf;
 
 /// Arguments of `goldref check`.
@@ -20,6 +22,7 @@ Examples:
   goldref check --fixtures my_suite --variant f32 --rtol 1e-3 --atol 1e-7
   goldref check --format junit --output junit.xml
   goldref check --answers out/ --variant bf16 --suite model   # out/model/gemma2.npz holds `logits`
+  goldref check --suite attention,model -- python student.py
   goldref check --properties -- python student.py
   goldref check --properties --variant bf16 --suite decode --save counterexamples
   goldref check --bits | diff fixtures/bits.txt -             # the same bits as everywhere?
@@ -40,6 +43,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     properties: properties::Args,
     #[command(flatten)]
+    asked: ToAsk,
+    #[command(flatten)]
     tolerances: Tolerances,
     #[command(flatten)]
     printing: Printing,
@@ -48,14 +53,21 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.properties.properties {
-        return properties::main(&args.properties, &args.cases, &args.variant, args.printing.two_ways()?);
+        return properties::main(&args.properties, &args.asked, &args.cases, &args.variant, args.printing.two_ways()?);
     }
     let ladder = args.tolerances.ladder()?;
     args.printing.ready()?;
     if args.bits {
         args.printing.has_bits()?;
     }
-    let (store, selected) = (args.cases.store()?, args.cases.selected(&args.variant));
+    // A program is judged as f32 unless another variant is named.
+    let plain = [String::from("f32")];
+    let variants =
+        if args.variant.is_empty() && !args.asked.program.is_empty() { &plain } else { args.variant.as_slice() };
+    if !args.asked.program.is_empty() && (args.bits || args.answers.is_some()) {
+        return Err(Error::ask("a program is asked, so leave out --bits and --answers"));
+    }
+    let (store, selected) = (args.cases.store()?, args.cases.selected(variants));
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
     if args.bits {
         let hashes = bits(&store, &selected, &|| bar.inc(1))?;
@@ -63,6 +75,11 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         return print_bits(args, &hashes);
     }
     let mut report = match &args.answers {
+        _ if !args.asked.program.is_empty() => {
+            let mut program = Restarted::start(&args.asked.program, args.asked.limit)?;
+            let name = shown(&args.asked.program);
+            run_candidate(&store, &selected, &ladder, &name, &mut program, &|| bar.inc(1))?
+        }
         Some(folder) => run_files(&store, &selected, &ladder, folder, &|| bar.inc(1))?,
         None => run(&store, &selected, &ladder, &|| bar.inc(1))?,
     };

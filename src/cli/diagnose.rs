@@ -3,17 +3,16 @@
 use super::cases::Cases;
 use super::exit_code;
 use super::format::Format;
-use super::program::{seconds, shown};
+use super::program::{ToAsk, shown};
 use super::progress;
-use super::report::say;
+use super::report::{note, say};
 use super::stored::Stored;
 use goldref::candidate::Restarted;
 use goldref::diagnose::{Answers, Diagnosis, Laboratory, diagnose};
 use goldref::error::{Error, Result};
 use goldref::report::{DiagnosisReport, diagnosis_json, diagnosis_text};
-use std::ffi::OsString;
+use goldref::suite::{Selected, Store, write_suite};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Arguments of `goldref diagnose`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +24,7 @@ Examples:
   goldref diagnose --answers out
   goldref diagnose --answers out --stored bf16 --suite decode
   goldref diagnose --suite decode --case single_tokens -- python student.py
+  goldref diagnose --answers out --suite decode --tell-apart tie
   goldref diagnose --list")]
 pub(crate) struct Args {
     /// Folders of answers, one diagnosis each
@@ -38,15 +38,14 @@ pub(crate) struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Seconds that a program may take for one question
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
-    limit: Duration,
+    /// Where suspects are tied: write a case that tells them apart as the new suite DIR
+    #[arg(long, value_name = "DIR")]
+    tell_apart: Option<PathBuf>,
     /// Only list the faults that are known
     #[arg(long)]
     list: bool,
-    /// A program to ask
-    #[arg(last = true, value_name = "PROGRAM")]
-    program: Vec<OsString>,
+    #[command(flatten)]
+    asked: ToAsk,
 }
 
 /// Runs the command.
@@ -63,23 +62,26 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let bar = progress::bar(laboratory.questions.len(), "cases");
     let one = |answers: &Answers| diagnose(&laboratory, answers, &|| bar.inc(1));
     let mut reports = Vec::new();
-    if args.program.is_empty() {
+    if args.asked.program.is_empty() {
         for folder in &args.answers {
             let diagnosis = one(&read_answers(&laboratory, folder)?)?;
             reports.push(DiagnosisReport { candidate: folder.display().to_string(), refusals: Vec::new(), diagnosis });
         }
     } else {
         let questions = progress::bar(laboratory.questions.len(), "questions");
-        let mut program = Restarted::start(&args.program, args.limit)?;
+        let mut program = Restarted::start(&args.asked.program, args.asked.limit)?;
         let (answers, refusals) = laboratory.ask(&mut program, &|| questions.inc(1))?;
         questions.finish_and_clear();
-        reports.push(DiagnosisReport { candidate: shown(&args.program), refusals, diagnosis: one(&answers)? });
+        reports.push(DiagnosisReport { candidate: shown(&args.asked.program), refusals, diagnosis: one(&answers)? });
     }
     bar.finish_and_clear();
+    let told =
+        args.tell_apart.as_deref().map(|folder| tell_apart(&laboratory, &store, &reports, folder)).transpose()?;
     say(&match args.format {
         Format::Text => reports.iter().map(diagnosis_text).collect::<Vec<_>>().join("\n"),
         Format::Json => diagnosis_json(&reports),
     });
+    told.iter().for_each(|told| note(told));
     let right = |diagnosis: &Diagnosis| diagnosis.deviating == 0;
     let all = reports.iter().all(|report| right(&report.diagnosis) && report.refusals.is_empty());
     Ok(if all { exit_code::AGREED } else { exit_code::DISAGREED })
@@ -91,4 +93,36 @@ fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Answers> {
         if file.is_file() { question.read(&file, laboratory.stored).map(Some) } else { Ok(None) }
     };
     laboratory.questions.iter().map(read).collect()
+}
+
+/// Of the questions that are tried.
+const SEED: u64 = 1;
+
+/// Writes a case that tells the tied suspects of one candidate apart, and says what came of it.
+fn tell_apart(laboratory: &Laboratory, store: &Store, reports: &[DiagnosisReport], folder: &Path) -> Result<String> {
+    let [report] = reports else {
+        return Err(Error::ask("several candidates are diagnosed; a case tells those of one apart"));
+    };
+    let found = &report.diagnosis;
+    if !found.named || found.tied < 2 {
+        return Ok("no suspects are tied, so no case was written".to_string());
+    }
+    let tied: Vec<Vec<&'static str>> =
+        found.suspects[..found.tied].iter().map(|suspect| suspect.faults.clone()).collect();
+    let names = tied.iter().map(|names| names.join(" and ")).collect::<Vec<_>>().join("; ");
+    let telling = match laboratory.telling_case(&tied, SEED)? {
+        Some(telling) => Some(telling),
+        // The checkpoints that were not selected may have what these lack.
+        None => Laboratory::open(store, &Selected::default(), laboratory.stored)?.telling_case(&tied, SEED)?,
+    };
+    let Some(telling) = telling else {
+        return Ok(format!("no case was written: in every question that was tried {names} are the same function"));
+    };
+    let about = format!("Tells apart: {names}.");
+    write_suite(folder, &about, vec![telling.case], Some(&telling.checkpoint))?;
+    let shown = folder.display();
+    Ok(format!(
+        "{shown} holds a case in which they differ by {:.1e} of the largest logit; ask it with --fixtures {shown}",
+        telling.apart
+    ))
 }

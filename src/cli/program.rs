@@ -13,3 +13,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 pub(super) fn shown(command: &[OsString]) -> String {
     command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
+
+/// A program and how long it may take.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct ToAsk {
+    /// Seconds that a program may take for one question
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    pub(super) limit: Duration,
+    /// A program to ask
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(super) program: Vec<OsString>,
+}

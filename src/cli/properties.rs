@@ -2,7 +2,7 @@
 
 use super::cases::Cases;
 use super::format::Format;
-use super::program::{seconds, shown};
+use super::program::{ToAsk, shown};
 use super::report::say;
 use super::stored::Stored;
 use super::{exit_code, progress};
@@ -15,9 +15,7 @@ use goldref::report::{PropertiesReport, properties_json, properties_text};
 use goldref::suite::{ModelQuestion, VariantCandidate, selected_cases};
 use goldref::variant::{self, Variant};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Arguments that go with `--properties`.
 #[derive(Debug, clap::Args)]
@@ -44,16 +42,10 @@ pub(super) struct Args {
     /// The format in which the candidate stores [default: f32, or the variant's]
     #[arg(long, value_enum, requires = "properties")]
     stored: Option<Stored>,
-    /// Seconds that a program may take for one question
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", requires = "properties")]
-    limit: Duration,
-    /// A program to ask, with --properties; without one, the variant
-    #[arg(last = true, value_name = "PROGRAM", requires = "properties")]
-    program: Vec<OsString>,
 }
 
 /// Runs the command.
-pub(super) fn main(args: &Args, cases: &Cases, variants: &[String], format: Format) -> Result<u8> {
+pub(super) fn main(args: &Args, program: &ToAsk, cases: &Cases, variants: &[String], format: Format) -> Result<u8> {
     let variant = match variants {
         [] => None,
         [name] => Some(variant::find(name).ok_or_else(|| {
@@ -61,7 +53,7 @@ pub(super) fn main(args: &Args, cases: &Cases, variants: &[String], format: Form
         })?),
         _ => return Err(Error::ask("properties are tried on one variant; name it with --variant")),
     };
-    let (name, own, mut candidate) = candidate(args, variant)?;
+    let (name, own, mut candidate) = candidate(program, variant)?;
     let stored = args.stored.map_or(own, Dtype::from);
     let report = PropertiesReport {
         candidate: name,
@@ -92,13 +84,13 @@ pub(super) fn main(args: &Args, cases: &Cases, variants: &[String], format: Form
 }
 
 /// Its name, its format and itself.
-fn candidate(args: &Args, variant: Option<&'static Variant>) -> Result<(String, Dtype, Box<dyn Candidate>)> {
-    match (args.program.as_slice(), variant) {
+fn candidate(asked: &ToAsk, variant: Option<&'static Variant>) -> Result<(String, Dtype, Box<dyn Candidate>)> {
+    match (asked.program.as_slice(), variant) {
         ([], None) => Err(Error::ask("name a program behind --, or a variant with --variant")),
         ([], Some(variant)) => {
             Ok((variant.name.to_string(), variant.coarsest, Box::new(VariantCandidate::new(variant))))
         }
-        (program, None) => Ok((shown(program), Dtype::F32, Box::new(Restarted::start(program, args.limit)?))),
+        (program, None) => Ok((shown(program), Dtype::F32, Box::new(Restarted::start(program, asked.limit)?))),
         (_, Some(_)) => Err(Error::ask("a program and a variant are named; properties are tried on one of them")),
     }
 }

@@ -3,7 +3,7 @@
 use super::cases::Cases;
 use super::exit_code;
 use super::format::Format;
-use super::program::{seconds, shown};
+use super::program::{ToAsk, shown};
 use super::report::{plottable, say};
 use super::stored::Stored;
 use super::tokens::Tokens;
@@ -20,9 +20,7 @@ use goldref::suite::{ModelQuestion, selected_cases, widened};
 use goldref::variant::{self, Schedule, Variant};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Arguments of `goldref trace`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     tokens: Tokens,
     /// The candidate's sites, under the names that `goldref run --trace` writes
-    #[arg(long, value_name = "FILE.npz", group = "candidate")]
+    #[arg(long, value_name = "FILE.npz", group = "candidate", conflicts_with = "program")]
     sites: Option<PathBuf>,
     /// What the arrays are called here: a JSON object {"model.layers.*.self_attn.q_proj": "layers.*.attn.q"}
     #[arg(long, value_name = "FILE.json")]
@@ -56,10 +54,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.npz", requires = "sites", conflicts_with_all = ["suite", "case", "model"])]
     against: Option<PathBuf>,
     /// A variant as the candidate; `goldref check` lists them
-    #[arg(long, value_name = "NAME", group = "candidate")]
+    #[arg(long, value_name = "NAME", group = "candidate", conflicts_with = "program")]
     variant: Option<String>,
     /// A fault as the candidate; `goldref diagnose --list` has them
-    #[arg(long, value_name = "NAME", group = "candidate")]
+    #[arg(long, value_name = "NAME", group = "candidate", conflicts_with = "program")]
     fault: Option<String>,
     /// The format in which the candidate stores weights and activations [default: f32, or the variant's]
     #[arg(long, value_enum)]
@@ -70,12 +68,8 @@ pub(crate) struct Args {
     /// Write the errors over the sites as a picture
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
-    /// Seconds that a program may take
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
-    limit: Duration,
-    /// A program to ask
-    #[arg(last = true, value_name = "PROGRAM", group = "candidate")]
-    program: Vec<OsString>,
+    #[command(flatten)]
+    asked: ToAsk,
 }
 
 /// Runs the command.
@@ -149,7 +143,7 @@ fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Resu
     } else if let Some(name) = &args.fault {
         (name.clone(), of_fault(&asked.plan, &wide, name)?)
     } else {
-        (shown(&args.program), of_program(&asked, args, stored)?)
+        (shown(&args.asked.program), of_program(&asked, args, stored)?)
     };
     let narrow = Model::<f32>::load(&checkpoint, if weights == Dtype::F64 { Dtype::F32 } else { weights })?;
     let oracles = Oracles { wide, narrow, stored };
@@ -195,13 +189,13 @@ fn of_fault(plan: &Plan, model: &Model<f64>, name: &str) -> Result<BTreeMap<Stri
 fn of_program(asked: &Asked, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
     let (params, inputs) =
         asked.case.as_ref().ok_or_else(|| Error::ask("a program is asked a case; name one with --case"))?;
-    if args.program.is_empty() {
+    if args.asked.program.is_empty() {
         return Err(Error::ask("name a candidate: --sites, --variant, --fault, or a program behind --"));
     }
-    let mut program = Program::start(&args.program)?;
+    let mut program = Program::start(&args.asked.program)?;
     let folder = std::path::absolute(&asked.checkpoint).map_err(|e| Error::read(&asked.checkpoint, e))?;
     let question = ProgramQuestion { op: "model", params, model: Some(&folder), inputs };
-    match program.ask(&question, args.limit)? {
+    match program.ask(&question, args.asked.limit)? {
         Outcome::Answered { arrays, .. } => widened(arrays, stored),
         outcome => Err(Error::ask(format!("the program {}", outcome.in_words()))),
     }

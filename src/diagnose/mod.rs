@@ -12,9 +12,11 @@ mod naming;
 mod pairs;
 mod power;
 mod score;
+mod telling;
 
 pub use asking::Answers;
 pub use divergence::{Divergence, FirstDivergence, LeftOut, Oracles, SiteError, SiteMap, compare_sites, divergence};
 pub use laboratory::Laboratory;
 pub use naming::{CaseEvidence, Diagnosis, Hint, Suspect, diagnose};
 pub use power::{FaultPower, PowerReport, power};
+pub use telling::TellingCase;

@@ -4,16 +4,14 @@ use super::search::Failure;
 use super::subject::Subject;
 use super::{Property, Sample, find};
 use crate::error::{Error, Result};
-use crate::io::{self, Array, npz};
+use crate::io;
 use crate::num::Dtype;
+use crate::suite::{NewCase, write_suite, written_checkpoint};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The file beside `suite.json`.
 const FILE: &str = "property.json";
-/// The folder of the checkpoint, where there is one.
-const MODEL: &str = "model";
 
 /// What is needed to ask it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,34 +53,18 @@ pub fn save(
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let name = name.to_ascii_lowercase();
     let suite = folder.join(&name);
-    if suite.exists() {
-        return Err(Error::write(&suite, "it is there already; name another folder"));
-    }
-    let made = |path: &Path| std::fs::create_dir_all(path).map_err(|e| Error::write(path, e));
-    made(&suite)?;
-    if let Some(checkpoint) = subject.folder() {
-        copy_files(checkpoint, &suite.join(MODEL))?;
-    }
     let right = subject.answers(&trial.posed, Dtype::F64)?;
-    let mut cases = Vec::new();
-    for (number, (posed, right)) in trial.posed.iter().zip(right).enumerate() {
-        let id = format!("question_{number}");
-        made(&suite.join(&id))?;
-        npz::write(suite.join(&id).join("inputs.npz"), &posed.inputs)?;
-        let main = |name: &str| name == "out" || name.starts_with("logits");
-        let expected =
-            right.into_iter().filter(|(name, _)| main(name)).map(|(name, x)| (name, Array::F64(x))).collect();
-        npz::write(suite.join(&id).join("expected.npz"), &expected)?;
-        let mut params = posed.params.clone();
-        if let (Some(params), Some(_)) = (params.as_object_mut(), subject.folder()) {
-            params.insert("model".to_string(), MODEL.into());
-        }
-        let oracle = json!({"computed_by": format!("goldref {} f64", env!("CARGO_PKG_VERSION"))});
-        cases.push(json!({"id": id, "op": posed.op, "params": params, "oracle": oracle}));
-    }
+    let main = |name: &str| name == "out" || name.starts_with("logits");
+    let cases = trial.posed.into_iter().zip(right).enumerate().map(|(number, (posed, right))| NewCase {
+        id: format!("question_{number}"),
+        op: posed.op.to_string(),
+        params: posed.params,
+        inputs: posed.inputs,
+        expected: right.into_iter().filter(|(name, _)| main(name)).collect(),
+        compare_where: None,
+    });
     let about = format!("The smallest counterexample found to {}: {}.", property.name, property.about);
-    let file = json!({"format": "goldref-suite/1", "name": name, "about": about, "cases": cases});
-    write_json(&suite.join("suite.json"), &file)?;
+    write_suite(&suite, &about, cases.collect(), subject.folder())?;
     let saved = SavedFailure {
         format: FORMAT.to_string(),
         property: property.name.to_string(),
@@ -90,7 +72,10 @@ pub fn save(
         model: subject.name().map(str::to_string),
         sample: failure.sample.clone(),
     };
-    write_json(&suite.join(FILE), &saved)?;
+    let path = suite.join(FILE);
+    let mut bytes = serde_json::to_vec_pretty(&saved).map_err(|e| Error::write(&path, e))?;
+    bytes.push(b'\n');
+    io::write_bytes(&path, &bytes)?;
     Ok(suite)
 }
 
@@ -111,25 +96,8 @@ impl SavedFailure {
             find(&saved.property).ok_or_else(|| Error::read(&path, "it names a property that is not known"))?;
         let subject = match &saved.model {
             None => Subject::Operations,
-            Some(name) => Subject::load(&folder.join(MODEL), name, saved.stored)?,
+            Some(name) => Subject::load(&written_checkpoint(folder), name, saved.stored)?,
         };
         Ok((saved, property, subject))
     }
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::write(path, e))?;
-    bytes.push(b'\n');
-    io::write_bytes(path, &bytes)
-}
-
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).map_err(|e| Error::write(to, e))?;
-    for entry in std::fs::read_dir(from).map_err(|e| Error::read(from, e))? {
-        let path = entry.map_err(|e| Error::read(from, e))?.path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            std::fs::copy(&path, to.join(name)).map_err(|e| Error::write(to.join(name), e))?;
-        }
-    }
-    Ok(())
 }

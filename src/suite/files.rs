@@ -76,22 +76,33 @@ fn file_of(folder: &Path, case: &Case, only_suite: bool) -> PathBuf {
 fn judge_file(case: &Case, variant: &'static Variant, file: &Path, ladder: &Ladder) -> Result<Outcome> {
     let inputs = case.inputs()?;
     let expectation = Expectation::of(case, &inputs)?;
+    match read_answer(file, variant) {
+        Ok(given) => judge_given(case, variant, &inputs, &expectation, &given, ladder),
+        Err(e) => Ok(Outcome::Failed { reason: e.to_string() }),
+    }
+}
+
+/// The opinion on arrays that were given as an answer of `variant`.
+pub(super) fn judge_given(
+    case: &Case,
+    variant: &'static Variant,
+    inputs: &BTreeMap<String, Array>,
+    expectation: &Expectation,
+    given: &Answer,
+    ladder: &Ladder,
+) -> Result<Outcome> {
     let wanted: Vec<&str> = expectation.arrays.iter().map(|(name, _, _)| name.as_str()).collect();
-    let given = match read_answer(file, variant) {
-        Ok(given) => given,
-        Err(e) => return Ok(Outcome::Failed { reason: e.to_string() }),
-    };
     let mut prepared = Prepared::default();
-    let mut judging = Judging::new(case, &inputs, &wanted);
+    let mut judging = Judging::new(case, inputs, &wanted);
     let plain_error = match variant::find(variant.coarsest.name()) {
         None => None,
-        Some(plain) => match answer(case, &inputs, &wanted, plain, &mut prepared) {
-            Ok(Asked::Answered(answer)) => main_error(&answer, &expectation),
+        Some(plain) => match answer(case, inputs, &wanted, plain, &mut prepared) {
+            Ok(Asked::Answered(answer)) => main_error(&answer, expectation),
             Ok(Asked::NotAsked(_)) | Err(_) => None,
         },
     };
-    let given = Given { variant, answer: &given, plain_error };
-    judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)
+    let given = Given { variant, answer: given, plain_error };
+    judge_answer(given, expectation, ladder, &mut judging, &mut prepared)
 }
 
 fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {

@@ -4,6 +4,7 @@
 //! [`RunReport`], which is plain data, saved and read back, and compared with that of another run ([`RunDiff`]). Knows everything above it; does not know how a report looks.
 
 mod answer;
+mod asked;
 mod bits;
 mod case;
 mod diff;
@@ -19,8 +20,10 @@ mod selection;
 mod standing;
 mod store;
 mod variant_candidate;
+mod written;
 
 pub use answer::{Asked, Prepared, answer, planned};
+pub use asked::run_candidate;
 pub use bits::{BitsOutcome, BitsReport, CaseBits, Hash, VariantBits, bits};
 pub use case::{Case, Oracle, Suite, Tolerance};
 pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
@@ -35,3 +38,4 @@ pub use selection::{Selected, count_cases, selected_cases};
 pub use standing::Standing;
 pub use store::Store;
 pub use variant_candidate::VariantCandidate;
+pub use written::{NewCase, write_suite, written_checkpoint};

@@ -163,3 +163,30 @@ fn the_latency_of_a_program_is_measured() {
         "{message}"
     );
 }
+
+#[test]
+fn a_program_is_judged_on_fixtures_as_one_variant() {
+    let folder = TempDir::new().unwrap();
+    let check = |more: &[&str], program: &[String]| {
+        let words = ["check", "--case", "ops/softmax_one_key,ops/softmax_plain", "--format", "json"];
+        let mut command = super::command_line::goldref();
+        let output = command.args(words).args(more).arg("--").args(program).output().unwrap();
+        (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, json, _) = check(&[], &always_the_same(folder.path()));
+    let run: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!((code, run["variants"][0]["name"].as_str()), (Some(1), Some("f32")));
+    assert!(run["variants"][0]["about"].as_str().unwrap().starts_with("answers of sh -c"), "{run}");
+    let kinds: Vec<&str> =
+        run["results"].as_array().unwrap().iter().map(|r| r["outcome"]["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["wrong_shape", "wrong_shape"]);
+    // What it does not do counts neither way, and nothing asked is no success.
+    let unsupported = script("printf '{\"id\":\"%s\",\"status\":\"unsupported\"}\\n' \"$id\"");
+    let unsupported: Vec<String> = unsupported.into_iter().map(|word| word.into_string().unwrap()).collect();
+    let (code, _, message) = check(&[], &unsupported);
+    assert!(code == Some(2) && message.contains("nothing asked is not a success"), "{message}");
+    let (code, _, message) = check(&["--variant", "bf16*"], &unsupported);
+    assert!(code == Some(2) && message.contains("a program is judged as one of them"), "{message}");
+    let (code, _, message) = check(&["--bits"], &unsupported);
+    assert!(code == Some(2) && message.contains("leave out --bits"), "{message}");
+}

@@ -2,12 +2,16 @@
 //! faults (`tools/write_faulty_outputs.py`).
 
 use super::command_line::goldref;
+use goldref::candidate::{Outcome, ProgramQuestion};
 use goldref::diagnose::{Laboratory, PowerReport, power};
-use goldref::fault;
-use goldref::io::{Array, npz};
+use goldref::eval::Numerics;
+use goldref::fault::{self, FaultAnswer};
+use goldref::io::{Array, Checkpoint, npz};
+use goldref::model::Model;
 use goldref::num::Dtype;
 use goldref::report::power_text;
-use goldref::suite::{ModelQuestion, Selected};
+use goldref::suite::{ModelQuestion, NewCase, Selected, VariantCandidate, planned, write_suite};
+use goldref::variant::{self, Schedule};
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -224,4 +228,73 @@ fn a_case_about_a_model_needs_logits() {
     case.sha256.clear();
     let refused = ModelQuestion::of(&case).unwrap_err().to_string();
     assert_eq!(refused, "decode/one_token: no logits are expected");
+}
+
+#[test]
+fn tied_suspects_are_told_apart_by_a_case_made_for_them() {
+    let laboratory = |store: &goldref::suite::Store| Laboratory::open(store, &Selected::default(), Dtype::F32).unwrap();
+    let tied = [vec!["scale-n_heads"], vec!["scale-wrong-head_dim-source"]];
+    let telling = laboratory(&super::store()).telling_case(&tied, 1).unwrap().unwrap();
+    assert!(telling.apart > 1e-2, "{}", telling.apart);
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("tie");
+    write_suite(&folder, "Tells two apart.", vec![telling.case], Some(&telling.checkpoint)).unwrap();
+    // A suite of a stranger names no error of PyTorch: what rounding does is measured.
+    let store = goldref::suite::Store::open(&folder).unwrap();
+    let asked = laboratory(&store);
+    let mut told = Vec::new();
+    for names in &tied {
+        let fault = fault::find(names[0]).unwrap();
+        let mut candidate = |question: &ProgramQuestion| {
+            let model: Model<f64> =
+                Model::load(&Checkpoint::open(question.model.unwrap()).unwrap(), Dtype::F64).unwrap();
+            let (_, plan) = planned(question.params, question.inputs, Schedule::AsAsked).unwrap();
+            let run =
+                |faults: &[&fault::Fault]| fault::run(&model, &plan, &Numerics::plain(Dtype::F64), faults).unwrap();
+            // Where the model has no place for the fault, the program is right.
+            let ((FaultAnswer::Logits(logits), _) | (_, FaultAnswer::Logits(logits))) = (run(&[fault]), run(&[]))
+            else {
+                panic!("a model without faults answers");
+            };
+            let f32 = |x: ndarray::Array3<f64>| Array::F32(x.mapv(|x| x as f32).into_dyn());
+            Outcome::of(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), f32(x))).collect())
+        };
+        let (answers, refusals) = asked.ask(&mut candidate, &|| ()).unwrap();
+        let found = goldref::diagnose::diagnose(&asked, &answers, &|| ()).unwrap();
+        assert!(refusals.is_empty(), "{refusals:?}");
+        let suspects: Vec<&str> =
+            found.suspects.iter().take(found.tied).flat_map(|suspect| suspect.faults.clone()).collect();
+        told.push((found.deviating, suspects));
+    }
+    // One is named; the other has no place in this model, and whoever is right there has it.
+    let deviating: Vec<usize> = told.iter().map(|(deviating, _)| *deviating).collect();
+    assert_eq!(deviating, [1, 0], "{told:?}");
+    assert!(told[0].1.contains(&"scale-n_heads") && !told[0].1.contains(&"scale-wrong-head_dim-source"), "{told:?}");
+    // The same function has no such case.
+    let same = [vec!["norm-in-place-corrupts-residual"], vec!["residual-from-normalised-x"]];
+    assert!(asked.telling_case(&same, 1).unwrap().is_none());
+    assert!(asked.telling_case(&same[..1], 1).is_err());
+}
+
+#[test]
+fn without_a_baseline_a_right_answer_is_rounding_and_a_wrong_one_is_not() {
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("plain");
+    let of = super::store();
+    let case =
+        of.suites.iter().flat_map(|suite| &suite.cases).find(|case| case.name == "decode/single_tokens").unwrap();
+    let question = ModelQuestion::of(case).unwrap().unwrap();
+    let expected = case.expected().unwrap().into_iter().map(|(name, x)| (name, x.to_f64())).collect();
+    let (id, op) = ("single".to_string(), "model".to_string());
+    let (params, inputs) = (question.params, question.inputs);
+    let new = NewCase { id, op, params, inputs, expected, compare_where: None };
+    write_suite(&folder, "One case.", vec![new], Some(&question.checkpoint)).unwrap();
+    let store = goldref::suite::Store::open(&folder).unwrap();
+    let asked = Laboratory::open(&store, &Selected::default(), Dtype::F32).unwrap();
+    for (name, deviating) in [("f32", 0), ("bf16", 1)] {
+        let mut candidate = VariantCandidate::new(variant::find(name).unwrap());
+        let (answers, _) = asked.ask(&mut candidate, &|| ()).unwrap();
+        let found = goldref::diagnose::diagnose(&asked, &answers, &|| ()).unwrap();
+        assert_eq!(found.deviating, deviating, "{name}: {:?}", found.cases);
+    }
 }
