@@ -6,7 +6,9 @@
 //! computed. A case is asked of a [`variant`] (numerics, cache and schedule as a value), which runs the one
 //! [`model`] forward pass or one operation of [`ops`]; at each named site the [`eval`]uator rounds and records.
 //! The answer is compared with what is expected and judged: computed bounds and noise floors say whether rounding accounts for
-//! the difference ([`check`]); a catalogue of known bugs ([`fault`]) says which one does ([`diagnose`]). The verdicts are gathered into a run report and rendered ([`report`]).
+//! the difference ([`check`]); a catalogue of known bugs ([`fault`]) says which one does, and the sites say where it begins ([`diagnose`]). The verdicts are gathered
+//! into a run report and rendered ([`report`]). Whoever is judged, a variant, a program in any language or a function, is a [`candidate`]; what all of them must have
+//! whatever they answer stands in [`property`].
 //!
 //! **What it takes.** [`cost`] works out on paper what a model takes in memory, operations and bytes, and the evaluator counts the same while the
 //! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it, of goldref or of a program

@@ -84,6 +84,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         None => run(&store, &selected, &ladder, &|| bar.inc(1))?,
     };
     bar.finish_and_clear();
+    report.candidate = args.candidate();
     report.fixtures = args.cases.fixtures.as_ref().map(|folder| folder.display().to_string());
 
     args.printing.print(&report)?;
@@ -95,6 +96,21 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     }
     let disagreed = report.results.iter().any(|result| result.outcome.disagrees());
     Ok(if disagreed { exit_code::DISAGREED } else { exit_code::AGREED })
+}
+
+impl Args {
+    /// Who answers, where it is not goldref, as arguments that say it again.
+    fn candidate(&self) -> Option<Vec<String>> {
+        let words = |first: &str, rest: &[std::ffi::OsString]| {
+            let rest = rest.iter().map(|word| word.to_string_lossy().into_owned());
+            Some(std::iter::once(first.to_string()).chain(rest).collect())
+        };
+        match &self.answers {
+            _ if !self.asked.program.is_empty() => words("--", &self.asked.program),
+            Some(folder) => words("--answers", &[folder.clone().into_os_string()]),
+            None => None,
+        }
+    }
 }
 
 /// Hashes on stdout, and on stderr what must not change them.

@@ -1,6 +1,6 @@
 //! What the formats say of one answer: its headline, the lines below it, the command to run it again.
 
-use super::rerun::rerun;
+use super::rerun::{quoted, rerun};
 use super::words::{name, sentence};
 use crate::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RunReport, Standing};
 
@@ -21,7 +21,8 @@ pub(super) fn suite_and_id(case: &str) -> (&str, &str) {
 
 /// The command that runs just this answer again.
 pub(super) fn again(report: &RunReport, result: &CaseResult) -> String {
-    rerun(report.fixtures.as_deref(), &report.ladder, &result.variant, &result.case)
+    let command = rerun(report.fixtures.as_deref(), &report.ladder, &result.variant, &result.case);
+    report.candidate.iter().flatten().fold(command, |command, word| format!("{command} {}", quoted(word)))
 }
 
 /// One line: how it stands, and the number or the reason that says most.

@@ -6,8 +6,18 @@ use serde::Serialize;
 /// The whole report, as `schema/goldref-run-1.schema.json` describes it: the head pretty-printed, then a line a result, so
 /// that thousands of them stay readable by eye and by `grep`. NaN and infinities, which JSON lacks, are strings.
 pub fn json(report: &RunReport) -> String {
-    let RunReport { format, goldref, arch, fixtures, ladder, suites, variants, results } = report.clone();
-    let head = pretty(&RunReport { results: Vec::new(), format, goldref, arch, fixtures, ladder, suites, variants });
+    let RunReport { format, goldref, arch, fixtures, candidate, ladder, suites, variants, results } = report.clone();
+    let head = pretty(&RunReport {
+        results: Vec::new(),
+        format,
+        goldref,
+        arch,
+        fixtures,
+        candidate,
+        ladder,
+        suites,
+        variants,
+    });
     let Some(start) = head.strip_suffix("[]\n}\n").filter(|_| !results.is_empty()) else { return head };
     let lines: Vec<String> = results.iter().map(|result| serde_json::to_string(result).unwrap_or_default()).collect();
     format!("{start}[\n    {}\n  ]\n}}\n", lines.join(",\n    "))

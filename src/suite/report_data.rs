@@ -20,6 +20,9 @@ pub struct RunReport {
     pub arch: String,
     /// The folder of the fixtures as the user named it; `None` for the bundled ones.
     pub fixtures: Option<String>,
+    /// Who answered, as arguments of the command line, `["--", "python", "student.py"]`; `None` for goldref's own variants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Vec<String>>,
     /// The tolerances, in the order of every `passes`.
     pub ladder: Ladder,
     /// Suites that took part.

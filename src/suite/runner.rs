@@ -68,6 +68,7 @@ pub(super) fn report(
         goldref: env!("CARGO_PKG_VERSION").to_string(),
         arch: std::env::consts::ARCH.to_string(),
         fixtures: None,
+        candidate: None,
         ladder: ladder.clone(),
         suites: suites.filter(|suite| suite.cases > 0).collect(),
         variants,

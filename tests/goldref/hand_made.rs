@@ -96,6 +96,7 @@ pub(super) fn report_of(cases: &[&str], variants: Vec<(&str, Vec<Outcome>)>) -> 
         goldref: "VERSION".to_string(),
         arch: "any".to_string(),
         fixtures: None,
+        candidate: None,
         ladder: Ladder::default(),
         suites,
         variants: variants.iter().map(|(name, _)| about(name)).collect(),

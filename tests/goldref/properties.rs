@@ -354,6 +354,9 @@ fn the_page_shows_what_is_printed() {
     let output = goldref().args(["check", "--properties", "--variant", "f32", "--suite", "decode"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let page = std::fs::read_to_string(super::root().join("docs/properties.md")).unwrap();
-    assert!(output.status.success() && page.contains(&text), "docs/properties.md does not show what is printed:\n{text}");
+    assert!(
+        output.status.success() && page.contains(&text),
+        "docs/properties.md does not show what is printed:\n{text}"
+    );
     assert!(property::ALL.iter().all(|property| page.contains(property.name)));
 }

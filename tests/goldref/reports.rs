@@ -197,4 +197,8 @@ fn a_case_is_run_again_with_the_same_tolerances_and_fixtures() {
     assert!(report::text(&report).contains(&format!("   rerun  {command}")));
     assert!(report::junit(&report).contains(&command.trim_end().replace('\'', "&apos;")));
     assert!(report::markdown(&report).contains(command));
+    // Who answered is asked again, and not goldref.
+    report.candidate = Some(["--", "python", "my student.py"].map(String::from).to_vec());
+    let command = command.replace('\n', " -- python 'my student.py'\n");
+    assert!(report::text(&report).contains(&format!("   rerun  {command}")));
 }
