@@ -15,6 +15,7 @@ import numpy as np
 
 import oracle_models_numpy as right
 from npz_write import bf16_values, bf16_words
+from rounded_models import NUMERICS, edit_numerics
 
 # Tokens a page in the fault of a block table that is not read, and keys a tile in the faults of tiled kernels: small
 # enough for the lengths of the cases to need several.
@@ -303,14 +304,20 @@ ELSEWHERE = set("""
 class Faulty(right.Model):
     """The model, call by call through a cache of keys and values, with one fault, with several or with none."""
 
+    # Roles of arrays that are kept in a coarser format than `stored` says: rounded_models.py.
+    numerics = {}
+
     def __init__(self, config, tensors, fault=None, stored="f64"):
         super().__init__(config, tensors, *STORED[stored])
         self.faults = frozenset([] if fault is None else [fault] if isinstance(fault, str) else fault)
-        need(self.faults <= EDITS.keys() | ELSEWHERE)
+        need(self.faults <= EDITS.keys() | ELSEWHERE | NUMERICS.keys())
         # In the order of the table: what puts another norm in place comes before what looks at a norm's name.
         for name, edit in EDITS.items():
             if name in self.faults:
                 edit(self, name)
+        need(any(self.rope) or not self.has("rope-tables-in-f16"))
+        for name in self.faults & NUMERICS.keys():
+            edit_numerics(self, name)
         if self.has("gqa-repeat-on-wrong-dim"):
             need(self.kv_heads < self.heads)
         self.cache, self.memo, self.seen = {}, {}, 0
@@ -318,7 +325,14 @@ class Faulty(right.Model):
     def has(self, *faults):
         return not self.faults.isdisjoint(faults)
 
+    def kept(self, x, role):
+        return self.numerics[role](x) if role in self.numerics else x
+
+    def store(self, x, role="activations"):
+        return self.kept(super().store(x), role)
+
     def product(self, x, y):
+        x, y = self.kept(x, "operands"), self.kept(y, "operands")
         if not self.has("accumulate-in-bf16"):
             return super().product(x, y)
         total = 0 * (x[..., :1] * y[..., :1, :])
@@ -353,7 +367,7 @@ class Faulty(right.Model):
             angle = np.arange(x.shape[1], dtype=self.kind)[None, :, None, None] * inv_freq
         if self.has("rope-cache-keyed-without-offset"):
             angle = self.memo.setdefault((n, role, angle.shape), angle)
-        cos, sin = self.store(np.cos(angle) * factor), self.store(np.sin(angle) * factor)
+        cos, sin = (self.store(part(angle) * factor, "tables") for part in (np.cos, np.sin))
         if self.has("rope-sign-flipped"):
             sin = -sin
         if self.has("rope-cos-sin-in-bf16"):
@@ -377,6 +391,7 @@ class Faulty(right.Model):
 
     def remember(self, n, k, v):
         """Keys and values of the past and of this call, as the cache of layer n gives them back."""
+        k, v = self.kept(k, "cache"), self.kept(v, "cache")
         if self.has("cache-dtype-truncated"):
             k, v = in_bf16(k), in_bf16(v)
         # The past of layer 0 as it was before this call; what this call adds is each layer's own.
@@ -448,9 +463,10 @@ class Faulty(right.Model):
         if self.has("k-v-swapped-v-used-as-k"):
             k, v = v, k
         k, v = self.repeated(k), self.repeated(v)
-        scores = q @ k.transpose(0, 1, 3, 2) * self.scale[n]
+        q, k = self.kept(q, "operands"), self.kept(k, "operands")
+        scores = self.kept(q @ k.transpose(0, 1, 3, 2) * self.scale[n], "scores")
         if self.softcap is not None and not self.has("softcap-after-mask"):
-            scores = self.softcap * np.tanh(scores / self.softcap)
+            scores = self.kept(self.softcap * np.tanh(scores / self.softcap), "scores")
         kv_len = k.shape[2]
         if self.alibi is not None:
             distance = positions[:, None, :, None] - self.all_positions[:, None, None, :kv_len]
@@ -462,7 +478,7 @@ class Faulty(right.Model):
             scores = np.where(allowed, scores, next((fill[f] for f in fill if self.has(f)), -np.inf))
         if self.softcap is not None and self.has("softcap-after-mask"):
             scores = self.softcap * np.tanh(scores / self.softcap)
-        probs = self.probabilities(scores)
+        probs = self.probabilities(self.kept(scores, "scores"))
         if self.has("mask-after-softmax-no-renorm"):
             probs = probs * allowed
         context = self.store(self.product(probs, v))
@@ -513,7 +529,7 @@ class Faulty(right.Model):
         with np.errstate(all="ignore"):
             if self.has("softmax-no-max-shift"):
                 e = np.exp(scores.astype(np.float32)).astype(self.kind)
-                return self.store(e / e.sum(-1, keepdims=True))
+                return self.store(e / e.sum(-1, keepdims=True), "probs")
             scores = in_bf16(scores) if self.has("scores-softmax-in-bf16") else scores
             if self.has("split-kv-merge-wrong"):
                 # Each part with its own softmax; the parts that have a key count alike.
@@ -527,11 +543,11 @@ class Faulty(right.Model):
                 e = np.where(scores > -np.inf, np.exp(probs), 0)
                 total = e.sum(-1, keepdims=True)
                 probs = e / np.where(total == 0, 1, total)
-        probs = self.store(probs)
+        probs = self.store(probs, "probs")
         if self.has("scores-softmax-in-bf16", "probs-cast-low"):
             probs = in_bf16(probs)
         if self.has("attention-dropout-active-in-eval"):
-            probs = self.store(probs * (np.random.default_rng(probs.size).random(probs.shape) >= 0.1) / 0.9)
+            probs = self.store(probs * (np.random.default_rng(probs.size).random(probs.shape) >= 0.1) / 0.9, "probs")
         return probs
 
     def softmax(self, scores):

@@ -59,6 +59,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     }
     let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
     let laboratory = Laboratory::open(&store, &selected, args.stored.into())?;
+    if laboratory.questions.is_empty() {
+        return Err(Error::ask("no selected case asks a model, and answers are diagnosed by the logits of models"));
+    }
     let bar = progress::bar(laboratory.questions.len(), "cases");
     let one = |answers: &Answers| diagnose(&laboratory, answers, &|| bar.inc(1));
     let mut reports = Vec::new();

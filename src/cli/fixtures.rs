@@ -10,6 +10,7 @@ use goldref::diagnose::{Laboratory, power};
 use goldref::error::{Error, Result};
 use goldref::num::Dtype;
 use goldref::report::{power_json, power_text};
+use goldref::suite::operation_cases;
 
 /// Arguments of `goldref fixtures`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ enum Command {
 /// Arguments of `goldref fixtures power`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A case shows a fault at a tolerance if some logit is off by more than the tolerance, and by more than a right program in f32 may be. The exit
+A case shows a fault at a tolerance if some element of its answer is off by more than the tolerance, and by more than a right program in f32 may be. The exit
 code is 1 if some fault survives the tightest tolerance.
 
 Examples:
@@ -60,7 +61,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
     let laboratory = Laboratory::open(&store, &selected, Dtype::F64)?;
     let bar = progress::bar(laboratory.questions.len(), "cases");
-    let report = power(&laboratory, &tolerances, &|| bar.inc(1));
+    let report = power(&laboratory, &operation_cases(&store, &selected)?, &tolerances, &|| bar.inc(1));
     bar.finish_and_clear();
     let report = report?;
     say(&match (args.format, args.minimal) {

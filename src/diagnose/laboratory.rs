@@ -58,14 +58,11 @@ impl Laboratory {
     /// The selected cases about models; `stored` is the candidate's format.
     ///
     /// # Errors
-    /// A selection that names nothing or no case about a model; files that cannot be read.
+    /// A selection that names nothing; files that cannot be read.
     pub fn open(store: &Store, selected: &Selected, stored: Dtype) -> Result<Self> {
         let cases = selected_cases(store, selected)?;
         let asked: Vec<_> = cases.par_iter().map(|case| ModelQuestion::of(case)).collect::<Result<_>>()?;
         let questions: Vec<ModelQuestion> = asked.into_iter().flatten().collect();
-        if questions.is_empty() {
-            return Err(Error::ask("no selected case asks a model, and faults are known of models"));
-        }
         let weights = if matches!(stored, Dtype::F32 | Dtype::F64) { Dtype::F64 } else { stored };
         let mut folders: Vec<PathBuf> = questions.iter().map(|question| question.checkpoint.clone()).collect();
         folders.sort();

@@ -4,9 +4,11 @@
 //! PyTorch's own error on the case: where right programs fail too, nothing is shown. An answer that is not finite shows itself.
 
 use super::laboratory::Laboratory;
-use crate::error::Result;
-use crate::fault::{Fault, Group, Kind};
+use crate::error::{Error, Result};
+use crate::fault::{Fault, Group, Kind, has_operation_form, run_operation};
 use crate::num::Dtype;
+use crate::suite::OperationCase;
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// What is known of one fault.
@@ -26,6 +28,8 @@ pub struct FaultPower {
     pub most: Option<(String, Option<f64>)>,
     /// When no test can see it.
     pub invisible: &'static str,
+    /// Whether it has a form for some operation, as another question.
+    pub has_operation_form: bool,
     /// Largest error of each case, 0 where a right program may be off as far; not finite: `None`.
     pub errors: Vec<Option<f64>>,
 }
@@ -37,6 +41,8 @@ pub struct PowerReport {
     pub tolerances: Vec<f64>,
     /// The cases.
     pub cases: Vec<String>,
+    /// How many of them ask an operation: the last ones.
+    pub operations: usize,
     /// Fault by fault.
     pub faults: Vec<FaultPower>,
     /// Few cases that show, at the tightest tolerance, all that all cases show.
@@ -46,7 +52,9 @@ pub struct PowerReport {
 impl PowerReport {
     /// Faults that must be shown.
     pub fn wrong(&self) -> impl Iterator<Item = &FaultPower> {
-        self.faults.iter().filter(|fault| !fault.equivalent)
+        // Where no case asks a model, what only a model can have is not looked for.
+        let models = self.operations < self.cases.len();
+        self.faults.iter().filter(move |fault| !fault.equivalent && (models || fault.has_operation_form))
     }
 
     /// Faults that no case shows at the tolerance of this index.
@@ -55,38 +63,72 @@ impl PowerReport {
     }
 }
 
-/// Holds every fault against every case; `progress` is called once a case, from any thread.
+/// A case as power sees it.
+struct Held {
+    name: String,
+    /// How long it takes, in some unit.
+    cost: u128,
+}
+
+/// Holds every fault against every case: about models those of the laboratory, about operations `operations`, where a fault has a form for them. `progress` is called once a case
+/// about a model, from any thread.
 ///
 /// # Errors
-/// What the models refuse.
-pub fn power(laboratory: &Laboratory, tolerances: &[f64], progress: &(dyn Fn() + Sync)) -> Result<PowerReport> {
+/// No case at all; what the models refuse.
+pub fn power(
+    laboratory: &Laboratory,
+    operations: &[OperationCase],
+    tolerances: &[f64],
+    progress: &(dyn Fn() + Sync),
+) -> Result<PowerReport> {
     let all: Vec<usize> = (0..laboratory.questions.len()).collect();
+    if all.is_empty() && operations.is_empty() {
+        return Err(Error::ask("no case is selected, and faults are held against cases"));
+    }
     let catalogue = laboratory.catalogue(&all, progress)?;
     let distances: Vec<(&Fault, Vec<f64>)> = catalogue
-        .iter()
+        .par_iter()
         .map(|(fault, answers)| {
-            let each = answers.iter().zip(&laboratory.questions).map(|(answer, question)| {
+            let models = answers.iter().zip(&laboratory.questions).map(|(answer, question)| {
                 let floor = laboratory.floor(question, Dtype::F32);
                 let worst = answer.as_ref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
                 if worst > floor { worst } else { 0.0 }
             });
-            (*fault, each.collect())
+            let each: Vec<f64> = models.chain(operations.iter().map(|case| of_operation(case, fault))).collect();
+            (*fault, each)
         })
         .collect();
+    let models = laboratory
+        .questions
+        .iter()
+        .map(|question| Held { name: question.name.clone(), cost: laboratory.cost(question) });
+    let numbers =
+        |case: &OperationCase| case.question.inputs.values().map(|x| x.shape().iter().product::<usize>() as u128).sum();
+    let held: Vec<Held> =
+        models.chain(operations.iter().map(|case| Held { name: case.name.clone(), cost: numbers(case) })).collect();
     let tightest = tolerances.first().copied().unwrap_or(0.0);
-    let faults = distances.iter().map(|(fault, each)| of_fault(laboratory, tolerances, fault, each)).collect();
+    let faults = distances.iter().map(|(fault, each)| of_fault(&held, tolerances, fault, each)).collect();
     let shows =
         |case: usize, fault: usize| distances[fault].1[case] > tightest && distances[fault].0.kind != Kind::Equivalent;
-    let minimal = minimal(laboratory, distances.len(), shows);
-    let cases = laboratory.questions.iter().map(|question| question.name.clone()).collect();
-    Ok(PowerReport { tolerances: tolerances.to_vec(), cases, faults, minimal })
+    let minimal = minimal(&held, distances.len(), shows);
+    let cases = held.into_iter().map(|case| case.name).collect();
+    Ok(PowerReport { tolerances: tolerances.to_vec(), cases, operations: operations.len(), faults, minimal })
 }
 
-fn of_fault(laboratory: &Laboratory, tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
+/// How far a fault moves the answer to a case about an operation, 0 where it has no form there or right programs may be off as far.
+fn of_operation(case: &OperationCase, fault: &Fault) -> f64 {
+    // An edit that the operation refuses is no question.
+    let Ok(Some(answer)) = run_operation(&case.question, fault.name) else { return 0.0 };
+    let floor = 4.0 * case.baseline.get(&Dtype::F32).copied().unwrap_or(0.0);
+    let worst = case.compared(&answer).map_or(f64::INFINITY, |answer| largest_gap(&answer, &case.expected));
+    if worst > floor { worst } else { 0.0 }
+}
+
+fn of_fault(held: &[Held], tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
     let tightest = tolerances.first().copied().unwrap_or(0.0);
-    let named = |case: usize| laboratory.questions[case].name.clone();
+    let named = |case: usize| held[case].name.clone();
     let showing = (0..each.len()).filter(|&case| each[case] > tightest);
-    let cheapest = showing.min_by_key(|&case| laboratory.cost(&laboratory.questions[case]));
+    let cheapest = showing.min_by_key(|&case| held[case].cost);
     let most = (0..each.len()).filter(|&case| each[case] > 0.0).max_by(|&a, &b| each[a].total_cmp(&each[b]));
     FaultPower {
         name: fault.name,
@@ -96,6 +138,7 @@ fn of_fault(laboratory: &Laboratory, tolerances: &[f64], fault: &Fault, each: &[
         cheapest: cheapest.map(named),
         most: most.map(|case| (named(case), Some(each[case]).filter(|gap| gap.is_finite()))),
         invisible: fault.invisible,
+        has_operation_form: has_operation_form(fault.name),
         errors: each.iter().map(|gap| Some(*gap).filter(|gap| gap.is_finite())).collect(),
     }
 }
@@ -116,15 +159,13 @@ pub(super) fn largest_gap(actual: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// Case by case, each time one that shows most of what is left, the cheaper of equals.
-fn minimal(laboratory: &Laboratory, faults: usize, shows: impl Fn(usize, usize) -> bool) -> Vec<String> {
-    let questions = &laboratory.questions;
-    let mut left: Vec<usize> =
-        (0..faults).filter(|&fault| (0..questions.len()).any(|case| shows(case, fault))).collect();
+fn minimal(held: &[Held], faults: usize, shows: impl Fn(usize, usize) -> bool) -> Vec<String> {
+    let mut left: Vec<usize> = (0..faults).filter(|&fault| (0..held.len()).any(|case| shows(case, fault))).collect();
     let mut chosen = Vec::new();
     while !left.is_empty() {
         let shown = |case: usize| left.iter().filter(|&&fault| shows(case, fault)).count();
-        let cost = |case: usize| std::cmp::Reverse(laboratory.cost(&questions[case]));
-        let Some(best) = (0..questions.len()).max_by_key(|&case| (shown(case), cost(case))) else { break };
+        let cost = |case: usize| std::cmp::Reverse(held[case].cost);
+        let Some(best) = (0..held.len()).max_by_key(|&case| (shown(case), cost(case))) else { break };
         left.retain(|&fault| !shows(best, fault));
         chosen.push(best);
     }
@@ -137,7 +178,7 @@ fn minimal(laboratory: &Laboratory, faults: usize, shows: impl Fn(usize, usize) 
         }
     }
     chosen.sort_unstable();
-    chosen.into_iter().map(|case| questions[case].name.clone()).collect()
+    chosen.into_iter().map(|case| held[case].name.clone()).collect()
 }
 
 #[cfg(test)]

@@ -9,10 +9,12 @@
 
 mod catalogue;
 mod edits;
+mod operations;
 mod run;
 mod sites;
 
 pub use catalogue::{all, find};
+pub use operations::{OperationQuestion, has_operation_form, run_operation};
 pub use run::{FaultAnswer, run, run_recorded};
 
 use crate::eval::Numerics;

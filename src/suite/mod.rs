@@ -13,6 +13,8 @@ mod files;
 mod judging;
 mod model_question;
 mod object;
+mod operation_case;
+mod outputs;
 mod report_data;
 mod runner;
 mod saved;
@@ -30,6 +32,7 @@ pub use diff::{Change, Difference, Direction, FORMAT as DIFF_FORMAT, RunDiff};
 pub use files::{run_files, widened};
 pub use judging::EVALUATIONS;
 pub use model_question::ModelQuestion;
+pub use operation_case::{OperationCase, operation_cases};
 pub use report_data::{
     ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
 };

@@ -2,15 +2,15 @@
 
 use super::answer::planned;
 use super::case::Case;
-use super::expectation::{Expectation, main_outputs};
+use super::expectation::Expectation;
 use super::files::widened;
-use crate::check::Selection;
+use super::outputs::Outputs;
 use crate::error::{Error, Result};
 use crate::io::{Array, npz};
 use crate::model::Plan;
 use crate::num::Dtype;
 use crate::variant::Schedule;
-use ndarray::{Array3, ArrayD};
+use ndarray::Array3;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,7 @@ pub struct ModelQuestion {
     pub expected: Vec<f64>,
     /// Largest absolute error of PyTorch's own evaluation, by format.
     pub baseline: BTreeMap<Dtype, f64>,
-    /// For each request the name of its logits, their shape, and which elements are compared.
-    outputs: Vec<(String, Vec<usize>, Vec<bool>)>,
+    outputs: Outputs,
 }
 
 impl ModelQuestion {
@@ -48,21 +47,9 @@ impl ModelQuestion {
         let inputs = case.inputs()?;
         let (folder, plan) = planned(&case.params, &inputs, Schedule::AsAsked)?;
         let expectation = Expectation::of(case, &inputs)?;
-        let (mut expected, mut outputs) = (Vec::new(), Vec::new());
         // A case without logits has other main outputs, of which no fault says anything.
-        let logits = |name: &str| name == "logits" || name.starts_with("logits.");
-        for (name, _, array) in main_outputs(&expectation.arrays).filter(|(name, _, _)| logits(name)) {
-            let compared = match expectation.selection_of(name) {
-                Selection::All => vec![true; array.len()],
-                Selection::Where(chosen) => {
-                    let each = array.len() / chosen.len().max(1);
-                    chosen.iter().flat_map(|&chosen| std::iter::repeat_n(chosen, each)).collect()
-                }
-            };
-            expected.extend(array.iter().zip(&compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
-            outputs.push((name.clone(), array.shape().to_vec(), compared));
-        }
-        if expected.is_empty() {
+        let outputs = Outputs::of(&expectation, |name| name == "logits" || name.starts_with("logits."));
+        if outputs.expected.is_empty() {
             return Err(Error::ask(format!("{}: no logits are expected", case.name)));
         }
         Ok(Some(Self {
@@ -71,7 +58,7 @@ impl ModelQuestion {
             plan,
             params: case.params.clone(),
             inputs,
-            expected,
+            expected: outputs.expected.clone(),
             baseline: case.baseline.clone(),
             outputs,
         }))
@@ -79,7 +66,7 @@ impl ModelQuestion {
 
     /// The compared elements of logits by the suffix of their request; `None` where one is missing or has another shape.
     pub fn compared(&self, logits: &BTreeMap<String, Array3<f64>>) -> Option<Vec<f64>> {
-        self.chosen(|name| logits.get(name.strip_prefix("logits")?).map(|array| array.clone().into_dyn()))
+        self.outputs.chosen(|name| logits.get(name.strip_prefix("logits")?).map(|array| array.clone().into_dyn()))
     }
 
     /// The compared elements of arrays in a file, by their names.
@@ -88,23 +75,14 @@ impl ModelQuestion {
     /// A file that cannot be read; a missing array, or one of another shape.
     pub fn read(&self, file: &Path, stored: Dtype) -> Result<Vec<f64>> {
         self.chosen_of(npz::read(file)?, stored).ok_or_else(|| {
-            let wanted: Vec<String> = self.outputs.iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect();
-            Error::read(file, format!("an array is missing or has another shape; there must be {}", wanted.join(", ")))
+            let wanted = self.outputs.in_words();
+            Error::read(file, format!("an array is missing or has another shape; there must be {wanted}"))
         })
     }
 
     /// The compared elements of arrays as they were answered; `None` where one is missing or has another shape.
     pub fn chosen_of(&self, arrays: BTreeMap<String, Array>, stored: Dtype) -> Option<Vec<f64>> {
         let mut arrays = widened(arrays, stored).ok()?;
-        self.chosen(|name| arrays.remove(name))
-    }
-
-    fn chosen(&self, mut array: impl FnMut(&str) -> Option<ArrayD<f64>>) -> Option<Vec<f64>> {
-        let mut all = Vec::with_capacity(self.expected.len());
-        for (name, shape, compared) in &self.outputs {
-            let array = array(name).filter(|array| array.shape() == shape)?;
-            all.extend(array.iter().zip(compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
-        }
-        Some(all)
+        self.outputs.chosen(|name| arrays.remove(name))
     }
 }

@@ -5,12 +5,12 @@ use super::command_line::goldref;
 use goldref::candidate::{Outcome, ProgramQuestion};
 use goldref::diagnose::{Laboratory, PowerReport, power};
 use goldref::eval::Numerics;
-use goldref::fault::{self, FaultAnswer};
+use goldref::fault::{self, FaultAnswer, run_operation};
 use goldref::io::{Array, Checkpoint, npz};
 use goldref::model::Model;
 use goldref::num::Dtype;
 use goldref::report::power_text;
-use goldref::suite::{ModelQuestion, NewCase, Selected, VariantCandidate, planned, write_suite};
+use goldref::suite::{ModelQuestion, NewCase, Selected, VariantCandidate, operation_cases, planned, write_suite};
 use goldref::variant::{self, Schedule};
 use ndarray::ArrayD;
 use serde_json::Value;
@@ -24,7 +24,8 @@ fn whole() -> &'static PowerReport {
     static REPORT: OnceLock<PowerReport> = OnceLock::new();
     REPORT.get_or_init(|| {
         let laboratory = Laboratory::open(&super::store(), &Selected::default(), Dtype::F64).unwrap();
-        power(&laboratory, &TOLERANCES, &|| ()).unwrap()
+        let operations = operation_cases(&super::store(), &Selected::default()).unwrap();
+        power(&laboratory, &operations, &TOLERANCES, &|| ()).unwrap()
     })
 }
 
@@ -74,17 +75,29 @@ fn the_bundled_suites_show_every_fault_at_the_tightest_tolerance() {
 fn a_case_shows_what_it_says_that_it_catches() {
     let report = whole();
     let store = super::store();
-    let models = store.suites.iter().flat_map(|suite| &suite.cases).filter(|case| case.op == "model");
-    let mut checked = 0;
-    for case in models {
-        let at = report.cases.iter().position(|name| *name == case.name).unwrap();
-        for name in case.catches.iter().filter(|name| fault::find(name).is_some()) {
-            let fault = report.faults.iter().find(|fault| fault.name == *name).unwrap();
-            assert!(fault.errors[at].is_none_or(|error| error > 0.0), "{} does not show {name}", case.name);
-            checked += 1;
+    let operations = operation_cases(&store, &Selected::default()).unwrap();
+    let (mut checked, mut missed) = ([0, 0], Vec::new());
+    for case in store.suites.iter().flat_map(|suite| &suite.cases) {
+        let (at, model) = (report.cases.iter().position(|name| *name == case.name).unwrap(), case.op == "model");
+        for name in &case.catches {
+            let Some(fault) = report.faults.iter().find(|fault| fault.name == *name) else { continue };
+            if !model && !fault.has_operation_form {
+                continue;
+            }
+            checked[usize::from(model)] += 1;
+            // A fault may have a form for other operations, or other ways to ask this one.
+            let question = operations.iter().find(|operation| operation.name == case.name).map(|case| &case.question);
+            if question.is_some_and(|question| !matches!(run_operation(question, name), Ok(Some(_)))) {
+                checked[0] -= 1;
+                continue;
+            }
+            if fault.errors[at] == Some(0.0) {
+                missed.push(format!("{} {name}", case.name));
+            }
         }
     }
-    assert!(checked > 150, "{checked}");
+    assert_eq!(missed, [""; 0]);
+    assert!(checked[0] > 400 && checked[1] > 150, "{checked:?}");
 }
 
 #[test]
@@ -97,10 +110,13 @@ fn blind_spots_are_said_with_what_would_open_them() {
         run(&["fixtures", "power", "--suite", "decode", "--case", "single_tokens", "--format", "json"]);
     let report: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((code, report["cases"].as_array().unwrap().len()), (Some(1), 1));
-    for (args, why) in [
-        (["--atol", "0"], "--atol is 0; it must be a number above 0"),
-        (["--suite", "attention"], "no selected case asks a model"),
-    ] {
+    // Suites of operations are held against what has a form for them.
+    let (code, text, _) = run(&["fixtures", "power", "--case", "attention/mha_plain"]);
+    assert!(code == Some(1) && text.contains("  mask-top-left: as many queries as keys"), "{text}");
+    assert!(text.contains("1 of them ask operations, for which") && !text.contains("stale-cache"), "{text}");
+    for (args, why) in
+        [(["--atol", "0"], "--atol is 0; it must be a number above 0"), (["--case", "no-such"], "no case is called")]
+    {
         let (code, _, message) = run(&[&["fixtures", "power"], &args[..]].concat());
         assert!(code == Some(2) && message.contains(why), "{message}");
     }

@@ -16,9 +16,14 @@ pub fn power_json(report: &PowerReport) -> String {
 pub fn power_text(report: &PowerReport, minimal: Option<&[String]>) -> String {
     let mut out = String::new();
     let wrong = report.wrong().count();
-    let equivalent = report.faults.len() - wrong;
+    let equivalent = report.faults.iter().filter(|fault| fault.equivalent).count();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{wrong} faults and {equivalent} equivalent edits against {} cases\n", report.cases.len());
+    let _ = writeln!(out, "{wrong} faults and {equivalent} equivalent edits against {} cases", report.cases.len());
+    if report.operations > 0 {
+        let forms = report.wrong().filter(|fault| fault.has_operation_form).count();
+        let _ = writeln!(out, "{} of them ask operations, for which {forms} faults have a form", report.operations);
+    }
+    let _ = writeln!(out);
     let mut table = plain_table(&["atol", "shown", "surviving"]);
     for (at, tolerance) in report.tolerances.iter().enumerate() {
         let survivors: Vec<&str> = report.survivors(at).map(|fault| fault.name).collect();
@@ -50,7 +55,8 @@ fn faults(report: &PowerReport) -> String {
     header.extend(report.tolerances.iter().map(|tolerance| format!("{tolerance:.0e}")));
     header.extend(["most", "cheapest case that shows it"].map(String::from));
     let mut table = plain_table(&header.iter().map(String::as_str).collect::<Vec<_>>());
-    for fault in &report.faults {
+    let wanted: Vec<&str> = report.wrong().map(|fault| fault.name).collect();
+    for fault in report.faults.iter().filter(|fault| fault.equivalent || wanted.contains(&fault.name)) {
         let mut row = vec![fault.name.to_string()];
         row.extend(fault.shown_by.iter().map(|count| if *count == 0 { "–".to_string() } else { count.to_string() }));
         row.push(match &fault.most {

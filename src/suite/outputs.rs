@@ -1,0 +1,48 @@
+//! Which elements of which arrays of an answer are compared.
+
+use super::expectation::{Expectation, main_outputs};
+use crate::check::Selection;
+use ndarray::ArrayD;
+
+/// The compared elements of a case's main arrays.
+#[derive(Debug, Clone)]
+pub(super) struct Outputs {
+    /// Their expected values, array after array.
+    pub(super) expected: Vec<f64>,
+    /// For each array its name, its shape, and which elements are compared.
+    each: Vec<(String, Vec<usize>, Vec<bool>)>,
+}
+
+impl Outputs {
+    /// Those of the main arrays that `wanted` names.
+    pub(super) fn of(expectation: &Expectation, wanted: impl Fn(&str) -> bool) -> Self {
+        let (mut expected, mut each) = (Vec::new(), Vec::new());
+        for (name, _, array) in main_outputs(&expectation.arrays).filter(|(name, _, _)| wanted(name)) {
+            let compared = match expectation.selection_of(name) {
+                Selection::All => vec![true; array.len()],
+                Selection::Where(chosen) => {
+                    let repeat = array.len() / chosen.len().max(1);
+                    chosen.iter().flat_map(|&chosen| std::iter::repeat_n(chosen, repeat)).collect()
+                }
+            };
+            expected.extend(array.iter().zip(&compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
+            each.push((name.clone(), array.shape().to_vec(), compared));
+        }
+        Self { expected, each }
+    }
+
+    /// The compared elements of an answer; `None` where an array is missing or has another shape.
+    pub(super) fn chosen(&self, mut array: impl FnMut(&str) -> Option<ArrayD<f64>>) -> Option<Vec<f64>> {
+        let mut all = Vec::with_capacity(self.expected.len());
+        for (name, shape, compared) in &self.each {
+            let array = array(name).filter(|array| array.shape() == shape)?;
+            all.extend(array.iter().zip(compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
+        }
+        Some(all)
+    }
+
+    /// Names and shapes, for people.
+    pub(super) fn in_words(&self) -> String {
+        self.each.iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ")
+    }
+}
