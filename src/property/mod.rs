@@ -5,7 +5,7 @@
 //! need no tolerance: their numbers are small and their sums exact in every format, so that any difference is a bug. *Hygiene* is what careful
 //! implementations have beyond the formula, such as a NaN behind a mask that stays there.
 //!
-//! Any [`Candidate`] is asked: a program, or a function of this process. Knows candidates, models and suites; does not know how a report looks.
+//! Any [`Candidate`](crate::candidate::Candidate) is asked: a program, or a function of this process. Knows candidates, models and suites; does not know how a report looks.
 
 mod attention;
 mod model;
