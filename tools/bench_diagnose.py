@@ -2,8 +2,8 @@
 
     cargo build --release && python tools/bench_diagnose.py --pairs 200
 
-Candidates are programs that share no code with goldref: those of write_faulty_outputs.py, in NumPy, with one fault or two,
-and right ones, those of write_right_outputs.py: transformers, and JAX and onnxruntime where they are installed.
+Candidates are programs that share no code with goldref: those of write_faulty_outputs.py, in NumPy, with one fault or two, or
+with a coarser format at one place, and right ones, those of write_right_outputs.py: transformers, and JAX and onnxruntime where they are installed.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import write_right_outputs
+from rounded_models import NUMERICS
 from write_right_outputs import Program
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -80,6 +81,10 @@ def main():
             folders = [f for f in sorted(out.iterdir()) if f.is_dir() and f.name not in left_out]
             reports, seconds = diagnose(args.goldref, folders, stored)
             notes[stored] = row(f"NumPy, {stored}, one fault", reports, [{f.name} for f in folders], seconds)
+        out = scratch / "numerics"
+        write_faulty(out, "--stored", "f32", "--faults", ",".join(NUMERICS))
+        reports, seconds = diagnose(args.goldref, [out / name for name in NUMERICS], "f32")
+        notes["numerics"] = row(f"f32, one numerics of {len(NUMERICS)}", reports, [{name} for name in NUMERICS], seconds)
         if args.pairs:
             out = scratch / "pairs"
             write_faulty(out, "--stored", "f32", "--pairs", str(args.pairs), "--seed", str(args.seed))

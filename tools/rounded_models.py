@@ -64,6 +64,10 @@ def edit_numerics(m, name):
     role, to_format = NUMERICS[name]
     m.numerics = {**m.numerics, role: to_format}
     m.logits = lambda x: logits(m, x)
+    if role == "activations" and m.embed_scale == 1:
+        # What a lookup hands to the sum or the norm behind it. A head that shares the table has it as it was.
+        for table in {m.embed_name, "transformer.wpe.weight"} & m.t.keys():
+            m.t[table] = to_format(m.t[table])
     if role == "norms":
         m.unit = lambda x: unit(x, m.eps, to_format)
         m.layer_norm = lambda x, weight, bias: layer_norm(m, x, weight, bias, to_format)
