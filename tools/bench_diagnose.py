@@ -3,7 +3,8 @@
     cargo build --release && python tools/bench_diagnose.py --pairs 200
 
 Candidates are programs that share no code with goldref: those of write_faulty_outputs.py, in NumPy, with one fault or two, or
-with a coarser format at one place, and right ones, those of write_right_outputs.py: transformers, and JAX and onnxruntime where they are installed.
+with a coarser format at one place; and right ones, those of write_right_outputs.py: transformers, and JAX and onnxruntime
+where they are installed.
 """
 
 import argparse
@@ -84,7 +85,8 @@ def main():
         out = scratch / "numerics"
         write_faulty(out, "--stored", "f32", "--faults", ",".join(NUMERICS))
         reports, seconds = diagnose(args.goldref, [out / name for name in NUMERICS], "f32")
-        notes["numerics"] = row(f"f32, one numerics of {len(NUMERICS)}", reports, [{name} for name in NUMERICS], seconds)
+        title = f"NumPy, f32, one numerics of {len(NUMERICS)}"
+        notes["numerics"] = row(title, reports, [{name} for name in NUMERICS], seconds)
         if args.pairs:
             out = scratch / "pairs"
             write_faulty(out, "--stored", "f32", "--pairs", str(args.pairs), "--seed", str(args.seed))

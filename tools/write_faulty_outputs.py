@@ -8,6 +8,9 @@ OUT/<fault>/<suite>/<case>.npz holds `logits`, or `logits.0`, `logits.1`, … fo
 the program without a fault in the same storage. Where a model has no place for a fault, or the fault would end in a
 crash, the right answer stands in its folder too. Rows of padding hold what was computed; bf16 values are stored as f32.
 
+Without --faults they are the wrong ones of faulty_models.py; those of rounded_models.py, right but for a coarser
+format at one place, are asked for by name.
+
 With --pairs each program has two faults at once, and its folder is pair_<number>_<fault>__<fault>.
 
 OUT/index.json has the cases where a fault has its place, for two at once those where each shows beside the other;
@@ -39,7 +42,7 @@ SUITES = ("model", "decode")
 # The measure of generate_models.py: a fault is seen if it moves a logit by more than 4 times PyTorch's own error.
 SEEN = 4
 ALL = sorted(faulty_models.EDITS.keys() | faulty_models.ELSEWHERE)
-# Asked for by name: a program in a coarser format is not wrong for that alone, and pairs are drawn from ALL.
+# Not among ALL, so that the pairs of a seed stay the same.
 NUMERICS = sorted(faulty_models.NUMERICS)
 
 
