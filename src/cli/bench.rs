@@ -70,9 +70,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
-    let variant = variant::find(&args.variant).ok_or_else(|| {
-        Error::ask(format!("no variant is called \"{}\"; there are: {}", args.variant, variant::names().join(", ")))
-    })?;
+    let variant = variant::named(&args.variant)?;
     let picture = args.plot.as_deref().map(plottable).transpose()?;
     let spec = spec_of(&args.model)?;
     let report = match (args.program.is_empty(), variant.numerics.arithmetic) {

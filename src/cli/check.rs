@@ -60,13 +60,13 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.bits {
         args.printing.has_bits()?;
     }
-    // A program is judged as f32 unless another variant is named.
-    let plain = [String::from("f32")];
-    let variants =
-        if args.variant.is_empty() && !args.asked.program.is_empty() { &plain } else { args.variant.as_slice() };
-    if !args.asked.program.is_empty() && (args.bits || args.answers.is_some()) {
+    let program = args.asked.program.as_slice();
+    if !program.is_empty() && (args.bits || args.answers.is_some()) {
         return Err(Error::ask("a program is asked, so leave out --bits and --answers"));
     }
+    // A program is judged as f32 unless another variant is named.
+    let plain = [String::from("f32")];
+    let variants = if args.variant.is_empty() && !program.is_empty() { &plain } else { args.variant.as_slice() };
     let (store, selected) = (args.cases.store()?, args.cases.selected(variants));
     let bar = progress::bar(count_cases(&store, &selected)?, "cases");
     if args.bits {
@@ -75,10 +75,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         return print_bits(args, &hashes);
     }
     let mut report = match &args.answers {
-        _ if !args.asked.program.is_empty() => {
-            let mut program = Restarted::start(&args.asked.program, args.asked.limit)?;
-            let name = shown(&args.asked.program);
-            run_candidate(&store, &selected, &ladder, &name, &mut program, &|| bar.inc(1))?
+        None if !program.is_empty() => {
+            let mut asked = Restarted::start(program, args.asked.limit)?;
+            run_candidate(&store, &selected, &ladder, &shown(program), &mut asked, &|| bar.inc(1))?
         }
         Some(folder) => run_files(&store, &selected, &ladder, folder, &|| bar.inc(1))?,
         None => run(&store, &selected, &ladder, &|| bar.inc(1))?,
@@ -106,9 +105,9 @@ impl Args {
             Some(std::iter::once(first.to_string()).chain(rest).collect())
         };
         match &self.answers {
-            _ if !self.asked.program.is_empty() => words("--", &self.asked.program),
             Some(folder) => words("--answers", &[folder.clone().into_os_string()]),
-            None => None,
+            None if self.asked.program.is_empty() => None,
+            None => words("--", &self.asked.program),
         }
     }
 }

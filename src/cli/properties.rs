@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", requires = "properties")]
     save: Option<PathBuf>,
     /// Ask a saved counterexample again
-    #[arg(long, value_name = "DIR", requires = "properties", conflicts_with_all = ["property", "save"])]
+    #[arg(long, value_name = "DIR", requires = "properties", conflicts_with_all = ["property", "save", "samples", "seed", "stored"])]
     replay: Option<PathBuf>,
     /// The format in which the candidate stores [default: f32, or the variant's]
     #[arg(long, value_enum, requires = "properties")]
@@ -48,9 +48,7 @@ pub(super) struct Args {
 pub(super) fn main(args: &Args, program: &ToAsk, cases: &Cases, variants: &[String], format: Format) -> Result<u8> {
     let variant = match variants {
         [] => None,
-        [name] => Some(variant::find(name).ok_or_else(|| {
-            Error::ask(format!("no variant is called \"{name}\"; there are: {}", variant::names().join(", ")))
-        })?),
+        [name] => Some(variant::named(name)?),
         _ => return Err(Error::ask("properties are tried on one variant; name it with --variant")),
     };
     let (name, own, mut candidate) = candidate(program, variant)?;
@@ -113,17 +111,23 @@ fn searched(
     stored: Dtype,
     candidate: &mut dyn Candidate,
 ) -> Result<PropertiesReport> {
-    let properties = selected(&args.property)?;
-    let models = if properties.iter().any(|property| property.is_about_models()) {
-        checkpoints(cases)?
-    } else {
-        BTreeMap::new()
-    };
-    let work: usize = properties.iter().map(|property| if property.is_about_models() { models.len() } else { 1 }).sum();
-    let bar = progress::bar(work, "properties");
-    let mut try_all = |subject: &Subject, samples: u32, of_models: Subjects| -> Result<()> {
+    let (of_models, of_operations): (Vec<&Property>, Vec<&Property>) =
+        selected(&args.property)?.into_iter().partition(|property| property.is_about_models());
+    let models = if of_models.is_empty() { BTreeMap::new() } else { checkpoints(cases)? };
+    if let Some(folder) = &args.save {
+        // What is found must not be lost at a folder that is there already.
+        let names = std::iter::once(None).chain(models.values().map(|name| Some(name.as_str())));
+        for (property, name) in names.flat_map(|name| of_models.iter().chain(&of_operations).map(move |p| (p, name))) {
+            let suite = property::saved_as(folder, property, name);
+            if suite.exists() {
+                return Err(Error::write(suite, "it is there already; save in another folder"));
+            }
+        }
+    }
+    let bar = progress::bar(of_operations.len() + of_models.len() * models.len(), "properties");
+    let mut try_all = |subject: &Subject, properties: &[&Property], samples: u32| -> Result<()> {
         let search = Search { samples, seed: args.seed, stored };
-        for property in properties.iter().filter(|property| Subjects::of(property) == of_models) {
+        for property in properties {
             let result = property::check(property, subject, candidate, &search)?;
             if let (Verdict::Broken(failure), Some(folder)) = (&result.verdict, &args.save) {
                 let saved = property::save(folder, property, failure, subject, stored)?;
@@ -134,24 +138,12 @@ fn searched(
         }
         Ok(())
     };
-    try_all(&Subject::Operations, args.samples, Subjects::Operations)?;
+    try_all(&Subject::Operations, &of_operations, args.samples)?;
     for (folder, name) in models {
-        try_all(&Subject::load(&folder, &name, stored)?, args.samples.div_ceil(4), Subjects::Models)?;
+        try_all(&Subject::load(&folder, &name, stored)?, &of_models, args.samples.div_ceil(4))?;
     }
     bar.finish_and_clear();
     Ok(report)
-}
-
-#[derive(PartialEq, Eq)]
-enum Subjects {
-    Operations,
-    Models,
-}
-
-impl Subjects {
-    fn of(property: &Property) -> Self {
-        if property.is_about_models() { Self::Models } else { Self::Operations }
-    }
 }
 
 fn selected(patterns: &[String]) -> Result<Vec<&'static Property>> {

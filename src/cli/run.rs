@@ -46,9 +46,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
-    let variant = variant::find(&args.variant).ok_or_else(|| {
-        Error::ask(format!("no variant is called \"{}\"; there are: {}", args.variant, variant::names().join(", ")))
-    })?;
+    let variant = variant::named(&args.variant)?;
     let request = args.tokens.request(variant.schedule)?;
     writable(&args.output)?;
     let checkpoint = Checkpoint::open(&args.model)?;

@@ -7,12 +7,12 @@ use super::program::{ToAsk, shown};
 use super::report::{plottable, say};
 use super::stored::Stored;
 use super::tokens::Tokens;
-use goldref::candidate::{Outcome, Program, ProgramQuestion};
+use goldref::candidate::{Outcome, Restarted};
 use goldref::diagnose::{Divergence, Oracles, SiteMap, compare_sites, divergence};
 use goldref::error::{Error, Result};
 use goldref::eval::Numerics;
 use goldref::fault::{self, FaultAnswer};
-use goldref::io::{self, Array, Checkpoint, npz};
+use goldref::io::{self, Checkpoint, npz};
 use goldref::model::{Model, Plan, Recorder};
 use goldref::num::{Dtype, Real};
 use goldref::report::{trace_json, trace_plot, trace_text};
@@ -75,7 +75,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     let picture = args.plot.as_deref().map(plottable).transpose()?;
-    let variant = args.variant.as_deref().map(known_variant).transpose()?;
+    let variant = args.variant.as_deref().map(variant::named).transpose()?;
     let own = variant.map_or(Dtype::F32, |variant| variant.coarsest);
     let stored = args.stored.map_or(own, Dtype::from);
     let (candidate, found) = match &args.against {
@@ -96,25 +96,17 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     Ok(if found.first.is_none() { exit_code::AGREED } else { exit_code::DISAGREED })
 }
 
-fn known_variant(name: &str) -> Result<&'static Variant> {
-    variant::find(name).ok_or_else(|| {
-        Error::ask(format!("no variant is called \"{name}\"; there are: {}", variant::names().join(", ")))
-    })
-}
-
-/// The question.
-struct Asked {
-    checkpoint: PathBuf,
-    plan: Plan,
-    /// Parameters and arrays of the case, for a program.
-    case: Option<(serde_json::Value, BTreeMap<String, Array>)>,
+/// The question: a case, or a checkpoint and tokens.
+enum Asked {
+    Case(Box<ModelQuestion>),
+    Tokens { checkpoint: PathBuf, plan: Plan },
 }
 
 impl Asked {
     fn of(args: &Args) -> Result<Self> {
         if let Some(model) = &args.model {
             let plan = Plan { requests: vec![args.tokens.request(Schedule::AsAsked)?], clears: true };
-            return Ok(Self { checkpoint: model.clone(), plan, case: None });
+            return Ok(Self::Tokens { checkpoint: model.clone(), plan });
         }
         if !args.cases.are_named() {
             return Err(Error::ask("name one case with --case, or a checkpoint with --model and --tokens"));
@@ -126,28 +118,41 @@ impl Asked {
         };
         let question = ModelQuestion::of(case)?
             .ok_or_else(|| Error::ask(format!("{} asks an operation; sites are those of models", case.name)))?;
-        let case = Some((case.params.clone(), case.inputs()?));
-        Ok(Self { checkpoint: question.checkpoint, plan: question.plan, case })
+        Ok(Self::Case(Box::new(question)))
+    }
+
+    fn checkpoint(&self) -> &Path {
+        match self {
+            Self::Case(question) => &question.checkpoint,
+            Self::Tokens { checkpoint, .. } => checkpoint,
+        }
+    }
+
+    fn plan(&self) -> &Plan {
+        match self {
+            Self::Case(question) => &question.plan,
+            Self::Tokens { plan, .. } => plan,
+        }
     }
 }
 
 fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Result<(String, Divergence)> {
+    if args.sites.is_none() && variant.is_none() && args.fault.is_none() && args.asked.program.is_empty() {
+        return Err(Error::ask("name a candidate: --sites, --variant, --fault, or a program behind --"));
+    }
     let asked = Asked::of(args)?;
-    let checkpoint = Checkpoint::open(&asked.checkpoint)?;
-    let weights = if stored.precision() < Dtype::F32.precision() { stored } else { Dtype::F64 };
-    let wide = Model::<f64>::load(&checkpoint, weights)?;
+    let checkpoint = Checkpoint::open(asked.checkpoint())?;
+    let oracles = Oracles::load(&checkpoint, stored)?;
     let (candidate, sites) = if let Some(path) = &args.sites {
         (path.display().to_string(), named_sites(path, args, stored)?)
     } else if let Some(variant) = variant {
-        (variant.name.to_string(), of_variant(&asked.plan, &checkpoint, variant)?)
+        (variant.name.to_string(), of_variant(asked.plan(), &checkpoint, variant)?)
     } else if let Some(name) = &args.fault {
-        (name.clone(), of_fault(&asked.plan, &wide, name)?)
+        (name.clone(), of_fault(asked.plan(), &oracles.wide, name)?)
     } else {
-        (shown(&args.asked.program), of_program(&asked, args, stored)?)
+        (shown(&args.asked.program), of_program(&asked, &args.asked, stored)?)
     };
-    let narrow = Model::<f32>::load(&checkpoint, if weights == Dtype::F64 { Dtype::F32 } else { weights })?;
-    let oracles = Oracles { wide, narrow, stored };
-    Ok((candidate, divergence(&oracles, &asked.plan, sites)?))
+    Ok((candidate, divergence(&oracles, asked.plan(), sites)?))
 }
 
 /// The arrays of a file under our names.
@@ -180,22 +185,17 @@ fn of_fault(plan: &Plan, model: &Model<f64>, name: &str) -> Result<BTreeMap<Stri
     let fault = fault::find(name)
         .ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"; `goldref diagnose --list` has them")))?;
     let mut recorder = Recorder::of(["*"]);
-    match fault::run_recorded(model, plan, &Numerics::plain(Dtype::F64), &[fault], &mut recorder)? {
+    match fault::run_watched(model, plan, &Numerics::plain(Dtype::F64), &[fault], &mut recorder)? {
         FaultAnswer::Logits(_) => Ok(recorder.into_arrays()),
         FaultAnswer::NoPlace => Err(Error::ask(format!("this question has no place for {name}; {}", fault.invisible))),
     }
 }
 
-fn of_program(asked: &Asked, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
-    let (params, inputs) =
-        asked.case.as_ref().ok_or_else(|| Error::ask("a program is asked a case; name one with --case"))?;
-    if args.asked.program.is_empty() {
-        return Err(Error::ask("name a candidate: --sites, --variant, --fault, or a program behind --"));
-    }
-    let mut program = Program::start(&args.asked.program)?;
-    let folder = std::path::absolute(&asked.checkpoint).map_err(|e| Error::read(&asked.checkpoint, e))?;
-    let question = ProgramQuestion { op: "model", params, model: Some(&folder), inputs };
-    match program.ask(&question, args.asked.limit)? {
+fn of_program(asked: &Asked, program: &ToAsk, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    let Asked::Case(question) = asked else {
+        return Err(Error::ask("a program is asked a case; name one with --case"));
+    };
+    match question.ask(&mut Restarted::start(&program.program, program.limit)?)? {
         Outcome::Answered { arrays, .. } => widened(arrays, stored),
         outcome => Err(Error::ask(format!("the program {}", outcome.in_words()))),
     }

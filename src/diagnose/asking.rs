@@ -1,7 +1,7 @@
 //! Asks a candidate the questions of a laboratory.
 
 use super::Laboratory;
-use crate::candidate::{Candidate, Outcome, ProgramQuestion};
+use crate::candidate::{Candidate, Outcome};
 use crate::error::{Error, Result};
 
 /// The compared logits of each question, where there are any.
@@ -16,10 +16,7 @@ impl Laboratory {
         let (mut answers, mut refusals) = (Answers::new(), Vec::new());
         let mut unsupported = None;
         for question in &self.questions {
-            let folder = std::path::absolute(&question.checkpoint).map_err(|e| Error::read(&question.checkpoint, e))?;
-            let (params, inputs) = (&question.params, &question.inputs);
-            let asked = ProgramQuestion { op: "model", params, model: Some(&folder), inputs };
-            let answer = match candidate.answer(&asked)? {
+            let answer = match question.ask(candidate)? {
                 Outcome::Answered { arrays, .. } => question
                     .chosen_of(arrays, self.stored)
                     .ok_or_else(|| format!("{}: an array is missing or has another shape", question.name)),

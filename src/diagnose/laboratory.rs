@@ -11,7 +11,7 @@ use crate::model::{Model, Unwatched};
 use crate::num::Dtype;
 use crate::suite::{ModelQuestion, Selected, Store, selected_cases};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -39,16 +39,13 @@ pub struct Laboratory {
     models: BTreeMap<PathBuf, Model<f64>>,
     /// What each fault answers to each question, computed when it is first asked for.
     catalogue: Vec<OnceLock<Vec<Prediction>>>,
-    /// What goldref is off by where a suite says nothing of PyTorch.
-    measured: BTreeMap<(String, Dtype), f64>,
 }
 
 /// What goldref in a format is off by; f64 is as far below f32 as its gaps are.
 fn own_error(question: &ModelQuestion, dtype: Dtype) -> Result<f64> {
     let narrow = if dtype == Dtype::F64 { Dtype::F32 } else { dtype };
-    let numerics = if narrow == Dtype::F32 { Numerics::plain(narrow) } else { Numerics::stored_in(narrow) };
     let model: Model<f32> = Model::load(&Checkpoint::open(&question.checkpoint)?, narrow)?;
-    let logits = question.plan.run(&model, numerics, CacheKind::Contiguous, &mut Unwatched)?;
+    let logits = question.plan.run(&model, Numerics::in_format(narrow), CacheKind::Contiguous, &mut Unwatched)?;
     let logits = logits.into_iter().map(|(suffix, x)| (suffix, x.mapv(f64::from))).collect();
     let gap = question.compared(&logits).map_or(0.0, |own| largest_gap(&own, &question.expected));
     Ok(if gap.is_finite() { gap * dtype.eps() / narrow.eps() } else { 0.0 })
@@ -70,13 +67,7 @@ impl Laboratory {
         let load = |folder: &PathBuf| Ok((folder.clone(), Model::load(&Checkpoint::open(folder)?, weights)?));
         let models = folders.par_iter().map(load).collect::<Result<_>>()?;
         let catalogue = questions.iter().map(|_| OnceLock::new()).collect();
-        let mut measured = BTreeMap::new();
-        for dtype in BTreeSet::from([stored, Dtype::F32]) {
-            for question in questions.iter().filter(|question| !question.baseline.contains_key(&dtype)) {
-                measured.insert((question.name.clone(), dtype), own_error(question, dtype)?);
-            }
-        }
-        Ok(Self { questions, stored, models, catalogue, measured })
+        Ok(Self { questions, stored, models, catalogue })
     }
 
     /// The checkpoints.
@@ -164,10 +155,13 @@ impl Laboratory {
 
     /// What a right program in `dtype` may be off by: four times what PyTorch is, and where a suite does not say so, eight times what goldref in
     /// that format is, which adds in one order only.
-    pub(super) fn floor(&self, question: &ModelQuestion, dtype: Dtype) -> f64 {
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read.
+    pub(super) fn floor(&self, question: &ModelQuestion, dtype: Dtype) -> Result<f64> {
         match question.baseline.get(&dtype) {
-            Some(baseline) => 4.0 * baseline,
-            None => self.measured.get(&(question.name.clone(), dtype)).map_or(0.0, |own| 8.0 * own),
+            Some(baseline) => Ok(4.0 * baseline),
+            None => Ok(8.0 * own_error(question, dtype)?),
         }
     }
 

@@ -117,17 +117,17 @@ pub fn diagnose(
     }
     let right = laboratory.right(&asked)?;
     let facts: Vec<(f64, f64)> = asked
-        .iter()
+        .par_iter()
         .zip(&right)
         .map(|(&case, right)| {
             let question = &laboratory.questions[case];
             let gap = answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
             // What the format makes of a right answer, and what sums in another order do beside it.
-            let floor = laboratory.floor(question, laboratory.stored);
+            let floor = laboratory.floor(question, laboratory.stored)?;
             let own = 3.0 * largest_gap(right, &question.expected);
-            (gap, if own > floor { own } else { floor.max(1e-9) })
+            Ok((gap, if own > floor { own } else { floor.max(1e-9) }))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let observed: Vec<Observed> = asked
         .iter()
         .zip(&right)

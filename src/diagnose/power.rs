@@ -10,6 +10,7 @@ use crate::num::Dtype;
 use crate::suite::OperationCase;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What is known of one fault.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,7 +29,7 @@ pub struct FaultPower {
     pub most: Option<(String, Option<f64>)>,
     /// When no test can see it.
     pub invisible: &'static str,
-    /// Whether it has a form for some operation, as another question.
+    /// Whether it has a form for some operation that a case asks.
     pub has_operation_form: bool,
     /// Largest error of each case, 0 where a right program may be off as far; not finite: `None`.
     pub errors: Vec<Option<f64>>,
@@ -86,11 +87,15 @@ pub fn power(
         return Err(Error::ask("no case is selected, and faults are held against cases"));
     }
     let catalogue = laboratory.catalogue(&all, progress)?;
+    let floors: Vec<f64> = laboratory
+        .questions
+        .par_iter()
+        .map(|question| laboratory.floor(question, Dtype::F32))
+        .collect::<Result<_>>()?;
     let distances: Vec<(&Fault, Vec<f64>)> = catalogue
         .par_iter()
         .map(|(fault, answers)| {
-            let models = answers.iter().zip(&laboratory.questions).map(|(answer, question)| {
-                let floor = laboratory.floor(question, Dtype::F32);
+            let models = answers.iter().zip(&laboratory.questions).zip(&floors).map(|((answer, question), &floor)| {
                 let worst = answer.as_ref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
                 if worst > floor { worst } else { 0.0 }
             });
@@ -107,7 +112,8 @@ pub fn power(
     let held: Vec<Held> =
         models.chain(operations.iter().map(|case| Held { name: case.name.clone(), cost: numbers(case) })).collect();
     let tightest = tolerances.first().copied().unwrap_or(0.0);
-    let faults = distances.iter().map(|(fault, each)| of_fault(&held, tolerances, fault, each)).collect();
+    let ops: BTreeSet<&str> = operations.iter().map(|case| case.question.op.as_str()).collect();
+    let faults = distances.iter().map(|(fault, each)| of_fault(&held, &ops, tolerances, fault, each)).collect();
     let shows =
         |case: usize, fault: usize| distances[fault].1[case] > tightest && distances[fault].0.kind != Kind::Equivalent;
     let minimal = minimal(&held, distances.len(), shows);
@@ -124,7 +130,7 @@ fn of_operation(case: &OperationCase, fault: &Fault) -> f64 {
     if worst > floor { worst } else { 0.0 }
 }
 
-fn of_fault(held: &[Held], tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
+fn of_fault(held: &[Held], ops: &BTreeSet<&str>, tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
     let tightest = tolerances.first().copied().unwrap_or(0.0);
     let named = |case: usize| held[case].name.clone();
     let showing = (0..each.len()).filter(|&case| each[case] > tightest);
@@ -138,7 +144,7 @@ fn of_fault(held: &[Held], tolerances: &[f64], fault: &Fault, each: &[f64]) -> F
         cheapest: cheapest.map(named),
         most: most.map(|case| (named(case), Some(each[case]).filter(|gap| gap.is_finite()))),
         invisible: fault.invisible,
-        has_operation_form: has_operation_form(fault.name),
+        has_operation_form: ops.iter().any(|op| has_operation_form(fault.name, op)),
         errors: each.iter().map(|gap| Some(*gap).filter(|gap| gap.is_finite())).collect(),
     }
 }

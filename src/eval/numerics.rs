@@ -143,6 +143,14 @@ impl Numerics {
         }
     }
 
+    /// How a right program stores in `dtype`: [`Self::plain`] in f64 and f32, [`Self::stored_in`] in what is narrower.
+    pub const fn in_format(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F64 | Dtype::F32 => Self::plain(dtype),
+            _ => Self::stored_in(dtype),
+        }
+    }
+
     /// [`Self::stored_in`] with attention spelled out as separate operations, so that scores are stored too:
     /// the `eager` attention of transformers.
     pub const fn eager(dtype: Dtype) -> Self {

@@ -15,7 +15,7 @@ mod sites;
 
 pub use catalogue::{all, find};
 pub use operations::{OperationQuestion, has_operation_form, run_operation};
-pub use run::{FaultAnswer, run, run_recorded};
+pub use run::{FaultAnswer, run, run_watched};
 
 use crate::eval::Numerics;
 use crate::model::{Model, Plan};

@@ -5,7 +5,7 @@ use super::{Edit, Fault};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
-use crate::model::{Model, Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};
+use crate::model::{Model, Plan, PlannedCall, PlannedRequest, Unwatched, Watcher};
 use ndarray::Array3;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,24 +25,14 @@ pub enum FaultAnswer {
 /// # Errors
 /// What [`Model::forward`] refuses.
 pub fn run(model: &Model<f64>, plan: &Plan, numerics: &Numerics, faults: &[&Fault]) -> Result<FaultAnswer> {
-    watched(model, plan, numerics, faults, &mut Unwatched)
+    run_watched(model, plan, numerics, faults, &mut Unwatched)
 }
 
-/// The same, with what passes the sites written down by `recorder`.
+/// The same, with somebody who watches: what passes the sites, faults and all.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_recorded(
-    model: &Model<f64>,
-    plan: &Plan,
-    numerics: &Numerics,
-    faults: &[&Fault],
-    recorder: &mut Recorder,
-) -> Result<FaultAnswer> {
-    watched(model, plan, numerics, faults, recorder)
-}
-
-fn watched(
+pub fn run_watched(
     model: &Model<f64>,
     plan: &Plan,
     numerics: &Numerics,

@@ -21,7 +21,7 @@ pub use forward::Call;
 pub use generate::{argmax, generate};
 pub use plan::{Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};
 pub use session::Session;
-pub use sites::{SITES, order_of};
+pub use sites::order_of;
 pub use spec::ModelSpec;
 pub use weights::{LayerWeights, Weights};
 

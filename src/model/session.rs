@@ -81,8 +81,13 @@ impl<T: Real> Session<T> {
 
 /// The number of real tokens before each of `real`, those of `past` counted: `cumsum(mask) - 1`, at least 0.
 pub(crate) fn counted_positions(past: &Array2<bool>, real: &Array2<bool>) -> Array2<i64> {
-    Array2::from_shape_fn(real.dim(), |(b, t)| {
-        let before = past.row(b).iter().chain(real.row(b).iter().take(t + 1)).filter(|&&real| real).count();
-        (before as i64 - 1).max(0)
-    })
+    let mut positions = Array2::zeros(real.dim());
+    for ((mut positions, real), past) in positions.outer_iter_mut().zip(real.outer_iter()).zip(past.outer_iter()) {
+        let mut tokens = past.iter().filter(|&&real| real).count() as i64;
+        for (position, &real) in positions.iter_mut().zip(real) {
+            tokens += i64::from(real);
+            *position = (tokens - 1).max(0);
+        }
+    }
+    positions
 }

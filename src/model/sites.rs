@@ -1,7 +1,7 @@
 //! The names of the sites, in the order in which the forward pass comes by them.
 
 /// Before the layers, in them (behind `layers.N.`), and behind them. A model has those that its family needs.
-pub const SITES: [&[&str]; 3] = [
+const SITES: [&[&str]; 3] = [
     &["embed_tokens", "embed_sum", "embed"],
     &[
         "input_norm",

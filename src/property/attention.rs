@@ -95,28 +95,22 @@ pub(super) fn cached_is_whole(sample: &Sample) -> Trial {
 
 /// Each request of a batch has the output that it has alone.
 pub(super) fn batch_is_alone(sample: &Sample) -> Trial {
-    let sample = Sample { batch: sample.batch.max(2), ..sample.clone() };
-    let qkv = Qkv::of(&sample);
-    let last = sample.batch - 1;
-    let cut = |array: &ArrayD<f64>| part(array, 0, last, last + 1);
-    let alone = Qkv { q: cut(&qkv.q), k: cut(&qkv.k), v: cut(&qkv.v) };
-    let (whole, one) = (qkv.shape(), alone.shape());
-    Trial::new(vec![alone.ask(causal()), qkv.ask(causal())], move |answers| {
-        let actual = part(shaped(answers, 1, "out", &whole)?, 0, last, last + 1);
-        Some(Pair { actual, expected: shaped(answers, 0, "out", &one)?.clone() })
-    })
+    last_is_alone(&Sample { batch: sample.batch.max(2), ..sample.clone() }, 0)
 }
 
 /// Each head has the output that it has alone.
 pub(super) fn head_is_alone(sample: &Sample) -> Trial {
-    let sample = Sample { kv_heads: sample.kv_heads.max(2), group: 1, ..sample.clone() };
-    let qkv = Qkv::of(&sample);
-    let last = sample.kv_heads - 1;
-    let cut = |array: &ArrayD<f64>| part(array, 1, last, last + 1);
-    let alone = Qkv { q: cut(&qkv.q), k: cut(&qkv.k), v: cut(&qkv.v) };
+    last_is_alone(&Sample { kv_heads: sample.kv_heads.max(2), group: 1, ..sample.clone() }, 1)
+}
+
+/// The last index of an axis has the output that it has alone.
+fn last_is_alone(sample: &Sample, axis: usize) -> Trial {
+    let qkv = Qkv::of(sample);
+    let last = move |array: &ArrayD<f64>| part(array, axis, array.shape()[axis] - 1, array.shape()[axis]);
+    let alone = Qkv { q: last(&qkv.q), k: last(&qkv.k), v: last(&qkv.v) };
     let (whole, one) = (qkv.shape(), alone.shape());
     Trial::new(vec![alone.ask(causal()), qkv.ask(causal())], move |answers| {
-        let actual = part(shaped(answers, 1, "out", &whole)?, 1, last, last + 1);
+        let actual = last(shaped(answers, 1, "out", &whole)?);
         Some(Pair { actual, expected: shaped(answers, 0, "out", &one)?.clone() })
     })
 }

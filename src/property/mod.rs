@@ -18,7 +18,7 @@ mod trial;
 mod tried;
 
 pub use sample::{Sample, Values};
-pub use saved::{SavedFailure, save};
+pub use saved::{SavedFailure, save, saved_as};
 pub use search::{Failure, PropertyResult, Search, Verdict, check, check_again};
 pub use subject::{Loaded, Subject};
 pub use trial::Posed;

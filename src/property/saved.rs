@@ -46,13 +46,7 @@ pub fn save(
     let trial = property
         .trial(&failure.sample, subject)
         .ok_or_else(|| Error::ask(format!("{} says nothing of this sample", property.name)))?;
-    let stem = match subject.name() {
-        None => property.name.to_string(),
-        Some(model) => format!("{}-{model}", property.name),
-    };
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.to_ascii_lowercase();
-    let suite = folder.join(&name);
+    let suite = saved_as(folder, property, subject.name());
     let right = subject.answers(&trial.posed, Dtype::F64)?;
     let main = |name: &str| name == "out" || name.starts_with("logits");
     let cases = trial.posed.into_iter().zip(right).enumerate().map(|(number, (posed, right))| NewCase {
@@ -77,6 +71,16 @@ pub fn save(
     bytes.push(b'\n');
     io::write_bytes(&path, &bytes)?;
     Ok(suite)
+}
+
+/// The folder in `folder` for a counterexample, to a property of operations or of the checkpoint of this name.
+pub fn saved_as(folder: &Path, property: &Property, model: Option<&str>) -> PathBuf {
+    let stem = match model {
+        None => property.name.to_string(),
+        Some(model) => format!("{}-{model}", property.name),
+    };
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    folder.join(name.to_ascii_lowercase())
 }
 
 impl SavedFailure {

@@ -86,10 +86,7 @@ impl Subject {
 
     /// What goldref answers in one format.
     pub(super) fn answers(&self, posed: &[Posed], stored: Dtype) -> Result<Vec<BTreeMap<String, ArrayD<f64>>>> {
-        let numerics = match stored {
-            Dtype::F64 | Dtype::F32 => Numerics::plain(stored),
-            _ => Numerics::stored_in(stored),
-        };
+        let numerics = Numerics::in_format(stored);
         posed.iter().map(|posed| self.answer(posed, numerics)).collect()
     }
 

@@ -5,7 +5,7 @@ use super::expectation::{Expectation, main_outputs};
 use super::files::{judge_given, widened};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
 use super::runner::report;
-use super::selection::{Selected, select_cases, select_suites, select_variants};
+use super::selection::{Selected, select_cases, select_suites, select_variant};
 use super::store::Store;
 use crate::candidate::{Candidate, Outcome as Said, ProgramQuestion};
 use crate::check::Ladder;
@@ -26,13 +26,7 @@ pub fn run_candidate(
     candidate: &mut dyn Candidate,
     on_case: &dyn Fn(),
 ) -> Result<RunReport> {
-    let variants = select_variants(&selected.variants)?;
-    let [variant] = variants[..] else {
-        return Err(Error::ask(format!(
-            "{} variants are selected; a program is judged as one of them, so name it with --variant",
-            variants.len()
-        )));
-    };
+    let variant = select_variant(&selected.variants, "a program is judged as one of them")?;
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
     let mut results = Vec::with_capacity(cases.len());

@@ -9,7 +9,7 @@ use super::expectation::Expectation;
 use super::judging::{Given, Judging, judge_answer, main_error};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
 use super::runner::report;
-use super::selection::{Selected, select_cases, select_suites, select_variants};
+use super::selection::{Selected, select_cases, select_suites, select_variant};
 use super::store::Store;
 use crate::check::Ladder;
 use crate::error::{Error, Result};
@@ -32,13 +32,7 @@ pub fn run_files(
     folder: &Path,
     on_case: &(dyn Fn() + Sync),
 ) -> Result<RunReport> {
-    let variants = select_variants(&selected.variants)?;
-    let [variant] = variants[..] else {
-        return Err(Error::ask(format!(
-            "{} variants are selected; answers in files are judged as those of one, so name it with --variant",
-            variants.len()
-        )));
-    };
+    let variant = select_variant(&selected.variants, "answers in files are judged as those of one")?;
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
     if !folder.is_dir() {

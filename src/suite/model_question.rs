@@ -5,6 +5,7 @@ use super::case::Case;
 use super::expectation::Expectation;
 use super::files::widened;
 use super::outputs::Outputs;
+use crate::candidate::{Candidate, Outcome, ProgramQuestion};
 use crate::error::{Error, Result};
 use crate::io::{Array, npz};
 use crate::model::Plan;
@@ -62,6 +63,16 @@ impl ModelQuestion {
             baseline: case.baseline.clone(),
             outputs,
         }))
+    }
+
+    /// Asks a candidate.
+    ///
+    /// # Errors
+    /// A candidate that cannot be asked.
+    pub fn ask(&self, candidate: &mut dyn Candidate) -> Result<Outcome> {
+        let folder = std::path::absolute(&self.checkpoint).map_err(|e| Error::read(&self.checkpoint, e))?;
+        let (params, inputs) = (&self.params, &self.inputs);
+        candidate.answer(&ProgramQuestion { op: "model", params, model: Some(&folder), inputs })
     }
 
     /// The compared elements of logits by the suffix of their request; `None` where one is missing or has another shape.

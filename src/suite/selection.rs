@@ -37,13 +37,19 @@ pub(super) fn select_variants(patterns: &[String]) -> Result<Vec<&'static Varian
     if let Some(unknown) =
         patterns.iter().find(|pattern| !variant::ALL.iter().any(|v| matches_pattern(pattern, v.name)))
     {
-        return Err(Error::ask(format!(
-            "no variant is called \"{unknown}\"; there are: {}",
-            variant::names().join(", ")
-        )));
+        return Err(variant::unknown(unknown));
     }
     let chosen = |v: &&Variant| patterns.is_empty() || patterns.iter().any(|pattern| matches_pattern(pattern, v.name));
     Ok(variant::ALL.iter().filter(chosen).collect())
+}
+
+/// The one variant that answers are judged as; `why` it must be one.
+pub(super) fn select_variant(patterns: &[String], why: &str) -> Result<&'static Variant> {
+    let variants = select_variants(patterns)?;
+    match variants[..] {
+        [variant] => Ok(variant),
+        _ => Err(Error::ask(format!("{} variants are selected; {why}, so name it with --variant", variants.len()))),
+    }
 }
 
 pub(super) fn select_suites<'s>(store: &'s Store, patterns: &[String]) -> Result<Vec<&'s Suite>> {

@@ -7,7 +7,8 @@
 mod registry;
 mod schedule;
 
-pub use registry::{ALL, find, names};
+pub(crate) use registry::unknown;
+pub use registry::{ALL, find, named, names};
 pub use schedule::Schedule;
 
 use crate::eval::Numerics;

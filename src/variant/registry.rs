@@ -1,6 +1,7 @@
 //! The table of variants. A new one is a row.
 
 use super::{Schedule, Variant};
+use crate::error::{Error, Result};
 use crate::eval::{CacheStorage, Numerics, TensorParallel};
 use crate::model::kv_cache::CacheKind;
 use crate::num::Dtype::{self, Bf16, F8E4M3, F16, F32, F64, Tf32};
@@ -98,6 +99,19 @@ pub const ALL: &[Variant] = &[
 /// The variant of this name.
 pub fn find(name: &str) -> Option<&'static Variant> {
     ALL.iter().find(|variant| variant.name == name)
+}
+
+/// The variant of this name.
+///
+/// # Errors
+/// No variant of this name.
+pub fn named(name: &str) -> Result<&'static Variant> {
+    find(name).ok_or_else(|| unknown(name))
+}
+
+/// What is said of a name that no variant has.
+pub(crate) fn unknown(name: &str) -> Error {
+    Error::ask(format!("no variant is called \"{name}\"; there are: {}", names().join(", ")))
 }
 
 /// All names, for messages.

@@ -5,7 +5,7 @@ use goldref::diagnose::{Divergence, Oracles, divergence};
 use goldref::eval::{Evaluator, Intervention, Numerics};
 use goldref::io::{Array, Checkpoint, npz};
 use goldref::model::kv_cache::CacheKind;
-use goldref::model::{Model, PlannedCall, PlannedRequest, Recorder, Watcher};
+use goldref::model::{PlannedCall, PlannedRequest, Recorder, Watcher, order_of};
 use goldref::num::{Dtype, round_f64};
 use goldref::suite::ModelQuestion;
 use goldref::variant;
@@ -22,11 +22,7 @@ fn question(name: &str) -> ModelQuestion {
 }
 
 fn oracles(question: &ModelQuestion, stored: Dtype) -> Oracles {
-    let checkpoint = Checkpoint::open(&question.checkpoint).unwrap();
-    let narrow = stored.precision() < Dtype::F32.precision();
-    let wide = Model::load(&checkpoint, if narrow { stored } else { Dtype::F64 }).unwrap();
-    let narrow = Model::load(&checkpoint, if narrow { stored } else { Dtype::F32 }).unwrap();
-    Oracles { wide, narrow, stored }
+    Oracles::load(&Checkpoint::open(&question.checkpoint).unwrap(), stored).unwrap()
 }
 
 /// What is wrong at one site.
@@ -157,6 +153,9 @@ fn a_right_program_diverges_nowhere_in_its_own_format() {
             }
             let found = divergence(&oracles, plan, recorder.into_arrays()).unwrap();
             assert!(found.first.is_none(), "{} {name}: {:?}", case.name, found.first);
+            // Each site has its row among those that two files are sorted by.
+            let unknown = found.sites.iter().find(|site| order_of(&site.site) == order_of("no site"));
+            assert!(unknown.is_none(), "{}: {unknown:?}", case.name);
         }
     });
 }

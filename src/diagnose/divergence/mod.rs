@@ -21,6 +21,7 @@ pub use two_files::compare_sites;
 
 use crate::error::{Error, Result};
 use crate::eval::Numerics;
+use crate::io::Checkpoint;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Model, Plan, Recorder};
 use crate::num::Dtype;
@@ -104,6 +105,21 @@ pub struct Oracles {
     pub stored: Dtype,
 }
 
+impl Oracles {
+    /// The models of a checkpoint, asked of a candidate that stores in `stored`.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn load(checkpoint: &Checkpoint, stored: Dtype) -> Result<Self> {
+        // f64 and f32 round no weight that a checkpoint holds by much; what is narrower rounds all of them first.
+        let [wide, narrow] = match stored {
+            Dtype::F64 | Dtype::F32 => [Dtype::F64, Dtype::F32],
+            _ => [stored, stored],
+        };
+        Ok(Self { wide: Model::load(checkpoint, wide)?, narrow: Model::load(checkpoint, narrow)?, stored })
+    }
+}
+
 /// Where a candidate's sites part from the oracle's. `candidate` has arrays by the names of sites, each with the suffix of its request; they may have
 /// their heads merged, behind the tokens or repeated.
 ///
@@ -137,11 +153,8 @@ pub fn divergence(oracles: &Oracles, plan: &Plan, candidate: BTreeMap<String, Ar
     let mut wide = Follower::new(&given);
     plan.run(&oracles.wide, exact, CacheKind::Contiguous, &mut wide)?;
     let mut narrow = Follower::new(&given);
-    let rounded = if stored.precision() < Dtype::F32.precision() {
-        Numerics::stored_in(stored)
-    } else {
-        Numerics::plain(Dtype::F32)
-    };
+    // f64 is measured in f32, whose rounding can be seen beside f64's.
+    let rounded = Numerics::in_format(if stored == Dtype::F64 { Dtype::F32 } else { stored });
     plan.run(&oracles.narrow, rounded, CacheKind::Contiguous, &mut narrow)?;
     Ok(judged(&wide.into_followed(), &narrow.into_followed(), &given, &right, plan, stored, left_out))
 }

@@ -26,16 +26,21 @@ pub struct OperationQuestion {
     pub inputs: BTreeMap<String, Array>,
 }
 
-/// Edits a question; whether it has a place for the fault.
-type Edit = fn(&mut OperationQuestion) -> bool;
+/// A fault, the operations that it has a form for, and the edit of their question, which says whether there is a place for it.
+type Form = (&'static str, &'static [&'static str], fn(&mut OperationQuestion) -> bool);
+
+/// The forms of one fault for one operation.
+fn forms<'f>(fault: &'f str, op: &'f str) -> impl Iterator<Item = &'static Form> {
+    let fits = move |(name, ops, _): &&Form| *name == fault && ops.contains(&op);
+    attention::FORMS.iter().chain(small::FORMS).filter(fits)
+}
 
 /// What an operation with this fault answers in f64; `None` where the fault has no form or no place there.
 ///
 /// # Errors
 /// What the operation refuses.
 pub fn run_operation(question: &OperationQuestion, fault: &str) -> Result<Option<Answer>> {
-    let edits = attention::EDITS.iter().chain(small::EDITS).filter(|(name, _)| *name == fault);
-    for (_, edit) in edits {
+    for (_, _, edit) in forms(fault, &question.op) {
         let mut edited = question.clone();
         if edit(&mut edited) {
             return edited.ask().map(Some);
@@ -44,9 +49,9 @@ pub fn run_operation(question: &OperationQuestion, fault: &str) -> Result<Option
     Ok(None)
 }
 
-/// Whether the fault of this name has a form for some operation.
-pub fn has_operation_form(fault: &str) -> bool {
-    attention::EDITS.iter().chain(small::EDITS).any(|(name, _)| *name == fault)
+/// Whether the fault of this name has a form for this operation.
+pub fn has_operation_form(fault: &str, op: &str) -> bool {
+    forms(fault, op).next().is_some()
 }
 
 impl OperationQuestion {
@@ -58,10 +63,6 @@ impl OperationQuestion {
         let op = ops::find(&self.op).ok_or_else(|| Error::ask(format!("there is no operation {}", self.op)))?;
         let question = Question { params: &self.params, arrays: &self.inputs };
         op.ask(&question, &mut Evaluator::new(Numerics::plain(Dtype::F64)))
-    }
-
-    fn is(&self, ops: &[&str]) -> bool {
-        ops.contains(&self.op.as_str())
     }
 
     fn number(&self, param: &str) -> Option<f64> {
