@@ -57,6 +57,13 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     if let Some(folder) = args.answers.iter().find(|folder| !folder.is_dir()) {
         return Err(Error::read(folder, "it is no folder; name one with <suite>/<case id>.npz in it"));
     }
+    // Before the work, not after it.
+    if let Some(folder) = args.tell_apart.as_deref().filter(|folder| folder.exists()) {
+        return Err(Error::write(folder, "it is there already; name another folder"));
+    }
+    if args.tell_apart.is_some() && args.answers.len() > 1 {
+        return Err(Error::ask("several candidates are diagnosed; a case tells those of one apart"));
+    }
     let (store, selected) = (args.cases.store()?, args.cases.selected(&[]));
     let laboratory = Laboratory::open(&store, &selected, args.stored.into())?;
     if laboratory.questions.is_empty() {
@@ -78,13 +85,17 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         reports.push(DiagnosisReport { candidate: shown(&args.asked.program), refusals, diagnosis: one(&answers)? });
     }
     bar.finish_and_clear();
-    let told =
-        args.tell_apart.as_deref().map(|folder| tell_apart(&laboratory, &store, &reports, folder)).transpose()?;
+    let told = match (&args.tell_apart, reports.as_slice()) {
+        (Some(folder), [report]) => Some(tell_apart(&laboratory, &store, &report.diagnosis, folder)?),
+        _ => None,
+    };
     say(&match args.format {
         Format::Text => reports.iter().map(diagnosis_text).collect::<Vec<_>>().join("\n"),
         Format::Json => diagnosis_json(&reports),
     });
-    told.iter().for_each(|told| note(told));
+    if let Some(told) = told {
+        note(&told);
+    }
     let right = |diagnosis: &Diagnosis| diagnosis.deviating == 0;
     let all = reports.iter().all(|report| right(&report.diagnosis) && report.refusals.is_empty());
     Ok(if all { exit_code::AGREED } else { exit_code::DISAGREED })
@@ -102,11 +113,7 @@ fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Answers> {
 const SEED: u64 = 1;
 
 /// Writes a case that tells the tied suspects of one candidate apart, and says what came of it.
-fn tell_apart(laboratory: &Laboratory, store: &Store, reports: &[DiagnosisReport], folder: &Path) -> Result<String> {
-    let [report] = reports else {
-        return Err(Error::ask("several candidates are diagnosed; a case tells those of one apart"));
-    };
-    let found = &report.diagnosis;
+fn tell_apart(laboratory: &Laboratory, store: &Store, found: &Diagnosis, folder: &Path) -> Result<String> {
     if !found.named || found.tied < 2 {
         return Ok("no suspects are tied, so no case was written".to_string());
     }

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.npz", group = "candidate", conflicts_with = "program")]
     sites: Option<PathBuf>,
     /// What the arrays are called here: a JSON object {"model.layers.*.self_attn.q_proj": "layers.*.attn.q"}
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, value_name = "FILE.json", requires = "sites")]
     map: Option<PathBuf>,
     /// Only compare two files of sites, without a model
     #[arg(long, value_name = "FILE.npz", requires = "sites", conflicts_with_all = ["suite", "case", "model"])]
@@ -157,13 +157,7 @@ fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Resu
 
 /// The arrays of a file under our names.
 fn named_sites(path: &Path, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
-    let map = match &args.map {
-        None => SiteMap::default(),
-        Some(path) => {
-            let json = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
-            SiteMap::parse(&json).map_err(|e| e.at(path))?
-        }
-    };
+    let map = args.map.as_deref().map(SiteMap::read).transpose()?.unwrap_or_default();
     let arrays = widened(npz::read(path)?, stored).map_err(|e| e.at(path))?;
     Ok(arrays.into_iter().map(|(name, array)| (map.own_name(&name), array)).collect())
 }

@@ -4,7 +4,7 @@ use super::search::Failure;
 use super::subject::Subject;
 use super::{Property, Sample, find};
 use crate::error::{Error, Result};
-use crate::io;
+use crate::io::{self, disk, limits};
 use crate::num::Dtype;
 use crate::suite::{NewCase, write_suite, written_checkpoint};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ impl SavedFailure {
     /// A folder without it, another format, a property that is not known.
     pub fn open(folder: &Path) -> Result<(Self, &'static Property, Subject)> {
         let path = folder.join(FILE);
-        let bytes = std::fs::read(&path).map_err(|e| Error::read(&path, e))?;
+        let bytes = disk::read_whole(&path, limits::JSON_BYTES)?;
         let saved: Self = serde_json::from_slice(&bytes).map_err(|e| Error::read(&path, e))?;
         if saved.format != FORMAT {
             return Err(Error::read(&path, format!("its format is not {FORMAT}")));

@@ -193,6 +193,10 @@ fn what_cannot_be_asked_is_said() {
     assert!(code == Some(2) && message.contains("there must be logits [1, 16, 43]"), "{message}");
     let (code, text, _) = run(&["diagnose", "--list"]);
     assert_eq!((code, text.matches("      ").count()), (Some(0), 2 * fault::all().count()));
+    // A folder that is there is refused before anything is diagnosed.
+    let (right, taken) = (program("right"), super::root().join("docs").display().to_string());
+    let (code, text, message) = run(&["diagnose", "--answers", &right, "--tell-apart", &taken]);
+    assert!(code == Some(2) && text.is_empty() && message.contains("it is there already"), "{message}");
 }
 
 #[test]

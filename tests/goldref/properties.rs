@@ -338,8 +338,12 @@ fn the_command_says_what_holds_and_what_does_not() {
     assert!(text.contains("attention-cache   BROKEN") && text.contains("an array of its answer is missing"), "{text}");
     assert!(text.contains("1 request, 1 query head over 1 key head, head_dim 2, 1 + 1 token"), "{text}");
     assert!(text.contains("look at: a mask aligned top-left"), "{text}");
+    let taken = folder.path().join("attention_cache");
+    std::fs::create_dir(&taken).unwrap();
+    let taken = folder.path().display().to_string();
     for (more, why) in [
-        (&["--property", "no-such", "--variant", "f32"][..], "no property is called \"no-such\""),
+        (&["--variant", "f32", "--save", &taken][..], "attention_cache: it is there already; save in another folder"),
+        (&["--property", "no-such", "--variant", "f32"], "no property is called \"no-such\""),
         (&[], "name a program behind --, or a variant with --variant"),
         (&["--variant", "f32-paged"], "no property was tried"),
         (&["--variant", "f32", "--format", "junit"], "properties are printed as text or json"),
