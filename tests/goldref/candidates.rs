@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use super::command_line::goldref;
-use goldref::candidate::{Outcome, Program, ProgramQuestion};
+use goldref::candidate::{Candidate, Outcome, Program, ProgramQuestion, Restarted};
 use goldref::io::{Array, npz};
 use ndarray::{ArrayD, arr1, arr2};
 use serde_json::json;
@@ -189,4 +189,20 @@ fn a_program_is_judged_on_fixtures_as_one_variant() {
     assert!(code == Some(2) && message.contains("a program is judged as one of them"), "{message}");
     let (code, _, message) = check(&["--bits"], &unsupported);
     assert!(code == Some(2) && message.contains("leave out --bits"), "{message}");
+}
+
+#[test]
+fn a_program_that_ended_is_started_anew_for_the_next_question() {
+    let folder = TempDir::new().unwrap();
+    // It answers the first question after each start, and ends at the second.
+    let once = script(&format!(
+        "if [ -n \"$seen\" ]; then exit 1; fi; seen=1; cp {} \"$outputs\"; {OK}",
+        stored(folder.path())
+    ));
+    let mut program = Restarted::start(&once, LONG).unwrap();
+    let inputs = BTreeMap::from([("x".to_string(), Array::F64(arr1(&[1.0]).into_dyn()))]);
+    let question = ProgramQuestion { op: "softmax", params: &json!({"axis": 0}), model: None, inputs: &inputs };
+    let outcomes: Vec<bool> =
+        (0..4).map(|_| matches!(program.answer(&question).unwrap(), Outcome::Answered { .. })).collect();
+    assert_eq!(outcomes, [true, false, true, false]);
 }
