@@ -1,6 +1,6 @@
 //! Whoever is asked, wherever its code runs.
 
-use super::{Outcome, Program, ProgramQuestion};
+use super::{Outcome, Program, ProgramQuestion, Surroundings};
 use crate::error::Result;
 use std::any::Any;
 use std::ffi::OsString;
@@ -47,10 +47,22 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
 
-/// A program that is started anew after it crashed, broke the protocol or took too long: one question must not spoil the next.
+/// How long one process of a program lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// All questions, unless it ends before.
+    #[default]
+    AllQuestions,
+    /// One question: nothing can be kept from one to the next.
+    OneQuestion,
+}
+
+/// A program that is started anew after it crashed, broke the protocol, used or took too much: one question must not spoil the next.
 #[derive(Debug)]
 pub struct Restarted {
     command: Vec<OsString>,
+    surroundings: Surroundings,
+    lifetime: Lifetime,
     limit: Duration,
     program: Option<Program>,
 }
@@ -61,19 +73,42 @@ impl Restarted {
     /// # Errors
     /// As [`Program::start`].
     pub fn start(command: &[OsString], limit: Duration) -> Result<Self> {
-        Ok(Self { command: command.to_vec(), limit, program: Some(Program::start(command)?) })
+        Self::start_in(command, &Surroundings::default(), Lifetime::default(), limit)
+    }
+
+    /// The same in `surroundings`, for so long.
+    ///
+    /// # Errors
+    /// As [`Program::start_in`].
+    pub fn start_in(
+        command: &[OsString],
+        surroundings: &Surroundings,
+        lifetime: Lifetime,
+        limit: Duration,
+    ) -> Result<Self> {
+        let program = Some(Program::start_in(command, surroundings)?);
+        Ok(Self { command: command.to_vec(), surroundings: surroundings.clone(), lifetime, limit, program })
+    }
+
+    /// The running program, for a question that it is asked by somebody else.
+    ///
+    /// # Errors
+    /// As [`Program::start_in`].
+    pub fn program(&mut self) -> Result<&mut Program> {
+        let program = match self.program.take() {
+            Some(program) => program,
+            None => Program::start_in(&self.command, &self.surroundings)?,
+        };
+        Ok(self.program.insert(program))
     }
 }
 
 impl Candidate for Restarted {
     fn answer(&mut self, question: &ProgramQuestion) -> Result<Outcome> {
-        let mut program = match self.program.take() {
-            Some(program) => program,
-            None => Program::start(&self.command)?,
-        };
-        let outcome = program.ask(question, self.limit)?;
-        if !matches!(outcome, Outcome::BadAnswer(_) | Outcome::Crashed(_) | Outcome::TimedOut(_)) {
-            self.program = Some(program);
+        let limit = self.limit;
+        let outcome = self.program()?.ask(question, limit)?;
+        if outcome.ends_the_program() || self.lifetime == Lifetime::OneQuestion {
+            self.program = None;
         }
         Ok(outcome)
     }

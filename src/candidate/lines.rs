@@ -19,6 +19,8 @@ const TAIL: usize = 2000;
 pub(super) enum Line {
     /// A line, without its end.
     Text(Vec<u8>),
+    /// The same, and more was written with it.
+    TextAndMore(Vec<u8>),
     /// More than 64 KiB without an end of line; nothing is read after it.
     TooLong,
 }
@@ -39,7 +41,7 @@ fn send_lines(output: impl Read, sender: &SyncSender<Line>) {
             Ok(0) | Err(_) => return,
             Ok(_) if line.last() == Some(&b'\n') => {
                 line.pop();
-                Line::Text(line)
+                if output.buffer().is_empty() { Line::Text(line) } else { Line::TextAndMore(line) }
             }
             Ok(read) if read as u64 > LONGEST => Line::TooLong,
             // The output ended within a line: nobody finished saying it.
@@ -52,22 +54,30 @@ fn send_lines(output: impl Read, sender: &SyncSender<Line>) {
     }
 }
 
-/// The last bytes of an output that is read to its end, however long it is.
+/// The last bytes of an output that is read to its end, or closed when it is too long.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail {
     kept: Arc<Mutex<Vec<u8>>>,
     /// The output is read to its end.
     ended: Arc<AtomicBool>,
+    /// It was too long.
+    too_long: Arc<AtomicBool>,
 }
 
 impl Tail {
-    /// Reads in a thread of its own.
-    pub(super) fn of(mut output: impl Read + Send + 'static) -> Self {
+    /// Reads in a thread of its own, at most so many bytes.
+    pub(super) fn of(mut output: impl Read + Send + 'static, most: u64) -> Self {
         let tail = Self::default();
-        let Self { kept, ended } = tail.clone();
+        let Self { kept, ended, too_long } = tail.clone();
         thread::spawn(move || {
             let mut bytes = [0; 4096];
+            let mut all = 0;
             while let Ok(read @ 1..) = output.read(&mut bytes) {
+                all += read as u64;
+                if all > most {
+                    too_long.store(true, Ordering::Release);
+                    break;
+                }
                 let Ok(mut kept) = kept.lock() else { return };
                 kept.extend_from_slice(&bytes[..read]);
                 let surplus = kept.len().saturating_sub(TAIL);
@@ -76,6 +86,11 @@ impl Tail {
             ended.store(true, Ordering::Release);
         });
         tail
+    }
+
+    /// Whether it was closed because it was too long.
+    pub(super) fn was_too_long(&self) -> bool {
+        self.too_long.load(Ordering::Acquire)
     }
 
     /// The last lines of all there is, of what came within `limit` if a child of the program still holds the output.
@@ -101,9 +116,11 @@ mod tests {
 
     #[test]
     fn lines_end_and_an_endless_one_is_given_up() {
-        let text = |text: &str| Line::Text(text.as_bytes().to_vec());
+        let more = |text: &str| Line::TextAndMore(text.as_bytes().to_vec());
         let seen: Vec<Line> = lines(Cursor::new(b"one\n\ntwo\nunfinished".to_vec())).iter().collect();
-        assert_eq!(seen, [text("one"), text(""), text("two")]);
+        assert_eq!(seen, [more("one"), more(""), more("two")]);
+        let seen: Vec<Line> = lines(Cursor::new(b"one\ntwo\n".to_vec())).iter().collect();
+        assert_eq!(seen, [more("one"), Line::Text(b"two".to_vec())]);
         let mut endless = vec![b'x'; LONGEST as usize];
         endless.push(b'\n');
         let seen: Vec<Line> = lines(Cursor::new(endless.clone())).iter().collect();
@@ -116,10 +133,13 @@ mod tests {
     #[test]
     fn of_standard_error_the_end_is_kept() {
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let tail = Tail::of(reader);
+        let tail = Tail::of(reader, u64::MAX);
         std::io::Write::write_all(&mut writer, &[vec![b'a'; 5000], b"the end\n".to_vec()].concat()).unwrap();
         drop(writer);
         assert_eq!(tail.text_at_end(Duration::from_secs(60)).len(), TAIL - 1);
-        assert!(tail.text().ends_with("the end"));
+        assert!(tail.text().ends_with("the end") && !tail.was_too_long());
+        let tail = Tail::of(Cursor::new(vec![b'x'; 10_000]), 9_999);
+        assert_eq!(tail.text_at_end(Duration::from_secs(60)).len(), TAIL);
+        assert!(tail.was_too_long());
     }
 }

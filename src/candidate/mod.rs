@@ -8,7 +8,11 @@ mod judged;
 mod lines;
 mod process;
 mod protocol;
+mod sandbox;
+mod surroundings;
 
-pub use judged::{Candidate, Restarted};
+pub use judged::{Candidate, Lifetime, Restarted};
 pub use process::Program;
 pub use protocol::{Outcome, ProgramQuestion};
+pub use sandbox::{CONFINED, Confinement, Demand, Exceeded, Sandbox, SandboxLimits, WARDEN, run_confined, run_warden};
+pub use surroundings::Surroundings;

@@ -2,56 +2,108 @@
 
 use super::lines::{Line, Tail, lines};
 use super::protocol::{AnswerLine, Outcome, PROTOCOL, ProgramQuestion, QuestionLine, Status, shortened};
+use super::sandbox::{End, SandboxLimits, remove_tree};
+use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
+use crate::io::limits::NpzLimits;
 use crate::io::npz;
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a program may take to end once nothing more is asked of it.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// How long its warden may take to end it and all that it started.
+const WARDEN_ENDS: Duration = Duration::from_secs(12);
 
 /// A running program.
 ///
-/// It runs as the user who runs goldref, with that user's rights. On Unix it leads a process group of its own, which ends with this value:
-/// what the program started ends with it.
+/// Without a sandbox it runs with the rights of whoever runs goldref. On Unix it leads a process group of its own, which ends with this value:
+/// what the program started ends with it. In a [`Sandbox`](super::Sandbox) nothing of it stays.
 #[derive(Debug)]
 pub struct Program {
     name: String,
+    /// The program, or its warden.
     child: Child,
     /// `None` once the program is given up.
     stdin: Option<ChildStdin>,
     lines: Receiver<Line>,
     stderr: Tail,
-    scratch: TempDir,
+    /// The limits of its sandbox.
+    limits: Option<SandboxLimits>,
+    room: Room,
     asked: u64,
 }
 
+/// The files around a program: a folder that it may write, and beside it what it cannot reach.
+#[derive(Debug)]
+struct Room {
+    folder: TempDir,
+}
+
+impl Room {
+    fn new() -> Result<Self> {
+        let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
+        let room = Self { folder: TempDir::with_prefix("goldref-").map_err(unmade)? };
+        std::fs::create_dir(room.scratch()).map_err(unmade)?;
+        Ok(room)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    fn end(&self) -> PathBuf {
+        self.folder.path().join("end.json")
+    }
+
+    fn taken(&self) -> PathBuf {
+        self.folder.path().join("taken.npz")
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What a stranger made may be more than a plain removal manages.
+        let _ = remove_tree(self.folder.path());
+    }
+}
+
 impl Program {
-    /// Starts `command`, the program's name and its arguments.
+    /// Starts `command`, the program's name and its arguments, with the rights of whoever runs goldref.
     ///
     /// # Errors
     /// No command, or one that cannot be started.
     pub fn start(command: &[OsString]) -> Result<Self> {
-        let [program, args @ ..] = command else { return Err(Error::ask("no program was named")) };
-        let name = program.to_string_lossy().into_owned();
-        let mut starting = Command::new(program);
-        starting.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_in(command, &Surroundings::default())
+    }
+
+    /// Starts `command` in `surroundings`.
+    ///
+    /// # Errors
+    /// As [`Self::start`]. A confined program that cannot be started is found out by its first answer: it has ended.
+    pub fn start_in(command: &[OsString], surroundings: &Surroundings) -> Result<Self> {
+        let room = Room::new()?;
+        let mut starting = surroundings.starting(command, &room.scratch(), &room.end())?;
+        let name = command.first().map_or_else(String::new, |program| program.to_string_lossy().into_owned());
+        starting.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut starting, 0);
-        let scratch = TempDir::new().map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))?;
         let mut child =
             starting.spawn().map_err(|e| Error::ask(format!("the program \"{name}\" cannot be started: {e}")))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Error::ask(format!("the program \"{name}\" has no standard streams")));
         };
-        let (lines, stderr) = (lines(stdout), Tail::of(stderr));
-        Ok(Self { name, child, stdin: Some(stdin), lines, stderr, scratch, asked: 0 })
+        let limits = surroundings.sandbox.as_ref().map(|sandbox| sandbox.confinement.limits.clone());
+        let most = limits.as_ref().map_or(u64::MAX, |limits| limits.output_bytes);
+        let (lines, stderr) = (lines(stdout), Tail::of(stderr, most));
+        Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
     }
 
     /// The program's name.
@@ -59,7 +111,7 @@ impl Program {
         &self.name
     }
 
-    /// Asks one question and waits for the answer, at most so long. After a crash, a broken protocol or a time-out the program is ended,
+    /// Asks one question and waits for the answer, at most so long. After a crash, a broken protocol, a passed limit or a time-out the program is ended,
     /// and every later question is answered by [`Outcome::Crashed`].
     ///
     /// # Errors
@@ -67,8 +119,8 @@ impl Program {
     pub fn ask(&mut self, question: &ProgramQuestion, limit: Duration) -> Result<Outcome> {
         self.asked += 1;
         let id = self.asked.to_string();
-        let inputs = self.scratch.path().join(format!("{id}_inputs.npz"));
-        let outputs = self.scratch.path().join(format!("{id}_outputs.npz"));
+        let inputs = self.room.scratch().join(format!("{id}_inputs.npz"));
+        let outputs = self.room.scratch().join(format!("{id}_outputs.npz"));
         npz::write(&inputs, question.inputs)?;
         let line = QuestionLine {
             protocol: PROTOCOL,
@@ -81,9 +133,12 @@ impl Program {
         };
         let mut line = serde_json::to_vec(&line).map_err(Error::ask)?;
         line.push(b'\n');
-        let outcome = self.exchange(&line, &id, &outputs, limit);
-        if matches!(outcome, Outcome::BadAnswer(_) | Outcome::Crashed(_) | Outcome::TimedOut(_)) {
+        let mut outcome = self.exchange(&line, &id, &outputs, limit);
+        if outcome.ends_the_program() {
             self.end();
+            if let Some(used) = self.over_limit() {
+                outcome = Outcome::OverLimit(used);
+            }
         }
         // What stays behind of a question is of no use to the next one.
         let _ = std::fs::remove_file(&inputs);
@@ -92,9 +147,10 @@ impl Program {
     }
 
     fn exchange(&mut self, line: &[u8], id: &str, outputs: &Path, limit: Duration) -> Outcome {
+        const UNASKED: &str = "it wrote a line that nobody asked for";
         match self.lines.try_recv() {
             Err(TryRecvError::Empty) => (),
-            Ok(_) => return Outcome::BadAnswer("it wrote a line before it was asked".to_string()),
+            Ok(_) => return Outcome::BadAnswer(UNASKED.to_string()),
             Err(TryRecvError::Disconnected) => return self.crashed(),
         }
         let begin = Instant::now();
@@ -104,6 +160,7 @@ impl Program {
         }
         let answer = match self.lines.recv_timeout(limit) {
             Ok(Line::Text(answer)) => answer,
+            Ok(Line::TextAndMore(_)) => return Outcome::BadAnswer(UNASKED.to_string()),
             Ok(Line::TooLong) => return Outcome::BadAnswer("its line is longer than 64 KiB".to_string()),
             Err(RecvTimeoutError::Timeout) => return Outcome::TimedOut(limit),
             Err(RecvTimeoutError::Disconnected) => return self.crashed(),
@@ -114,21 +171,44 @@ impl Program {
             Err(how) => return Outcome::BadAnswer(how),
         };
         match answer.status {
-            Status::Unsupported => Outcome::Unsupported(shortened(&answer.message)),
-            Status::Error => Outcome::Failed(shortened(&answer.message)),
-            Status::Ok => read_outputs(outputs, took),
+            Status::Unsupported => Outcome::Unsupported(self.told(&shortened(&answer.message))),
+            Status::Error => Outcome::Failed(self.told(&shortened(&answer.message))),
+            Status::Ok => read_outputs(outputs, &self.room.taken(), took),
         }
     }
 
+    /// What the program said, without the name of its folder, which is another one each time.
+    fn told(&self, text: &str) -> String {
+        text.replace(&*self.room.scratch().to_string_lossy(), "$TMPDIR")
+    }
+
     fn crashed(&mut self) -> Outcome {
-        let ended = match self.wait(FAREWELL) {
-            Some(status) => status.to_string(),
-            None => "it closed its standard output".to_string(),
+        let status = self.wait(FAREWELL);
+        let warden = self.warden_says();
+        let ended = match (warden, status) {
+            (Some(end), _) => end.status,
+            (None, Some(status)) => status.to_string(),
+            (None, None) => "it closed its standard output".to_string(),
         };
         // It has ended, but what it wrote last may not be read yet.
         let said = self.stderr.text_at_end(FAREWELL);
         let last = said.lines().next_back().unwrap_or("it wrote nothing to standard error");
-        Outcome::Crashed(format!("{ended}; {last}"))
+        Outcome::Crashed(self.told(&format!("{ended}; {last}")))
+    }
+
+    /// How the program ended, if it has a warden and the warden has ended.
+    fn warden_says(&self) -> Option<End> {
+        self.limits.as_ref()?;
+        serde_json::from_slice(&std::fs::read(self.room.end()).ok()?).ok()
+    }
+
+    /// What a program that has ended used too much of.
+    fn over_limit(&self) -> Option<String> {
+        let limits = self.limits.as_ref()?;
+        if self.stderr.was_too_long() {
+            return Some(super::Exceeded::Output.in_words(limits));
+        }
+        Some(self.warden_says()?.exceeded?.in_words(limits))
     }
 
     /// The status of a program that ends within `limit`.
@@ -146,6 +226,10 @@ impl Program {
     /// Ends the program and what it started.
     fn end(&mut self) {
         self.stdin = None;
+        if self.limits.is_some() {
+            // The end of the input tells the warden to end everything.
+            self.wait(WARDEN_ENDS);
+        }
         #[cfg(target_os = "linux")]
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
             // The group may be gone already.
@@ -166,14 +250,26 @@ impl Drop for Program {
     }
 }
 
-fn read_outputs(outputs: &Path, took: Duration) -> Outcome {
+/// Reads what the program wrote. It is moved to `taken` first, where the program cannot put anything else in its place while it is looked at.
+fn read_outputs(outputs: &Path, taken: &Path, took: Duration) -> Outcome {
     // A link could name any file that goldref may read.
-    let is_file = std::fs::symlink_metadata(outputs).is_ok_and(|metadata| metadata.is_file());
-    if !is_file {
-        return Outcome::BadAnswer("it said ok and wrote no file of outputs".to_string());
-    }
-    match npz::read(outputs) {
-        Ok(arrays) => Outcome::Answered { arrays, took },
-        Err(error) => Outcome::BadAnswer(error.to_string()),
-    }
+    let is_file = std::fs::rename(outputs, taken).is_ok()
+        && std::fs::symlink_metadata(taken).is_ok_and(|metadata| metadata.is_file());
+    let read = || {
+        let unread = |e: std::io::Error| Error::read("outputs.npz", e);
+        let file = File::open(taken).map_err(unread)?;
+        let length = file.metadata().map_err(unread)?.len();
+        npz::read_archive(BufReader::new(file), length, Path::new("outputs.npz"), &NpzLimits::DEFAULT)
+    };
+    let outcome = if !is_file {
+        Outcome::BadAnswer("it said ok and wrote no file of outputs".to_string())
+    } else {
+        match read() {
+            Ok(arrays) => Outcome::Answered { arrays, took },
+            Err(error) => Outcome::BadAnswer(error.to_string()),
+        }
+    };
+    // A folder can stand there as well.
+    let _ = std::fs::remove_file(taken).or_else(|_| remove_tree(taken));
+    outcome
 }

@@ -43,6 +43,8 @@ pub enum Outcome {
     Crashed(String),
     /// It took longer than this.
     TimedOut(Duration),
+    /// It was ended because it used too much: of what, and how much.
+    OverLimit(String),
 }
 
 impl Outcome {
@@ -60,6 +62,15 @@ impl Outcome {
             Self::BadAnswer(how) => format!("did not answer as the protocol asks: {how}"),
             Self::Crashed(how) => format!("ended before it answered: {how}"),
             Self::TimedOut(limit) => format!("did not answer within {} s", limit.as_secs_f64()),
+            Self::OverLimit(what) => format!("used {what} and was ended"),
+        }
+    }
+
+    /// Whether nothing more can be asked of the program that gave it: it has ended, or does not follow the protocol.
+    pub(super) fn ends_the_program(&self) -> bool {
+        match self {
+            Self::Answered { .. } | Self::Unsupported(_) | Self::Failed(_) => false,
+            Self::BadAnswer(_) | Self::Crashed(_) | Self::TimedOut(_) | Self::OverLimit(_) => true,
         }
     }
 }
@@ -103,6 +114,12 @@ impl AnswerLine {
         let answer: Self = serde_json::from_slice(line)
             .map_err(|_| format!(r#"the line {} is not {{"id": …, "status": "ok"}}"#, shown()))?;
         if answer.id != id {
+            let earlier =
+                answer.id.parse::<u64>().ok().zip(id.parse().ok()).is_some_and(|(it, now): (u64, u64)| it < now);
+            if earlier {
+                // It came too late to be seen with the answer before.
+                return Err("it wrote a line that nobody asked for".to_string());
+            }
             return Err(format!("it answered question {:?} when {id:?} was asked", shortened(&answer.id)));
         }
         Ok(answer)
@@ -128,7 +145,8 @@ mod tests {
         assert_eq!(read(r#"{"id": "3", "status": "ok", "later": 1}"#).unwrap().status, Status::Ok);
         let answer = read(r#"{"id": "3", "status": "unsupported", "message": "no rope"}"#).unwrap();
         assert_eq!((answer.status, answer.message.as_str()), (Status::Unsupported, "no rope"));
-        assert!(read(r#"{"id": "2", "status": "ok"}"#).unwrap_err().contains(r#""2" when "3""#));
+        assert!(read(r#"{"id": "4", "status": "ok"}"#).unwrap_err().contains(r#""4" when "3""#));
+        assert!(read(r#"{"id": "2", "status": "ok"}"#).unwrap_err().contains("nobody asked for"));
         for wrong in ["loaded the model", r#"{"id": "3"}"#, r#"{"id": "3", "status": "fine"}"#, ""] {
             assert!(read(wrong).unwrap_err().contains("is not {"), "{wrong}");
         }

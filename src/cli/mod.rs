@@ -23,6 +23,7 @@ mod tokens;
 mod trace;
 
 use clap::{Parser, Subcommand};
+use goldref::candidate::{CONFINED, WARDEN, run_confined, run_warden};
 use goldref::simd::Level;
 use std::io::Write;
 use std::process::ExitCode;
@@ -60,6 +61,18 @@ enum Command {
     Run(run::Args),
     /// Say at which site a candidate's error begins, and what each site inherits and adds.
     Trace(trace::Args),
+    /// goldref starts itself so to watch a confined program.
+    #[command(name = WARDEN, hide = true)]
+    Warden {
+        /// What it is told
+        order: String,
+    },
+    /// goldref starts itself so to become a confined program.
+    #[command(name = CONFINED, hide = true)]
+    Confined {
+        /// What it is told
+        order: String,
+    },
 }
 
 /// Parses, runs, and says how it went.
@@ -77,6 +90,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Trace(args) => trace::main(&args),
+        Command::Warden { order } => run_warden(&order).map(|()| exit_code::AGREED),
+        Command::Confined { order } => run_confined(&order).map(|()| exit_code::AGREED),
     });
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,0 +1,7 @@
+//! The kernel's part of the confinement.
+
+pub(super) mod confined;
+pub(super) mod files;
+mod system_calls;
+mod tree;
+pub(super) mod warden;

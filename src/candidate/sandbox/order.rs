@@ -1,0 +1,71 @@
+//! What the warden is told, and what it tells at the end.
+
+use super::limits::{Exceeded, SandboxLimits};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a program may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// Files and folders that may be read besides the system's and the program's own, and programs in them started.
+    pub read: Vec<PathBuf>,
+    /// How much it may use.
+    pub limits: SandboxLimits,
+    /// What the kernel must offer.
+    pub demand: Demand,
+}
+
+/// What is done where the kernel lacks a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// Nothing is started.
+    Everything,
+    /// It goes without.
+    WhatThereIs,
+}
+
+/// The order to start one program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::candidate) struct Order {
+    /// The program and its arguments.
+    pub(in crate::candidate) command: Vec<String>,
+    /// The current folder.
+    pub(in crate::candidate) folder: PathBuf,
+    /// The whole environment.
+    pub(in crate::candidate) environment: BTreeMap<String, String>,
+    /// The folder that may be written.
+    pub(in crate::candidate) scratch: PathBuf,
+    /// Where the warden writes the [`End`].
+    pub(in crate::candidate) end: PathBuf,
+    /// What it may do.
+    pub(in crate::candidate) confinement: Confinement,
+}
+
+impl Order {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| Error::ask(format!("this is no order of goldref to itself: {e}")))
+    }
+
+    /// This order cannot be carried out.
+    pub(super) fn refused(&self, why: impl std::fmt::Display) -> Error {
+        let name = self.command.first().map_or("", String::as_str);
+        Error::ask(format!("the program \"{name}\" cannot be confined: {why}"))
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::candidate) struct End {
+    /// In words: `exit status: 1`, `signal: 9`.
+    pub(in crate::candidate) status: String,
+    /// The limit for which it was ended.
+    pub(in crate::candidate) exceeded: Option<Exceeded>,
+    /// Processes that could not be ended.
+    pub(in crate::candidate) left: usize,
+}

@@ -1,0 +1,130 @@
+//! How much is in a folder that a stranger writes, and how to get rid of it.
+//!
+//! Nothing here follows a link or goes down by recursion: folders may be nested deeper than a stack or a path allows.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Files and bytes below a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Volume {
+    /// Files, links and folders.
+    pub(super) files: u64,
+    /// Bytes that they take on disk.
+    pub(super) bytes: u64,
+}
+
+impl Volume {
+    /// Of `folder`; counting ends soon after more than `most` files.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of(folder: &Path, most: u64) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let mut volume = Self::default();
+        let mut open = vec![folder.to_path_buf()];
+        while let Some(folder) = open.pop() {
+            // Whatever went away meanwhile takes no room.
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten() {
+                volume.files += 1;
+                if volume.files > most {
+                    return volume;
+                }
+                let Ok(metadata) = entry.metadata() else { continue };
+                volume.bytes += metadata.blocks() * 512;
+                if metadata.is_dir() {
+                    open.push(entry.path());
+                }
+            }
+        }
+        volume
+    }
+}
+
+/// Removes `folder` and all that is in it.
+pub(in crate::candidate) fn remove_tree(folder: &Path) -> io::Result<()> {
+    let mut number = 0u64;
+    loop {
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if is_folder(&path) { folders.push(path) } else { fs::remove_file(&path)? }
+        }
+        if folders.is_empty() {
+            return fs::remove_dir(folder);
+        }
+        for path in folders {
+            readable(&path);
+            // What is in it comes up to the top, where no path is long.
+            for entry in fs::read_dir(&path)? {
+                let inner = entry?.path();
+                if is_folder(&inner) {
+                    readable(&inner);
+                    fs::rename(&inner, unused(folder, &mut number))?;
+                } else {
+                    fs::remove_file(&inner)?;
+                }
+            }
+            fs::remove_dir(&path)?;
+        }
+    }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+fn unused(folder: &Path, number: &mut u64) -> PathBuf {
+    loop {
+        let path = folder.join(format!("raised-{number}"));
+        *number += 1;
+        if fs::symlink_metadata(&path).is_err() {
+            return path;
+        }
+    }
+}
+
+/// A folder can be made without rights for its owner.
+fn readable(folder: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // If it fails, so does what comes next, and that is told.
+        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deep_tree_is_counted_and_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let top = home.path().join("top");
+        fs::create_dir(&top).unwrap();
+        std::os::unix::fs::symlink(home.path(), top.join("link")).unwrap();
+        fs::write(home.path().join("outside"), "stays").unwrap();
+        // Deeper than a path may be long: each folder is made in one that was moved up and is moved back below.
+        let mut inner = home.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        for depth in 0..600 {
+            let outer = home.path().join(format!("outer-{depth}"));
+            fs::create_dir(&outer).unwrap();
+            fs::rename(&inner, outer.join("a-name-of-some-length")).unwrap();
+            inner = outer;
+        }
+        fs::rename(&inner, top.join("deep")).unwrap();
+        let closed = top.join("closed");
+        fs::create_dir_all(closed.join("below")).unwrap();
+        fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+        assert_eq!(Volume::of(&top, 5).files, 6);
+        fs::write(top.join("file"), vec![1; 100_000]).unwrap();
+        assert!(Volume::of(&top, 10_000).bytes >= 100_000);
+        remove_tree(&top).unwrap();
+        assert!(!top.exists());
+        assert_eq!(fs::read_to_string(home.path().join("outside")).unwrap(), "stays");
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a program runs: its folder, its environment, and what confines it.
+
+use super::sandbox::{Order, Sandbox, WARDEN, readable};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The surroundings of a program.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Its current folder; `None`: that of goldref.
+    pub folder: Option<PathBuf>,
+    /// Variables. A confined program has no others but `PATH`, `LANG`, `HOME` and `TMPDIR`; another one has goldref's too.
+    pub environment: BTreeMap<String, String>,
+    /// What confines it; `None`: it has the rights of whoever runs goldref.
+    pub sandbox: Option<Sandbox>,
+}
+
+impl Surroundings {
+    /// How `command` is started, with `scratch` to write to; a warden leaves its report in `end`.
+    pub(super) fn starting(&self, command: &[OsString], scratch: &Path, end: &Path) -> Result<Command> {
+        let [program, args @ ..] = command else { return Err(Error::ask("no program was named")) };
+        let Some(sandbox) = &self.sandbox else {
+            let mut starting = Command::new(program);
+            starting.args(args).envs(&self.environment);
+            if let Some(folder) = &self.folder {
+                starting.current_dir(folder);
+            }
+            return Ok(starting);
+        };
+        let order = self.order(command, sandbox, scratch, end)?;
+        let order = serde_json::to_string(&order).map_err(Error::ask)?;
+        let mut starting = Command::new(&sandbox.goldref);
+        starting.args([WARDEN, &order]);
+        Ok(starting)
+    }
+
+    /// What a confined `command` may read; `None` where nothing confines it.
+    ///
+    /// # Errors
+    /// A folder that cannot be named.
+    pub fn readable(&self, command: &[OsString]) -> Result<Option<Vec<PathBuf>>> {
+        let Some(sandbox) = &self.sandbox else { return Ok(None) };
+        Ok(Some(readable(&self.order(command, sandbox, Path::new("/"), Path::new("/"))?)))
+    }
+
+    fn order(&self, command: &[OsString], sandbox: &Sandbox, scratch: &Path, end: &Path) -> Result<Order> {
+        let text = |word: &OsString| {
+            let word = word.clone().into_string();
+            word.map_err(|word| {
+                Error::ask(format!("{} is no text in UTF-8, which a confined program needs", word.display()))
+            })
+        };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::read(path, e));
+        let folder = match &self.folder {
+            Some(folder) => absolute(folder)?,
+            None => std::env::current_dir().map_err(|e| Error::read(".", e))?,
+        };
+        let mut environment = usual(scratch);
+        environment.extend(self.environment.clone());
+        Ok(Order {
+            command: command.iter().map(text).collect::<Result<_>>()?,
+            folder,
+            environment,
+            scratch: scratch.to_path_buf(),
+            end: end.to_path_buf(),
+            confinement: sandbox.confinement.clone(),
+        })
+    }
+}
+
+/// What programs expect to find.
+fn usual(scratch: &Path) -> BTreeMap<String, String> {
+    // Interpreters that the user put first are those that are meant.
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_string());
+    let scratch = scratch.display().to_string();
+    let variables = [("PATH", path), ("LANG", "C.UTF-8".to_string()), ("HOME", scratch.clone()), ("TMPDIR", scratch)];
+    variables.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
