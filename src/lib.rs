@@ -65,4 +65,6 @@ pub mod property;
 
 pub mod diagnose;
 
+pub mod grade;
+
 pub mod report;

@@ -90,6 +90,11 @@ impl Restarted {
         Ok(Self { command: command.to_vec(), surroundings: surroundings.clone(), lifetime, limit, program })
     }
 
+    /// What each further question may take.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// The running program, for a question that it is asked by somebody else.
     ///
     /// # Errors

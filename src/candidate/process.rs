@@ -106,6 +106,26 @@ impl Program {
         Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
     }
 
+    /// Waits for a program that answers no questions to end, at most so long; what it lacks of a good end.
+    ///
+    /// # Errors
+    /// As [`Self::start_in`].
+    pub fn run_to_end(command: &[OsString], surroundings: &Surroundings, limit: Duration) -> Result<Option<Outcome>> {
+        let mut program = Self::start_in(command, surroundings)?;
+        let status = program.wait(limit);
+        let timed_out = status.is_none();
+        let outcome = program.crashed();
+        program.end();
+        if let Some(used) = program.over_limit() {
+            return Ok(Some(Outcome::OverLimit(used)));
+        }
+        Ok(match outcome {
+            _ if timed_out => Some(Outcome::TimedOut(limit)),
+            Outcome::Crashed(how) if how.starts_with("exit status: 0;") => None,
+            outcome => Some(outcome),
+        })
+    }
+
     /// The program's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -2,14 +2,14 @@
 
 use super::exit_code;
 use super::format::Format;
-use super::named_model::{has_weights, spec_of};
+use super::named_model::has_weights;
 use super::program::{seconds, shown};
 use super::progress;
 use super::report::{note, plottable, say};
 use super::this_machine::available_memory;
 use goldref::bench::{CacheWork, LatencyQuestion, Limits, ProgramFindings, latency, program_latency};
 use goldref::candidate::Program;
-use goldref::cost::{Roofline, parameters};
+use goldref::cost::{Roofline, parameters, spec_of};
 use goldref::error::{Error, Result};
 use goldref::io::{self, Checkpoint};
 use goldref::model::{Model, ModelSpec};

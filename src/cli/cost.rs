@@ -2,12 +2,11 @@
 
 use super::exit_code;
 use super::format::Format;
-use super::named_model::spec_of;
 use super::report::{plottable, say};
 use super::this_machine::total_memory;
 use clap::ValueEnum;
 use goldref::bench::Limits;
-use goldref::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline};
+use goldref::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline, spec_of};
 use goldref::error::{Error, Result};
 use goldref::eval::CacheStorage;
 use goldref::model::kv_cache::CacheKind;

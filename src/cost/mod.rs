@@ -23,7 +23,7 @@ pub use device::{DEVICES, Device, Peak};
 pub use forward::{ForwardWork, LayerWork, Step, forward};
 pub use kv_cache::{AttentionKind, KvCacheSize, attention_kind};
 pub use parameters::{Parameters, parameters};
-pub use preset::Preset;
+pub use preset::{Preset, spec_of};
 pub use question::{AttentionTraffic, CostQuestion, KvWidth, Machine};
 pub use roofline::{Bound, Roofline};
 pub use steps::{AttentionSteps, IntensityLimits, StepCost};

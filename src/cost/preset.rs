@@ -1,9 +1,11 @@
 //! Public models by name: the fields of their `config.json` that shape the mathematics.
 
 use crate::error::{Error, Result};
+use crate::io::checkpoint;
 use crate::model::{ModelSpec, family};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A public model.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +56,20 @@ impl Preset {
     pub fn spec(&self) -> Result<ModelSpec> {
         family::read(&self.config).map(|(spec, _)| spec)
     }
+}
+
+/// What a named model computes: a checkpoint's folder, a `config.json`, or a [`Preset`]. Weights are not looked at.
+///
+/// # Errors
+/// No such file or model; a field that is not known.
+pub fn spec_of(name: &str) -> Result<ModelSpec> {
+    let path = Path::new(name);
+    if !path.exists() {
+        return Preset::find(name)?.spec();
+    }
+    let file = if path.is_dir() { path.join("config.json") } else { path.to_path_buf() };
+    let config = checkpoint::config(&file)?;
+    family::read(&config).map(|(spec, _)| spec).map_err(|error| error.at(&file))
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use crate::eval::{CacheStorage, Work};
 use crate::model::ModelSpec;
 use crate::model::kv_cache::CacheKind;
 use crate::num::Dtype;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How wide keys and values are taken to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KvWidth {
     /// As the model has them: `num_key_value_heads · head_dim`.
@@ -23,7 +23,7 @@ pub enum KvWidth {
 }
 
 /// Whether scores and probabilities go through memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionTraffic {
     /// They are written and read again, as separate operations do.

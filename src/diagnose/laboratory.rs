@@ -9,7 +9,7 @@ use crate::io::Checkpoint;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Model, Unwatched};
 use crate::num::Dtype;
-use crate::suite::{ModelQuestion, Selected, Store, selected_cases};
+use crate::suite::{Case, ModelQuestion, Selected, Store, selected_cases};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,7 +57,14 @@ impl Laboratory {
     /// # Errors
     /// A selection that names nothing; files that cannot be read.
     pub fn open(store: &Store, selected: &Selected, stored: Dtype) -> Result<Self> {
-        let cases = selected_cases(store, selected)?;
+        Self::of(&selected_cases(store, selected)?, stored)
+    }
+
+    /// Those of `cases` that are about models.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn of(cases: &[&Case], stored: Dtype) -> Result<Self> {
         let asked: Vec<_> = cases.par_iter().map(|case| ModelQuestion::of(case)).collect::<Result<_>>()?;
         let questions: Vec<ModelQuestion> = asked.into_iter().flatten().collect();
         let weights = if matches!(stored, Dtype::F32 | Dtype::F64) { Dtype::F64 } else { stored };

@@ -18,5 +18,5 @@ pub use asking::Answers;
 pub use divergence::{Divergence, FirstDivergence, LeftOut, Oracles, SiteError, SiteMap, compare_sites, divergence};
 pub use laboratory::Laboratory;
 pub use naming::{CaseEvidence, Diagnosis, Hint, Suspect, diagnose};
-pub use power::{FaultPower, PowerReport, power};
+pub use power::{FaultPower, PowerReport, largest_gap, power};
 pub use telling::TellingCase;

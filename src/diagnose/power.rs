@@ -150,7 +150,7 @@ fn of_fault(held: &[Held], ops: &BTreeSet<&str>, tolerances: &[f64], fault: &Fau
 }
 
 /// Largest difference; infinite where only one side is finite.
-pub(super) fn largest_gap(actual: &[f64], expected: &[f64]) -> f64 {
+pub fn largest_gap(actual: &[f64], expected: &[f64]) -> f64 {
     actual.iter().zip(expected).fold(0.0, |worst: f64, (a, b)| {
         let same = a == b || (a.is_nan() && b.is_nan());
         let gap = if same { 0.0 } else { (a - b).abs() };

@@ -69,6 +69,9 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     write_atomically(path.as_ref(), |writer| writer.write_all(bytes))
 }
 
+/// What the names of files begin with that are not written to their end yet.
+pub(crate) const HALF: &str = ".goldref-";
+
 /// Writes `path` through `fill`, whole or not at all: into a file beside it that then takes its name.
 pub(crate) fn write_atomically(
     path: &Path,
@@ -91,7 +94,7 @@ pub(crate) fn write_atomically(
         return Err(Error::write(path, reason));
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".goldref-");
+    builder.prefix(HALF);
     #[cfg(unix)]
     {
         // Temporary files are private by default; this one becomes an ordinary file (less the umask).

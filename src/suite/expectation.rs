@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// Name, format and values.
 pub(super) type ExpectedArray = (String, Dtype, ArrayD<f64>);
 
-#[derive(Debug)]
 /// A case's expected arrays and how to compare with them.
+#[derive(Debug, Clone)]
 pub(super) struct Expectation {
     pub(super) arrays: Vec<ExpectedArray>,
     selection: BTreeMap<String, ArrayD<bool>>,
@@ -56,6 +56,17 @@ impl Expectation {
     /// The elements of an array that are compared.
     pub(super) fn selection_of(&self, array: &str) -> Selection<'_> {
         self.selection.get(array).map_or(Selection::All, Selection::Where)
+    }
+
+    /// Which of the `length` elements of an array are compared, by their flat index.
+    pub(super) fn compared(&self, array: &str, length: usize) -> Vec<bool> {
+        match self.selection_of(array) {
+            Selection::All => vec![true; length],
+            Selection::Where(chosen) => {
+                let repeat = length / chosen.len().max(1);
+                chosen.iter().flat_map(|&chosen| std::iter::repeat_n(chosen, repeat)).collect()
+            }
+        }
     }
 }
 

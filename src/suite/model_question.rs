@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::io::{Array, npz};
 use crate::model::Plan;
 use crate::num::Dtype;
+use crate::ops::Answer;
 use crate::variant::Schedule;
 use ndarray::Array3;
 use serde_json::Value;
@@ -95,5 +96,10 @@ impl ModelQuestion {
     pub fn chosen_of(&self, arrays: BTreeMap<String, Array>, stored: Dtype) -> Option<Vec<f64>> {
         let mut arrays = widened(arrays, stored).ok()?;
         self.outputs.chosen(|name| arrays.remove(name))
+    }
+
+    /// The compared elements of an answer's numbers; `None` where one is missing or has another shape.
+    pub fn chosen_from(&self, answer: &Answer) -> Option<Vec<f64>> {
+        self.outputs.chosen(|name| answer.get(name).cloned())
     }
 }

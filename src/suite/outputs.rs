@@ -1,7 +1,6 @@
 //! Which elements of which arrays of an answer are compared.
 
 use super::expectation::{Expectation, main_outputs};
-use crate::check::Selection;
 use ndarray::ArrayD;
 
 /// The compared elements of a case's main arrays.
@@ -18,13 +17,7 @@ impl Outputs {
     pub(super) fn of(expectation: &Expectation, wanted: impl Fn(&str) -> bool) -> Self {
         let (mut expected, mut each) = (Vec::new(), Vec::new());
         for (name, _, array) in main_outputs(&expectation.arrays).filter(|(name, _, _)| wanted(name)) {
-            let compared = match expectation.selection_of(name) {
-                Selection::All => vec![true; array.len()],
-                Selection::Where(chosen) => {
-                    let repeat = array.len() / chosen.len().max(1);
-                    chosen.iter().flat_map(|&chosen| std::iter::repeat_n(chosen, repeat)).collect()
-                }
-            };
+            let compared = expectation.compared(name, array.len());
             expected.extend(array.iter().zip(&compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
             each.push((name.clone(), array.shape().to_vec(), compared));
         }

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub struct Confinement {
     /// Files and folders that may be read besides the system's and the program's own, and programs in them started.
     pub read: Vec<PathBuf>,
+    /// A folder that may be written besides its own.
+    pub write: Option<PathBuf>,
     /// How much it may use.
     pub limits: SandboxLimits,
     /// What the kernel must offer.

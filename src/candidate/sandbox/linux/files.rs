@@ -64,7 +64,8 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
     let readable = readable(order, program).into_iter().map(|path| (path, read));
     let sinks = SINKS.iter().map(|path| (PathBuf::from(path), read | AccessFs::WriteFile));
     // Devices cannot be made, whatever rights root has.
-    let scratch = std::iter::once((order.scratch.clone(), all & !(AccessFs::MakeChar | AccessFs::MakeBlock)));
+    let own = std::iter::once(&order.scratch).chain(&order.confinement.write);
+    let scratch = own.map(|path| (path.clone(), all & !(AccessFs::MakeChar | AccessFs::MakeBlock)));
     for (path, access) in readable.chain(sinks).chain(scratch) {
         // What is not there needs no rule.
         let Ok(opened) = PathFd::new(&path) else { continue };
@@ -92,7 +93,7 @@ fn fitting(path: &Path, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
 }
 
 /// The program's file: as named, or by the `PATH` of its environment.
-pub(super) fn program(name: &str, order: &Order) -> Option<PathBuf> {
+pub(in super::super) fn program(name: &str, order: &Order) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(order.folder.join(name));
     }

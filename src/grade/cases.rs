@@ -1,0 +1,241 @@
+//! Cases and properties of a part: asked, compared, and why points are lost.
+
+use super::assignment::{Rung, Scoring};
+use super::course::{Ready, ReadyCase};
+use super::grading::Respondent;
+use super::naming::{self, Given};
+use super::patterns::{pattern, swapped};
+use super::points::Points;
+use super::report_data::{Item, ItemKind, Text};
+use crate::candidate::Outcome as Said;
+use crate::check::{Comparison, Ladder, Rung as Tolerance};
+use crate::diagnose::{Oracles, divergence};
+use crate::error::Result;
+use crate::io::Checkpoint;
+use crate::ops::Answer;
+use crate::property::{self, Search, Subject, Verdict};
+use crate::suite::{Compared, Exam, ModelQuestion, Outcome};
+use crate::variant::Variant;
+
+/// What came of the cases of a part.
+pub(super) struct Graded {
+    pub(super) items: Vec<Item>,
+    /// Faults by name.
+    pub(super) findings: Vec<Text>,
+    /// Operations of the cases, in their order.
+    pub(super) asked: Vec<String>,
+}
+
+/// A part's cases as they are graded.
+pub(super) struct PartCases<'p> {
+    pub(super) exams: &'p Ready,
+    pub(super) properties: &'p [String],
+    pub(super) ladder: &'p [Rung],
+    pub(super) scoring: Scoring,
+    pub(super) points: &'p Points,
+    pub(super) variant: &'static Variant,
+}
+
+/// Samples of a property.
+const SAMPLES: u32 = 32;
+/// Of the samples.
+const SEED: u64 = 1;
+
+impl PartCases<'_> {
+    fn tolerances(&self) -> Ladder {
+        Ladder(self.ladder.iter().map(|rung| Tolerance::absolute(rung.atol)).collect())
+    }
+
+    /// Asks all of it.
+    ///
+    /// # Errors
+    /// What is no fault of the submission.
+    pub(super) fn graded(&self, respondent: &mut Respondent, progress: &dyn Fn()) -> Result<Graded> {
+        let Ready::Cases(ready) = self.exams else { return Ok(Graded { items: Vec::new(), findings: Vec::new(), asked: Vec::new() }) };
+        let count = ready.exams.len() + self.properties.len();
+        let worth = self.points.over(count);
+        let ladder = self.tolerances();
+        let (mut items, mut given) = (Vec::new(), Vec::new());
+        respondent.begin_part();
+        for ReadyCase { exam, hidden, limit } in &ready.exams {
+            let said = respondent.ask(exam, *limit)?;
+            let (found, answer) = self.case(exam, said, &ladder)?;
+            let kind = ItemKind::Case;
+            items.push(found.item(exam.case().name.clone(), kind, *hidden, &worth));
+            given.push(Given { exam, answer, failed: items.last().is_some_and(|item| !item.passed()) });
+            progress();
+        }
+        for name in self.properties {
+            let found = self.property(name, ready.exams.iter().find_map(|ready| ready.exam.model()), respondent)?;
+            items.push(found.item(name.clone(), ItemKind::Property, false, &worth));
+            progress();
+        }
+        if self.scoring == Scoring::WorstCase {
+            let least = items.iter().map(|item| item.points.clone()).min().unwrap_or_else(Points::zero);
+            for item in &mut items {
+                item.points = least.clone();
+            }
+        }
+        let wrong = given.iter().any(|given| given.failed && given.answer.is_some());
+        let findings = if wrong { naming::findings(&given, ready, self.variant, self.ladder)? } else { Vec::new() };
+        let asked = given.iter().map(|given| naming::kind_of(given.exam)).collect();
+        Ok(Graded { items, findings, asked })
+    }
+
+    /// How a case stands, and the numbers that were answered.
+    fn case(&self, exam: &Exam, said: Said, ladder: &Ladder) -> Result<(Found, Option<Answer>)> {
+        let answer = match said {
+            Said::Answered { arrays, .. } => match Exam::numbers(arrays, self.variant.coarsest) {
+                Ok(answer) => answer,
+                Err(e) => return Ok((Found::nothing("broke the protocol", e.to_string()), None)),
+            },
+            other => return Ok((Found::of_outcome(&other), None)),
+        };
+        let facts = match exam.compare(&answer, ladder) {
+            Compared::Missing(name) => {
+                return Ok((Found::nothing("missing array", format!("it wrote no array \"{name}\"")), None));
+            }
+            Compared::Nothing => return Ok((Found::nothing("nothing compared", "no element was compared".to_string()), None)),
+            Compared::WrongShape(name, shapes) => return Ok((self.wrong_shape(exam, &answer, &name, &shapes), None)),
+            Compared::Facts(facts) => facts,
+        };
+        let passes = |rung: usize| facts.iter().all(|(_, facts)| facts.mismatches.get(rung) == Some(&0));
+        let met = (0..self.ladder.len()).find(|&rung| passes(rung));
+        let (share, shown) = match met {
+            None => (Points::zero(), None),
+            Some(rung) => (self.ladder[rung].share.clone(), Some(format!("{:e}", self.ladder[rung].atol))),
+        };
+        if met == Some(0) {
+            return Ok((Found { share, met: shown, standing: "agrees".to_string(), reason: None }, Some(answer)));
+        }
+        let (standing, reason) = self.opinion(exam, &answer, &facts, ladder)?;
+        Ok((Found { share, met: shown, standing, reason: Some(reason) }, Some(answer)))
+    }
+
+    /// The judge's words, the pattern, the site.
+    fn opinion(&self, exam: &Exam, answer: &Answer, facts: &[(String, Comparison)], ladder: &Ladder) -> Result<(String, Text)> {
+        let outcome = exam.judge(answer, self.variant, ladder)?;
+        let standing = outcome.standing().words().to_string();
+        // The array with the most errors tells most.
+        let worst = facts.iter().max_by_key(|(_, facts)| facts.mismatches.first().copied().unwrap_or(0));
+        let atol = self.ladder.first().map_or(0.0, |rung| rung.atol);
+        let mut known = vec![standing.clone()];
+        let mut all = Vec::new();
+        if let Some((name, facts)) = worst {
+            if let Some(worst) = &facts.worst_abs {
+                let place = format!("{name} {:?}", worst.index);
+                all.push(format!("|err| {:.2e} at {place}, {atol:e} allowed for all of the points", worst.err));
+            }
+            all.extend(times_the_bound(&outcome, name));
+            let expected = exam.expected().find(|(array, _)| array == name);
+            if let (Some((_, expected)), Some(actual)) = (expected, answer.get(name))
+                && !outcome.verdict().is_some_and(|verdict| verdict.is_rounding())
+            {
+                let said = pattern(actual, expected, &exam.compared(name), atol);
+                match said {
+                    Some(said) => known.push(said),
+                    // Where nothing is true of all of it, where it is.
+                    None => all.extend(facts.location.first().map(|found| found.words.clone())),
+                }
+            }
+        }
+        known.extend(self.first_site(exam, answer));
+        let category = known.join("; ");
+        let full = known.into_iter().chain(all).collect::<Vec<_>>().join("; ");
+        Ok((standing, Text { category, full }))
+    }
+
+    /// Where the error of a model begins, if the submission gives sites.
+    fn first_site(&self, exam: &Exam, answer: &Answer) -> Option<String> {
+        let has_sites = answer.keys().any(|name| name != "logits" && !name.starts_with("logits."));
+        let folder = exam.model().filter(|_| has_sites)?;
+        // A help, not a verdict: what cannot be traced is left out.
+        let question = ModelQuestion::of(exam.case()).ok()??;
+        let oracles = Oracles::load(&Checkpoint::open(folder).ok()?, self.variant.coarsest).ok()?;
+        let found = divergence(&oracles, &question.plan, answer.clone()).ok()?;
+        found.first.map(|first| format!("it begins at {}", first.site))
+    }
+
+    fn wrong_shape(&self, exam: &Exam, answer: &Answer, name: &str, shapes: &crate::check::WrongShape) -> Found {
+        let atol = self.ladder.last().map_or(0.0, |rung| rung.atol);
+        let expected = exam.expected().find(|(array, _)| *array == name).map(|(_, expected)| expected);
+        let hint = answer.get(name).zip(expected).and_then(|(actual, expected)| swapped(actual, expected, atol));
+        let category = hint.map_or_else(|| "wrong shape".to_string(), |hint| format!("wrong shape: {hint}"));
+        let full = format!("{category}; {name} is {:?}, and {:?} is right", shapes.actual, shapes.expected);
+        Found { share: Points::zero(), met: None, standing: "wrong shape".to_string(), reason: Some(Text { category, full }) }
+    }
+
+    fn property(&self, name: &str, model: Option<&std::path::Path>, respondent: &mut Respondent) -> Result<Found> {
+        let Some(property) = property::find(name) else { return Ok(Found::nothing("not asked", "it is not known".to_string())) };
+        let Some(candidate) = respondent.candidate()? else {
+            return Ok(Found::nothing("not asked", "files cannot be asked for properties".to_string()));
+        };
+        let subject = match model.filter(|_| property.is_about_models()) {
+            None => Subject::Operations,
+            Some(folder) => Subject::load(folder, "model", self.variant.coarsest)?,
+        };
+        let search = Search { samples: SAMPLES, seed: SEED, stored: self.variant.coarsest };
+        let result = property::check(property, &subject, candidate, &search)?;
+        let agrees = || Found { share: Points::one(), met: None, standing: "holds".to_string(), reason: None };
+        Ok(match result.verdict {
+            Verdict::Holds { .. } => agrees(),
+            Verdict::Broken(failure) => {
+                let category = format!("broken: {}; look at {}", property.about, property.look_at);
+                let full = format!("{category}; {}", failure.reason);
+                let reason = Some(Text { category, full });
+                Found { share: Points::zero(), met: None, standing: "broken".to_string(), reason }
+            }
+            Verdict::Unsupported { why } => Found::nothing("unsupported", why),
+            Verdict::NoPlace => Found::nothing("not asked", "it says nothing of this model".to_string()),
+        })
+    }
+}
+
+/// How a case or property stands.
+struct Found {
+    share: Points,
+    met: Option<String>,
+    standing: String,
+    reason: Option<Text>,
+}
+
+impl Found {
+    /// Nothing is earned; what the program said itself may hold anything, and is for staff only.
+    fn nothing(standing: &str, full: String) -> Self {
+        let reason = Text { category: standing.to_string(), full: format!("{standing}: {full}") };
+        Self { share: Points::zero(), met: None, standing: standing.to_string(), reason: Some(reason) }
+    }
+
+    fn of_outcome(said: &Said) -> Self {
+        let standing = match said {
+            Said::Answered { .. } => "answered",
+            Said::Unsupported(_) => "unsupported",
+            Said::Failed(_) => "failed",
+            Said::BadAnswer(_) => "broke the protocol",
+            Said::Crashed(_) => "crashed",
+            Said::TimedOut(_) => "timed out",
+            Said::OverLimit(_) => "over its limit",
+        };
+        match said {
+            // Limits are no secret.
+            Said::TimedOut(_) | Said::OverLimit(_) => {
+                let reason = Some(Text::same(format!("{standing}: it {}", said.in_words())));
+                Self { share: Points::zero(), met: None, standing: standing.to_string(), reason }
+            }
+            _ => Self::nothing(standing, format!("it {}", said.in_words())),
+        }
+    }
+
+    fn item(self, name: String, kind: ItemKind, hidden: bool, worth: &Points) -> Item {
+        let Self { share, met, standing, reason } = self;
+        Item { name, kind, hidden, points: &share * worth, out_of: worth.clone(), met, standing, reason }
+    }
+}
+
+/// How far an error is beyond what rounding does.
+fn times_the_bound(outcome: &Outcome, array: &str) -> Option<String> {
+    let Outcome::Compared { arrays, .. } = outcome else { return None };
+    let ratios = arrays.iter().find(|found| found.name == array)?.judged.ratios.as_ref()?;
+    let ratio = ratios.worst.unwrap_or(ratios.estimate);
+    (ratio.is_finite() && ratio > 1.0).then(|| format!("{ratio:.1e} times what rounding does"))
+}

@@ -1,0 +1,88 @@
+//! What passes alone and fails together.
+
+use super::report_data::{Item, Text};
+use std::collections::BTreeMap;
+
+/// What is made of what.
+const MADE_OF: &[(&str, &[&str])] = &[
+    ("attention", &["softmax", "mask", "matmul"]),
+    ("multihead_attention", &["linear", "softmax", "attention"]),
+    ("encoder_layer", &["multihead_attention", "layer_norm", "linear"]),
+    ("decoder_layer", &["multihead_attention", "layer_norm", "linear"]),
+    ("model", &["embedding", "linear", "rms_norm", "layer_norm", "rope", "attention"]),
+    ("model through a cache", &["model"]),
+];
+
+/// Cases of all parts so far, by what they are about: all, and those that passed.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeMap<String, [usize; 2]>);
+
+impl Seen {
+    /// Takes note of a part.
+    pub(super) fn add(&mut self, asked: &[String], items: &[Item]) {
+        for (kind, item) in asked.iter().zip(items) {
+            let [all, passed] = self.0.entry(kind.clone()).or_default();
+            *all += 1;
+            *passed += usize::from(item.passed());
+        }
+    }
+
+    fn all_pass(&self, kind: &str) -> bool {
+        self.0.get(kind).is_some_and(|[all, passed]| all == passed)
+    }
+
+    /// What can be said of the kinds of one part, `asked`.
+    pub(super) fn findings(&self, asked: &[String]) -> Vec<Text> {
+        let failed = |kind: &str| self.0.get(kind).is_some_and(|[all, passed]| passed < all);
+        let one = |(whole, pieces): &(&str, &[&str])| {
+            if !asked.iter().any(|kind| kind == whole) || !failed(whole) {
+                return None;
+            }
+            let known: Vec<&str> = pieces.iter().copied().filter(|piece| self.0.contains_key(*piece)).collect();
+            if known.is_empty() || !known.iter().all(|piece| self.all_pass(piece)) {
+                return None;
+            }
+            let names = known.join(", ");
+            Some(Text::same(format!("{names} alone: all right; so the error is in what {whole} makes of it")))
+        };
+        MADE_OF.iter().filter_map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::points::Points;
+    use super::super::report_data::ItemKind;
+    use super::*;
+
+    fn item(passed: bool) -> Item {
+        Item {
+            name: String::new(),
+            kind: ItemKind::Case,
+            hidden: false,
+            points: if passed { Points::one() } else { Points::zero() },
+            out_of: Points::one(),
+            met: None,
+            standing: String::new(),
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_block_is_blamed_only_where_its_pieces_are_right() {
+        let asked = |kinds: &[&str]| kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>();
+        let said = |pairs: &[(&str, bool)]| {
+            let mut seen = Seen::default();
+            for &(kind, passed) in pairs {
+                seen.add(&asked(&[kind]), &[item(passed)]);
+            }
+            seen.findings(&asked(&["model", "model through a cache"])).into_iter().map(|text| text.full).collect::<Vec<_>>()
+        };
+        let found = said(&[("attention", true), ("rms_norm", true), ("model", false)]);
+        assert_eq!(found, ["rms_norm, attention alone: all right; so the error is in what model makes of it"]);
+        assert!(said(&[("attention", true), ("attention", false), ("model", false)]).is_empty());
+        assert!(said(&[("model", false)]).is_empty() && said(&[("attention", true), ("model", true)]).is_empty());
+        let found = said(&[("model", true), ("model through a cache", false)]);
+        assert_eq!(found, ["model alone: all right; so the error is in what model through a cache makes of it"]);
+    }
+}

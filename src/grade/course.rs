@@ -1,0 +1,171 @@
+//! An assignment made ready: cases read, numbers worked out, once for all submissions.
+
+use super::answers::RightAnswer;
+use super::assignment::{Assignment, Kind, Part};
+use super::submission::hex;
+use crate::candidate::Surroundings;
+use crate::cost::spec_of;
+use crate::diagnose::Laboratory;
+use crate::error::{Error, Result};
+use crate::model::ModelSpec;
+use crate::suite::{Case, Exam, Selected, Store, selected_cases};
+use crate::variant::{self, Variant};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// An assignment with everything that is asked.
+#[derive(Debug)]
+pub struct Course {
+    /// The assignment.
+    pub assignment: Assignment,
+    /// Hash of the assignment and of its suites.
+    pub sha256: String,
+    /// The variant that answers are judged as.
+    pub(super) variant: &'static Variant,
+    /// What is ready of each part.
+    pub(super) ready: Vec<Ready>,
+    /// Folders and files with what is right.
+    secrets: Vec<PathBuf>,
+    /// Held while times are measured, so that submissions beside each other do not measure each other.
+    pub(super) measuring: Mutex<()>,
+}
+
+/// What is ready of a part.
+#[derive(Debug)]
+pub(super) enum Ready {
+    Cases(ReadyCases),
+    Answers(Vec<RightAnswer>),
+    SpeedUp(Box<ModelSpec>),
+}
+
+/// Cases that are ready.
+#[derive(Debug)]
+pub(super) struct ReadyCases {
+    pub(super) exams: Vec<ReadyCase>,
+    /// For naming faults, made when a first answer is wrong.
+    laboratory: OnceLock<Laboratory>,
+}
+
+/// A case that is ready.
+#[derive(Debug)]
+pub(super) struct ReadyCase {
+    pub(super) exam: Exam,
+    pub(super) hidden: bool,
+    /// What it may take.
+    pub(super) limit: Duration,
+}
+
+impl ReadyCases {
+    /// Questions about models, with every fault's answer.
+    pub(super) fn laboratory(&self, variant: &Variant) -> Result<&Laboratory> {
+        if let Some(known) = self.laboratory.get() {
+            return Ok(known);
+        }
+        let cases: Vec<&Case> = self.exams.iter().map(|ready| ready.exam.case()).collect();
+        let made = Laboratory::of(&cases, variant.coarsest)?;
+        Ok(self.laboratory.get_or_init(|| made))
+    }
+}
+
+impl Course {
+    /// Reads and works out everything.
+    ///
+    /// # Errors
+    /// Suites or models that cannot be read, cases that are not there or stand twice, numbers that cannot be worked out.
+    pub fn open(assignment: Assignment) -> Result<Self> {
+        let stored = assignment.asked.stored;
+        let variant = variant::find(stored.name())
+            .ok_or_else(|| Error::ask(format!("answers in {} cannot be judged; write f32, f64, bf16 or f16", stored.name())))?;
+        let mut hash = Sha256::new();
+        hash.update(&assignment.source);
+        let mut secrets = vec![assignment.folder.join("assignment.toml")];
+        let mut ready = Vec::new();
+        for part in &assignment.parts {
+            let made = ready_part(part, &assignment, variant, &mut hash, &mut secrets);
+            ready.push(made.map_err(|e| Error::ask(format!("part {}: {e}", part.id)))?);
+        }
+        let sha256 = hex(&hash.finalize());
+        Ok(Self { assignment, sha256, variant, ready, secrets, measuring: Mutex::new(()) })
+    }
+
+    /// Steps of grading a submission, for a progress bar.
+    pub fn steps(&self) -> usize {
+        let of = |(part, ready): (&Part, &Ready)| match (ready, &part.kind) {
+            (Ready::Cases(ready), Kind::Cases { properties, .. }) => ready.exams.len() + properties.len(),
+            _ => 1,
+        };
+        self.assignment.parts.iter().zip(&self.ready).map(of).sum()
+    }
+
+    /// Checkpoints that are asked about.
+    pub(super) fn models(&self) -> impl Iterator<Item = &Path> {
+        let cases = self.ready.iter().flat_map(|ready| match ready {
+            Ready::Cases(cases) => cases.exams.iter().filter_map(|ready| ready.exam.model()).collect(),
+            _ => Vec::new(),
+        });
+        let measured = self.assignment.parts.iter().filter_map(|part| match &part.kind {
+            Kind::SpeedUp(speed_up) => Some(speed_up.model.as_path()),
+            _ => None,
+        });
+        cases.chain(measured).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// That a program in these surroundings cannot read what is right.
+    pub(super) fn is_safe(&self, surroundings: &Surroundings, command: &[OsString]) -> Result<()> {
+        for path in surroundings.readable(command)?.into_iter().flatten() {
+            let Ok(real) = path.canonicalize() else { continue };
+            if let Some(secret) = self.secrets.iter().find(|secret| secret.starts_with(&real) || real.starts_with(secret)) {
+                return Err(Error::ask(format!(
+                    "a submission may read {}, and {} is there; keep what is expected apart from submissions and programs",
+                    path.display(),
+                    secret.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ready_part(
+    part: &Part,
+    assignment: &Assignment,
+    variant: &'static Variant,
+    hash: &mut Sha256,
+    secrets: &mut Vec<PathBuf>,
+) -> Result<Ready> {
+    let (visible, hidden) = match &part.kind {
+        Kind::Answers(answers) => {
+            return answers.questions.iter().map(RightAnswer::of).collect::<Result<_>>().map(Ready::Answers);
+        }
+        Kind::SpeedUp(speed_up) => {
+            return spec_of(&speed_up.model.to_string_lossy()).map(|spec| Ready::SpeedUp(Box::new(spec)));
+        }
+        Kind::Cases { visible, hidden, .. } => (visible, hidden),
+    };
+    let mut exams: Vec<ReadyCase> = Vec::new();
+    for (set, hidden) in visible.iter().map(|set| (set, false)).chain(hidden.iter().map(|set| (set, true))) {
+        let store = Store::open(&set.suite)?;
+        for suite in &store.suites {
+            let description = suite.folder.join("suite.json");
+            hash.update(std::fs::read(&description).map_err(|e| Error::read(&description, e))?);
+            for case in &suite.cases {
+                let folder = case.folder();
+                secrets.push(folder.canonicalize().unwrap_or(folder));
+            }
+        }
+        for case in selected_cases(&store, &Selected { cases: set.cases.clone(), ..Selected::default() })? {
+            let folder = case.folder();
+            if exams.iter().any(|ready| ready.exam.case().folder() == folder) {
+                return Err(Error::ask(format!("the case {} stands in it twice", case.name)));
+            }
+            let exam = Exam::of(case)?;
+            let own = assignment.limits.slow_factor.map(|_| exam.time_of(variant)).transpose()?;
+            exams.push(ReadyCase { exam, hidden, limit: assignment.limits.for_question(own) });
+        }
+    }
+    Ok(Ready::Cases(ReadyCases { exams, laboratory: OnceLock::new() }))
+}

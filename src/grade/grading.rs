@@ -1,0 +1,292 @@
+//! Grades one submission: part after part, asking one program.
+
+use super::assignment::{Kind, Part};
+use super::cases::{Graded, PartCases};
+use super::composition::Seen;
+use super::course::{Course, Ready};
+use super::points::Points;
+use super::report_data::{FORMAT, GradeReport, Isolation, PartReport, Text};
+use super::submission::{Guard, Source, Startable, Submission, is_plain_file};
+use super::{answers, speed_up};
+use crate::candidate::{Candidate, Outcome, Program, Restarted};
+use crate::error::Result;
+use crate::io::npz;
+use crate::suite::Exam;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How submissions of one course are graded.
+#[derive(Debug)]
+pub struct Grading<'c> {
+    /// What is asked.
+    pub course: &'c Course,
+    /// What confines them.
+    pub guard: &'c Guard,
+    /// How [`Guard::tried`] said that it does.
+    pub isolation: Isolation,
+}
+
+/// Grades a submission. `progress` is called once a case, property or other part.
+///
+/// # Errors
+/// What is no fault of the submission: fixtures that cannot be read, a sandbox that would let it read them.
+pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) -> Result<GradeReport> {
+    let Grading { course, guard, isolation } = grading;
+    let assignment = &course.assignment;
+    let mut report = GradeReport {
+        format: FORMAT.to_string(),
+        goldref: env!("CARGO_PKG_VERSION").to_string(),
+        title: assignment.title.clone(),
+        assignment: course.sha256.clone(),
+        submission: submission.name.clone(),
+        submission_sha256: match submission.source {
+            Source::Program(_) => String::new(),
+            _ => submission.sha256()?,
+        },
+        hints: assignment.hints,
+        isolation: isolation.clone(),
+        refused: None,
+        parts: Vec::new(),
+        points: Points::zero(),
+        out_of: assignment.points(),
+    };
+    let mut respondent = if submission.source == Source::Outputs {
+        report.isolation = Isolation::NothingRan;
+        Respondent::Files(submission.folder.clone())
+    } else {
+        match submission.startable(course, guard)? {
+            Ok(startable) => {
+                Respondent::Program(Box::new(Asking { startable, lifetime: assignment.asked.lifetime, running: None, ended: 0 }))
+            }
+            Err(why) => {
+                report.isolation = Isolation::NothingRan;
+                report.refused = Some(why.clone());
+                Respondent::Nobody(why)
+            }
+        }
+    };
+    let mut seen = Seen::default();
+    for (part, ready) in assignment.parts.iter().zip(&course.ready) {
+        let needs: Vec<String> =
+            part.requires.iter().filter(|id| !passed(assignment.parts.as_slice(), &report.parts, id)).cloned().collect();
+        let graded = if needs.is_empty() {
+            graded(grading, submission, (part, ready), &mut respondent, &mut seen, progress)?
+        } else {
+            progress();
+            not_judged(part, needs)
+        };
+        report.points = &report.points + &graded.points;
+        report.parts.push(graded);
+    }
+    Ok(report)
+}
+
+/// Whether a part that was graded is passed.
+fn passed(parts: &[Part], graded: &[PartReport], id: &str) -> bool {
+    let (Some(part), Some(report)) = (parts.iter().find(|part| part.id == id), graded.iter().find(|part| part.id == id)) else {
+        return false;
+    };
+    report.needs.is_empty() && report.points >= &part.passed_at * &report.out_of
+}
+
+fn not_judged(part: &Part, needs: Vec<String>) -> PartReport {
+    let summary = Text::same(format!("not judged: it needs {}", needs.join(", ")));
+    empty(part, needs, summary)
+}
+
+fn empty(part: &Part, needs: Vec<String>, summary: Text) -> PartReport {
+    PartReport {
+        id: part.id.clone(),
+        title: part.title.clone(),
+        points: Points::zero(),
+        out_of: part.points.clone(),
+        needs,
+        summary,
+        findings: Vec::new(),
+        items: Vec::new(),
+        speed_up: None,
+    }
+}
+
+fn graded(
+    grading: &Grading,
+    submission: &Submission,
+    (part, ready): (&Part, &Ready),
+    respondent: &mut Respondent,
+    seen: &mut Seen,
+    progress: &dyn Fn(),
+) -> Result<PartReport> {
+    let course = grading.course;
+    let mut report = empty(part, Vec::new(), Text::default());
+    match (&part.kind, ready) {
+        (Kind::Cases { properties, ladder, scoring, .. }, _) => {
+            let cases = PartCases {
+                exams: ready,
+                properties,
+                ladder,
+                scoring: *scoring,
+                points: &part.points,
+                variant: course.variant,
+            };
+            let Graded { items, findings, asked } = cases.graded(respondent, progress)?;
+            seen.add(&asked, &items);
+            report.items = items;
+            report.findings = findings.into_iter().chain(seen.findings(&asked)).collect();
+            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.summary = summary(&report);
+        }
+        (Kind::Answers(answers), Ready::Answers(right)) => {
+            report.items = answers::graded(answers, right, &submission.folder, &part.points);
+            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.summary = summary(&report);
+            progress();
+        }
+        (Kind::SpeedUp(speed_up), Ready::SpeedUp(spec)) => {
+            (report.points, report.summary, report.findings, report.speed_up) =
+                speed_up::measured(speed_up, spec, course, respondent, &part.points)?;
+            progress();
+        }
+        // Every part was made ready as what it is.
+        _ => report.summary = Text::same("it was not made ready"),
+    }
+    Ok(report)
+}
+
+/// How many items pass, at which tolerance, and the first finding or reason.
+fn summary(report: &PartReport) -> Text {
+    let passed = report.items.iter().filter(|item| item.passed()).count();
+    let mut rungs: Vec<(f64, usize)> = Vec::new();
+    for met in report.items.iter().filter_map(|item| item.met.as_deref()?.parse::<f64>().ok()) {
+        match rungs.iter_mut().find(|(rung, _)| *rung == met) {
+            Some((_, count)) => *count += 1,
+            None => rungs.push((met, 1)),
+        }
+    }
+    rungs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let all = report.items.len();
+    let at: Vec<String> = rungs.iter().map(|(rung, count)| format!("{count} at {rung:e}")).collect();
+    let counted = match at.as_slice() {
+        [] => format!("{passed} of {all}"),
+        [_] if passed == all => format!("{passed} of {all} at {:e}", rungs[0].0),
+        _ => format!("{passed} of {all} ({})", at.join(", ")),
+    };
+    let lost = report.items.iter().find(|item| !item.passed()).and_then(|item| item.reason.as_ref());
+    match report.findings.first().or(lost) {
+        None => Text::same(counted),
+        Some(why) => Text { category: format!("{counted}: {}", why.category), full: format!("{counted}: {}", why.full) },
+    }
+}
+
+/// Whoever answers for a submission.
+pub(super) enum Respondent {
+    /// A program.
+    Program(Box<Asking>),
+    /// Files in a folder.
+    Files(PathBuf),
+    /// It cannot be asked, and why.
+    Nobody(String),
+}
+
+/// A program that is asked.
+pub(super) struct Asking {
+    startable: Startable,
+    lifetime: crate::candidate::Lifetime,
+    running: Option<Restarted>,
+    /// Questions in a row that it did not survive.
+    ended: usize,
+}
+
+/// After so many questions in a row that a program did not survive, it is not asked the others of the part: they would take as long.
+const PATIENCE: usize = 3;
+
+impl Asking {
+    fn running(&mut self, limit: Duration) -> Result<&mut Restarted> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => {
+                let Startable { command, surroundings, .. } = &self.startable;
+                Restarted::start_in(command, surroundings, self.lifetime, limit)?
+            }
+        };
+        let running = self.running.insert(running);
+        running.set_limit(limit);
+        Ok(running)
+    }
+}
+
+impl Respondent {
+    /// Another part begins: what it did not survive may be no part of that.
+    pub(super) fn begin_part(&mut self) {
+        if let Self::Program(asking) = self {
+            asking.ended = 0;
+        }
+    }
+
+    /// The answer to a case.
+    ///
+    /// # Errors
+    /// What is no fault of the submission.
+    pub(super) fn ask(&mut self, exam: &Exam, limit: Duration) -> Result<Outcome> {
+        match self {
+            Self::Nobody(why) => Ok(Outcome::Failed(why.clone())),
+            Self::Files(folder) => Ok(from_file(folder, exam)),
+            Self::Program(asking) if asking.ended >= PATIENCE => {
+                Ok(Outcome::Crashed(format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row")))
+            }
+            Self::Program(asking) => {
+                let running = match asking.running(limit) {
+                    Ok(running) => running,
+                    // Without a sandbox a program that is not there is found out at once.
+                    Err(e) => return Ok(Outcome::Crashed(e.to_string())),
+                };
+                let outcome = exam.ask(running)?;
+                let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
+                asking.ended = if survived { 0 } else { asking.ended + 1 };
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// The program as somebody who can be asked anything; `None` where there is none.
+    ///
+    /// # Errors
+    /// A program that cannot be started.
+    pub(super) fn candidate(&mut self) -> Result<Option<&mut dyn Candidate>> {
+        let Self::Program(asking) = self else { return Ok(None) };
+        Ok(Some(asking.running(Duration::from_secs(60))?))
+    }
+
+    /// The running program; `Ok(Err(..))`: why there is none.
+    ///
+    /// # Errors
+    /// What is no fault of the submission.
+    pub(super) fn program(&mut self, limit: Duration) -> Result<std::result::Result<&mut Program, String>> {
+        match self {
+            Self::Nobody(why) => Ok(Err(why.clone())),
+            Self::Files(_) => Ok(Err("files have no speed".to_string())),
+            Self::Program(asking) => asking.running(limit)?.program().map(Ok),
+        }
+    }
+
+    /// The program may have ended without anybody's notice; the next question starts it anew.
+    pub(super) fn give_up(&mut self) {
+        if let Self::Program(asking) = self {
+            asking.running = None;
+        }
+    }
+}
+
+/// The answer in a file, which may be anything.
+fn from_file(folder: &std::path::Path, exam: &Exam) -> Outcome {
+    let name = format!("{}.npz", exam.case().name);
+    let path = folder.join(&name);
+    // No link on the way: it could name what is expected.
+    let real = path.canonicalize().is_ok_and(|real| real == path);
+    if !(real && is_plain_file(&path)) {
+        return Outcome::BadAnswer(format!("there is no file {name}"));
+    }
+    match npz::read(&path) {
+        Ok(arrays) => Outcome::of(arrays),
+        Err(e) => Outcome::BadAnswer(e.to_string().replace(&*path.to_string_lossy(), &name)),
+    }
+}

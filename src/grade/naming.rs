@@ -1,0 +1,106 @@
+//! Names the fault behind wrong answers.
+
+use super::assignment::Rung;
+use super::course::ReadyCases;
+use super::report_data::Text;
+use crate::diagnose::{diagnose, largest_gap};
+use crate::error::Result;
+use crate::fault::{self, has_operation_form, run_operation};
+use crate::ops::Answer;
+use crate::suite::{Exam, ModelQuestion, OperationCase};
+use crate::variant::Variant;
+use std::collections::BTreeSet;
+
+/// A case with what was answered.
+pub(super) struct Given<'g> {
+    pub(super) exam: &'g Exam,
+    /// `None` where there are no numbers in the right shape.
+    pub(super) answer: Option<Answer>,
+    /// Whether points were lost.
+    pub(super) failed: bool,
+}
+
+/// Suspects that are named where several explain the answers equally.
+const MOST: usize = 3;
+/// What may be left of a fault's error where it explains an answer.
+const LEFT: f64 = 1e-2;
+
+/// What a case is about, for people: its operation, or how a model is asked.
+pub(super) fn kind_of(exam: &Exam) -> String {
+    let case = exam.case();
+    if case.op == "model" && case.params.get("steps").is_some() { "model through a cache".to_string() } else { case.op.clone() }
+}
+
+/// The faults that explain the answers of a part.
+///
+/// # Errors
+/// Models that cannot be read.
+pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<Text>> {
+    let mut found = of_models(given, ready, variant)?;
+    let loosest = ladder.last().map_or(0.0, |rung| rung.atol);
+    let ops: BTreeSet<&str> = given.iter().map(|given| given.exam.case().op.as_str()).filter(|op| *op != "model").collect();
+    for op in ops {
+        found.extend(of_operation(op, given, loosest)?);
+    }
+    Ok(found)
+}
+
+fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<Vec<Text>> {
+    let wrong = given.iter().any(|given| given.failed && given.answer.is_some() && given.exam.case().op == "model");
+    if !wrong {
+        return Ok(Vec::new());
+    }
+    let laboratory = ready.laboratory(variant)?;
+    let answer = |question: &ModelQuestion| {
+        let given = given.iter().find(|given| given.exam.case().name == question.name)?;
+        question.chosen_from(given.answer.as_ref()?)
+    };
+    let answers: Vec<_> = laboratory.questions.iter().map(answer).collect();
+    let diagnosis = diagnose(laboratory, &answers, &|| ())?;
+    if diagnosis.deviating == 0 || !diagnosis.named {
+        return Ok(Vec::new());
+    }
+    let suspects = &diagnosis.suspects[..diagnosis.tied.max(1).min(diagnosis.suspects.len())];
+    let one = |suspect: &crate::diagnose::Suspect| {
+        let (look_at, names) = (suspect.look_at.join(", and "), suspect.faults.join(" and "));
+        format!("{look_at} ({names})")
+    };
+    let named: Vec<String> = suspects.iter().take(MOST).map(one).collect();
+    let explained = format!("explains {} of {} wrong answers", suspects[0].explained, diagnosis.deviating);
+    Ok(vec![Text::same(format!("model: {}; {explained}", named.join(", or ")))])
+}
+
+/// Faults that have a form as another question: those that explain every wrong answer and change no right one.
+fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<Text>> {
+    let mut cases = Vec::new();
+    for given in given.iter().filter(|given| given.exam.case().op == op) {
+        let (Some(answer), Some(case)) = (&given.answer, OperationCase::of(given.exam.case())?) else { continue };
+        if let Some(actual) = case.compared(answer) {
+            cases.push((case, actual, given.failed));
+        }
+    }
+    let wrong = cases.iter().filter(|(_, _, failed)| *failed).count();
+    if wrong == 0 {
+        return Ok(Vec::new());
+    }
+    let mut named = Vec::new();
+    for fault in fault::all().filter(|fault| has_operation_form(fault.name, op)) {
+        let explains = |(case, actual, failed): &(OperationCase, Vec<f64>, bool)| {
+            let wrong = run_operation(&case.question, fault.name).ok().flatten().and_then(|answer| case.compared(&answer));
+            match (wrong, failed) {
+                (None, failed) => !failed,
+                (Some(predicted), _) => {
+                    let gap = largest_gap(&predicted, &case.expected);
+                    largest_gap(actual, &predicted) <= atol.max(LEFT * gap)
+                }
+            }
+        };
+        if cases.iter().all(explains) {
+            named.push(format!("{} ({})", fault.look_at, fault.name));
+        }
+    }
+    if named.is_empty() || named.len() > MOST {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Text::same(format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or ")))])
+}

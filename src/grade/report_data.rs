@@ -1,0 +1,187 @@
+//! What grading a submission found, as plain data. Every face of it is a function of it.
+
+use super::assignment::Hints;
+use super::points::Points;
+use serde::{Deserialize, Serialize};
+
+/// The value of `format` that this version writes and reads.
+pub const FORMAT: &str = "goldref-grade/1";
+
+/// One graded submission. It has no times: a second run gives the same, but for what a speed-up part measures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradeReport {
+    /// `goldref-grade/1`.
+    pub format: String,
+    /// Version of goldref.
+    pub goldref: String,
+    /// The assignment's title.
+    pub title: String,
+    /// Hash of the assignment, its suites and limits.
+    pub assignment: String,
+    /// The submission's name.
+    pub submission: String,
+    /// Hash of its files; empty where it is no folder.
+    pub submission_sha256: String,
+    /// What students learn of hidden cases.
+    pub hints: Hints,
+    /// How it was confined.
+    pub isolation: Isolation,
+    /// Why it could not be asked at all.
+    pub refused: Option<String>,
+    /// Its parts, in the assignment's order.
+    pub parts: Vec<PartReport>,
+    /// What it earned.
+    pub points: Points,
+    /// Of so many.
+    pub out_of: Points,
+}
+
+/// How a submission was confined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Isolation {
+    /// In the sandbox, all of it.
+    Sandbox,
+    /// In what the kernel has of the sandbox: what it lacks.
+    PartOfTheSandbox(String),
+    /// With the rights of whoever graded it.
+    NoSandbox,
+    /// None of its code ran.
+    NothingRan,
+}
+
+/// One part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartReport {
+    /// Its short name.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What it earned.
+    pub points: Points,
+    /// Of so many.
+    pub out_of: Points,
+    /// The parts that it needs and that were not passed; if there are any, it was not judged.
+    pub needs: Vec<String>,
+    /// In one line.
+    pub summary: Text,
+    /// Findings about the part as a whole: faults by name, what passes alone and fails together.
+    pub findings: Vec<Text>,
+    /// Cases, properties and numbers, in order.
+    pub items: Vec<Item>,
+    /// The speed-up, where it was measured.
+    pub speed_up: Option<SpeedUpReport>,
+}
+
+/// Words for everybody, and words with what only staff may read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// Without anything of a hidden case but its kind.
+    pub category: String,
+    /// With everything.
+    pub full: String,
+}
+
+impl Text {
+    /// The same for everybody.
+    pub(super) fn same(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { category: text.clone(), full: text }
+    }
+}
+
+/// A case, a property or a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// `suite/case`, the name of a property, of a question.
+    pub name: String,
+    /// What it is.
+    pub kind: ItemKind,
+    /// Whether students do not have it.
+    pub hidden: bool,
+    /// What it earned.
+    pub points: Points,
+    /// Of so many.
+    pub out_of: Points,
+    /// The tightest tolerance that it met.
+    pub met: Option<String>,
+    /// One word for how it stands.
+    pub standing: String,
+    /// Why points were lost, or what is remarkable where none were.
+    pub reason: Option<Text>,
+}
+
+impl Item {
+    /// Whether it earned all.
+    pub fn passed(&self) -> bool {
+        self.points >= self.out_of
+    }
+}
+
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    /// A case of a suite.
+    Case,
+    /// A property.
+    Property,
+    /// A number worked out on paper.
+    Answer,
+}
+
+/// A measured speed-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeedUpReport {
+    /// Prompt by prompt.
+    pub rows: Vec<SpeedUpRow>,
+    /// The prompt that counts.
+    pub at: usize,
+    /// The speed-up that earns all.
+    pub needed: f64,
+    /// What the times say of the cache.
+    pub cache: String,
+}
+
+/// The times of one prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeedUpRow {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Tokens generated.
+    pub generate: usize,
+    /// Seconds with the cache.
+    pub with_cache: f64,
+    /// Seconds without.
+    pub without_cache: f64,
+}
+
+impl SpeedUpRow {
+    /// Without over with.
+    pub fn speed_up(&self) -> f64 {
+        self.without_cache / self.with_cache
+    }
+}
+
+/// How many cases passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evaluation {
+    /// Cases, properties and numbers.
+    pub all: usize,
+    /// Those that earned all.
+    pub passed: usize,
+}
+
+impl GradeReport {
+    /// The plain count over all parts.
+    pub fn evaluation(&self) -> Evaluation {
+        let items = || self.parts.iter().flat_map(|part| &part.items);
+        Evaluation { all: items().count(), passed: items().filter(|item| item.passed()).count() }
+    }
+}

@@ -1,0 +1,86 @@
+//! A part whose points are a measured speed-up.
+
+use super::assignment::SpeedUp;
+use super::course::Course;
+use super::grading::Respondent;
+use super::points::Points;
+use super::report_data::{SpeedUpReport, SpeedUpRow, Text};
+use crate::bench::{CacheWork, LatencyQuestion, program_latency};
+use crate::cost::Roofline;
+use crate::error::Result;
+use crate::eval::Numerics;
+use crate::model::ModelSpec;
+use crate::model::kv_cache::CacheKind;
+use crate::num::Dtype;
+
+/// What came of it: the points, one line, findings, the times.
+pub(super) type Measured = (Points, Text, Vec<Text>, Option<SpeedUpReport>);
+
+/// Measures a submission.
+///
+/// # Errors
+/// What is no fault of the submission.
+pub(super) fn measured(
+    speed_up: &SpeedUp,
+    spec: &ModelSpec,
+    course: &Course,
+    respondent: &mut Respondent,
+    points: &Points,
+) -> Result<Measured> {
+    let nothing = |why: String| (Points::zero(), Text::same(why), Vec::new(), None);
+    let question = LatencyQuestion {
+        prompts: speed_up.prompts.clone(),
+        generate: vec![speed_up.generate],
+        numerics: Numerics::plain(Dtype::F32),
+        cache: CacheKind::Contiguous,
+        warmup: 1,
+        repeats: speed_up.repeats,
+        recomputed: 1,
+    };
+    question.refuse()?;
+    // Whoever panicked while measuring left nothing behind that matters.
+    let _alone = course.measuring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let limit = course.assignment.limits.seconds;
+    let program = match respondent.program(limit)? {
+        Err(why) => return Ok(nothing(why)),
+        Ok(program) => program,
+    };
+    // What the machine could do is not asked here.
+    let roofline = Roofline { peak: 1e12, bandwidth: 1e11 };
+    let found = program_latency(program, (&speed_up.model, spec), &question, &roofline, limit, &|| ());
+    let (latency, findings) = match found {
+        Ok(found) => found,
+        Err(e) => {
+            respondent.give_up();
+            return Ok(nothing(format!("no speed-up: {e}")));
+        }
+    };
+    let row = |row: &crate::bench::LatencyRow| SpeedUpRow {
+        prompt: row.prompt,
+        generate: row.generate,
+        with_cache: row.with_cache.median,
+        without_cache: row.without_cache,
+    };
+    let rows: Vec<SpeedUpRow> = latency.rows.iter().map(row).collect();
+    let ratio = rows.iter().find(|row| row.prompt == speed_up.at).map_or(0.0, SpeedUpRow::speed_up);
+    let needed = speed_up.ladder.first().map_or(0.0, |(ratio, _)| *ratio);
+    let (saves, cache) = match findings.cache {
+        CacheWork::Saves { .. } => (true, "the cache saves work"),
+        CacheWork::Recomputes { .. } => (false, "the cache saves no work: a token takes as long as if the prompt were computed anew"),
+        CacheWork::TooShort => (true, "the prompts are too short to tell whether the cache saves work"),
+    };
+    let earned = speed_up.ladder.iter().find(|(least, _)| ratio >= *least).map(|(_, share)| share.clone());
+    let share = earned.filter(|_| saves).unwrap_or_else(Points::zero);
+    let mut summary = format!("{ratio:.1} × at {} tokens (needed {needed} ×)", speed_up.at);
+    if !saves {
+        summary = format!("{cache}; {summary}");
+    }
+    let differing = findings.differing.iter().map(|differ| {
+        Text::same(format!(
+            "with the cache other tokens come than without: behind a prompt of {} from token {} of {} on; no points are lost by it here",
+            differ.prompt, differ.first, differ.generate
+        ))
+    });
+    let report = SpeedUpReport { rows, at: speed_up.at, needed, cache: cache.to_string() };
+    Ok((&share * points, Text::same(summary), differing.collect(), Some(report)))
+}

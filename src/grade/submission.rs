@@ -1,0 +1,234 @@
+//! Who is graded, and how it is started.
+
+use super::assignment::Asked;
+use super::course::Course;
+use super::report_data::Isolation;
+use crate::candidate::{Confinement, Demand, Outcome, Program, Sandbox, Surroundings};
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Its name: that of its folder.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How it answers.
+    pub source: Source,
+}
+
+/// How a submission answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// By the assignment's command.
+    Command,
+    /// By a command of its own.
+    Program(Vec<OsString>),
+    /// By files that it has computed before: `<suite>/<case>.npz` in its folder.
+    Outputs,
+}
+
+/// What stands between a submission and the rest of the machine.
+#[derive(Debug, Clone)]
+pub enum Guard {
+    /// The sandbox; `goldref` is the program that is started as its warden.
+    Sandbox {
+        /// The program.
+        goldref: PathBuf,
+        /// What the kernel must have.
+        demand: Demand,
+    },
+    /// Nothing.
+    None,
+}
+
+impl Guard {
+    /// How submissions will be confined, tried out once.
+    ///
+    /// # Errors
+    /// A kernel that lacks what is demanded; the message says what.
+    pub fn tried(&self) -> Result<Isolation> {
+        let Self::Sandbox { goldref, demand } = self else { return Ok(Isolation::NoSandbox) };
+        let trial = |demand| -> Result<Option<String>> {
+            let (limits, read) = (crate::candidate::SandboxLimits::default(), Vec::new());
+            let sandbox = Sandbox { goldref: goldref.clone(), confinement: Confinement { read, write: None, limits, demand } };
+            let (folder, environment) = (Some(PathBuf::from("/")), BTreeMap::new());
+            let surroundings = Surroundings { folder, environment, sandbox: Some(sandbox) };
+            let limit = std::time::Duration::from_secs(60);
+            Ok(Program::run_to_end(&[OsString::from("true")], &surroundings, limit)?.map(|outcome| match outcome {
+                Outcome::Crashed(how) => how,
+                other => other.in_words(),
+            }))
+        };
+        match (trial(Demand::Everything)?, demand) {
+            (None, _) => Ok(Isolation::Sandbox),
+            (Some(why), Demand::Everything) => Err(Error::ask(format!(
+                "submissions cannot be confined here ({why}); --weak-sandbox does with what there is, --no-sandbox runs them with your rights"
+            ))),
+            (Some(lacks), Demand::WhatThereIs) => match trial(Demand::WhatThereIs)? {
+                None => Ok(Isolation::PartOfTheSandbox(lacks)),
+                Some(why) => Err(Error::ask(format!(
+                    "not even a part of the sandbox can be had here ({why}); --no-sandbox runs submissions with your rights"
+                ))),
+            },
+        }
+    }
+}
+
+/// A submission that can be started.
+pub(super) struct Startable {
+    pub(super) command: Vec<OsString>,
+    pub(super) surroundings: Surroundings,
+    /// What building it made.
+    _built: Option<tempfile::TempDir>,
+}
+
+impl Submission {
+    /// A folder of a student.
+    ///
+    /// # Errors
+    /// No folder.
+    pub fn folder(path: &Path, source: Source) -> Result<Self> {
+        let folder = path.canonicalize().map_err(|e| Error::read(path, e))?;
+        if !folder.is_dir() {
+            return Err(Error::read(path, "it is no folder; name the folder of a submission"));
+        }
+        let name = folder.file_name().map_or_else(|| "submission".to_string(), |name| name.to_string_lossy().into_owned());
+        Ok(Self { name, folder, source })
+    }
+
+    /// Hash of names and bytes of its files. Links are taken for what they are.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        let mut files = Vec::new();
+        let mut open = vec![self.folder.clone()];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
+                let path = entry.map_err(|e| Error::read(&folder, e))?.path();
+                if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) { open.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        let mut hash = Sha256::new();
+        for path in files {
+            let name = path.strip_prefix(&self.folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+            let metadata = std::fs::symlink_metadata(&path).map_err(|e| Error::read(&path, e))?;
+            let bytes = if metadata.is_file() { std::fs::read(&path).map_err(|e| Error::read(&path, e))? } else { Vec::new() };
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        }
+        Ok(hex(&hash.finalize()))
+    }
+
+    /// The command and what is around it; `Ok(Err(..))`: why this submission cannot be asked.
+    ///
+    /// # Errors
+    /// What is no fault of the submission: a sandbox that would open expected values to it.
+    pub(super) fn startable(&self, course: &Course, guard: &Guard) -> Result<std::result::Result<Startable, String>> {
+        let asked = &course.assignment.asked;
+        if self.source == Source::Command
+            && let Some(missing) = asked.files.iter().find(|file| !is_plain_file(&self.folder.join(file)))
+        {
+            return Ok(Err(format!("it has no file {}", missing.display())));
+        }
+        let built = if asked.build.is_empty() || self.source != Source::Command {
+            None
+        } else {
+            let folder = tempfile::TempDir::with_prefix("goldref-build-");
+            Some(folder.map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))?)
+        };
+        let build_folder = built.as_ref().map(|folder| folder.path());
+        let words = Words { submission: &self.folder, assignment: &course.assignment.folder, build: build_folder };
+        let surroundings = self.surroundings(course, guard, &words);
+        if let Some(folder) = build_folder {
+            let mut building = surroundings.clone();
+            if let Some(sandbox) = &mut building.sandbox {
+                sandbox.confinement.write = Some(folder.to_path_buf());
+            }
+            let command: Vec<OsString> = asked.build.iter().map(|word| words.filled(word).into()).collect();
+            course.is_safe(&building, &command)?;
+            if let Some(outcome) = Program::run_to_end(&command, &building, course.assignment.limits.build_seconds)? {
+                let said = outcome.in_words().replace(&*folder.to_string_lossy(), "{build}");
+                return Ok(Err(format!("building it failed: it {said}")));
+            }
+            make_executable(folder);
+        }
+        let command: Vec<OsString> = match &self.source {
+            Source::Program(command) => command.clone(),
+            _ => asked.command.iter().map(|word| words.filled(word).into()).collect(),
+        };
+        course.is_safe(&surroundings, &command)?;
+        Ok(Ok(Startable { command, surroundings, _built: built }))
+    }
+
+    fn surroundings(&self, course: &Course, guard: &Guard, words: &Words) -> Surroundings {
+        let Asked { environment, read, .. } = &course.assignment.asked;
+        let limits = &course.assignment.limits;
+        let threads = limits.threads.to_string();
+        let usual = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"].map(|name| (name.to_string(), threads.clone()));
+        let mut all = BTreeMap::from(usual);
+        // Its folder is not to be written, and the next submission finds it as it was.
+        all.insert("PYTHONDONTWRITEBYTECODE".to_string(), "1".to_string());
+        all.extend(environment.iter().map(|(name, value)| (name.clone(), words.filled(value))));
+        let sandbox = match guard {
+            Guard::None => None,
+            Guard::Sandbox { goldref, demand } => {
+                let mut readable = read.clone();
+                readable.extend(course.models().map(Path::to_path_buf));
+                readable.extend(words.build.map(Path::to_path_buf));
+                let (limits, demand) = (limits.sandbox.clone(), *demand);
+                let confinement = Confinement { read: readable, write: None, limits, demand };
+                Some(Sandbox { goldref: goldref.clone(), confinement })
+            }
+        };
+        Surroundings { folder: Some(self.folder.clone()), environment: all, sandbox }
+    }
+}
+
+/// What stands for the placeholders of an assignment.
+struct Words<'w> {
+    submission: &'w Path,
+    assignment: &'w Path,
+    build: Option<&'w Path>,
+}
+
+impl Words<'_> {
+    fn filled(&self, text: &str) -> String {
+        let build = self.build.unwrap_or(Path::new(""));
+        text.replace("{submission}", &self.submission.to_string_lossy())
+            .replace("{assignment}", &self.assignment.to_string_lossy())
+            .replace("{build}", &build.to_string_lossy())
+    }
+}
+
+/// No link, nor anything else that only looks like a file.
+pub(super) fn is_plain_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// A linker cannot do so itself in the sandbox, where nobody changes modes.
+fn make_executable(folder: &Path) {
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        use std::os::unix::fs::PermissionsExt;
+        if is_plain_file(&entry.path()) {
+            // What cannot be started is found out when it is asked.
+            let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o755));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

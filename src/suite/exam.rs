@@ -1,0 +1,172 @@
+//! A case that is put to candidates: read once, asked as often as there are candidates.
+
+use super::answer::{Asked, Prepared, answer};
+use super::case::Case;
+use super::expectation::{Expectation, main_outputs};
+use super::files::{judge_given, widened};
+use super::report_data::Outcome;
+use crate::candidate::{Candidate, Outcome as Said, ProgramQuestion};
+use crate::check::{Comparison, Ladder, WrongShape, compare};
+use crate::error::{Error, Result};
+use crate::io::Array;
+use crate::num::Dtype;
+use crate::ops::Answer;
+use crate::variant::Variant;
+use ndarray::ArrayD;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A case with its arrays.
+#[derive(Debug)]
+pub struct Exam {
+    case: Case,
+    inputs: BTreeMap<String, Array>,
+    /// The checkpoint, absolute.
+    model: Option<PathBuf>,
+    expectation: Expectation,
+}
+
+/// How the main arrays of an answer compare.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Compared {
+    /// One is missing.
+    Missing(String),
+    /// One has another shape.
+    WrongShape(String, WrongShape),
+    /// Nothing was compared, which is no agreement.
+    Nothing,
+    /// Array by array.
+    Facts(Vec<(String, Comparison)>),
+}
+
+impl Compared {
+    /// Whether every element agrees at the rung.
+    pub fn passes(&self, rung: usize) -> bool {
+        matches!(self, Self::Facts(facts) if facts.iter().all(|(_, facts)| facts.mismatches.get(rung) == Some(&0)))
+    }
+}
+
+impl Exam {
+    /// Reads the case's files.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or do not fit together.
+    pub fn of(case: &Case) -> Result<Self> {
+        let inputs = case.inputs()?;
+        let expectation = Expectation::of(case, &inputs)?;
+        Ok(Self { case: case.clone(), model: checkpoint(case)?, inputs, expectation })
+    }
+
+    /// The case.
+    pub fn case(&self) -> &Case {
+        &self.case
+    }
+
+    /// The folder of its checkpoint, where it has one.
+    pub fn model(&self) -> Option<&Path> {
+        self.model.as_deref()
+    }
+
+    /// The main arrays that are expected, with their names.
+    pub fn expected(&self) -> impl Iterator<Item = (&str, &ArrayD<f64>)> {
+        main_outputs(&self.expectation.arrays).map(|(name, _, array)| (name.as_str(), array))
+    }
+
+    /// What a candidate is told.
+    pub fn question(&self) -> ProgramQuestion<'_> {
+        let Case { op, params, .. } = &self.case;
+        ProgramQuestion { op, params, model: self.model.as_deref(), inputs: &self.inputs }
+    }
+
+    /// Asks a candidate.
+    ///
+    /// # Errors
+    /// A candidate that cannot be asked.
+    pub fn ask(&self, candidate: &mut dyn Candidate) -> Result<Said> {
+        candidate.answer(&self.question())
+    }
+
+    /// How long a variant takes for it, its checkpoint in memory.
+    ///
+    /// # Errors
+    /// A question that the variant refuses.
+    pub fn time_of(&self, variant: &Variant) -> Result<Duration> {
+        let mut prepared = Prepared::default();
+        let wanted: Vec<&str> = self.expected().map(|(name, _)| name).collect();
+        let mut took = Duration::ZERO;
+        // The first time reads files.
+        for _ in 0..2 {
+            let begin = Instant::now();
+            if let Asked::NotAsked(why) = answer(&self.case, &self.inputs, &wanted, variant, &mut prepared)? {
+                return Err(Error::ask(format!("{}: {why}", self.case.name)));
+            }
+            took = begin.elapsed();
+        }
+        Ok(took)
+    }
+
+    /// Compares the main arrays of an answer, at the rungs of `ladder`: facts, and no opinion.
+    pub fn compare(&self, answer: &Answer, ladder: &Ladder) -> Compared {
+        let mut each = Vec::new();
+        for (name, dtype, expected) in main_outputs(&self.expectation.arrays) {
+            let Some(actual) = answer.get(name) else { return Compared::Missing(name.clone()) };
+            match compare(actual, expected, *dtype, self.expectation.selection_of(name), ladder) {
+                Ok(facts) => each.push((name.clone(), facts)),
+                Err(shapes) => return Compared::WrongShape(name.clone(), shapes),
+            }
+        }
+        if each.iter().all(|(_, facts)| facts.compared == 0) { Compared::Nothing } else { Compared::Facts(each) }
+    }
+
+    /// The opinion on an answer, as one of `variant`: the main arrays must be there, others are judged where it gives them.
+    ///
+    /// # Errors
+    /// A case that no numerics can be asked.
+    pub fn judge(&self, answer: &Answer, variant: &'static Variant, ladder: &Ladder) -> Result<Outcome> {
+        let mut expectation = self.expectation.clone();
+        let main: Vec<String> = main_outputs(&expectation.arrays).map(|(name, _, _)| name.clone()).collect();
+        expectation.arrays.retain(|(name, _, _)| main.contains(name) || answer.contains_key(name));
+        judge_given(&self.case, variant, &self.inputs, &expectation, answer, ladder)
+    }
+
+    /// The opinion on what a candidate did.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub(super) fn outcome(&self, said: Said, variant: &'static Variant, ladder: &Ladder) -> Result<Outcome> {
+        let answer = match said {
+            Said::Answered { arrays, .. } => widened(arrays, variant.coarsest),
+            Said::Unsupported(why) => return Ok(Outcome::NotAsked { reason: format!("it does not do this: {why}") }),
+            other => return Ok(Outcome::Failed { reason: format!("it {}", other.in_words()) }),
+        };
+        match answer {
+            Ok(answer) => self.judge(&answer, variant, ladder),
+            Err(e) => Ok(Outcome::Failed { reason: e.to_string() }),
+        }
+    }
+
+    /// Which elements of a main array are compared, by their flat index.
+    pub fn compared(&self, array: &str) -> Vec<bool> {
+        let length = self.expected().find(|(name, _)| *name == array).map_or(0, |(_, expected)| expected.len());
+        self.expectation.compared(array, length)
+    }
+
+    /// The answer's arrays as numbers, of a candidate that stores in `stored`.
+    ///
+    /// # Errors
+    /// Words of 16 bits that are no numbers of that format.
+    pub fn numbers(arrays: BTreeMap<String, Array>, stored: Dtype) -> Result<Answer> {
+        widened(arrays, stored)
+    }
+}
+
+/// The absolute path of the case's checkpoint, where it has one.
+fn checkpoint(case: &Case) -> Result<Option<PathBuf>> {
+    let Some(relative) = case.params.get("model").and_then(|model| model.as_str()).filter(|_| case.op == "model")
+    else {
+        return Ok(None);
+    };
+    let folder = case.folder_in_suite(relative)?;
+    std::path::absolute(&folder).map(Some).map_err(|e| Error::read(&folder, e))
+}
