@@ -10,6 +10,7 @@ mod diff;
 mod exit_code;
 mod fixtures;
 mod format;
+mod grade;
 mod ladder;
 mod named_model;
 mod program;
@@ -55,6 +56,10 @@ enum Command {
     Diff(diff::Args),
     /// Look at suites: which known faults they show.
     Fixtures(fixtures::Args),
+    /// Grade a submission or a class: points, and the reason for each that is lost.
+    Grade(grade::Args),
+    /// Put the results of parts of a class together.
+    Merge(grade::MergeArgs),
     /// Convert a saved run into another format.
     Report(report::Args),
     /// Run a Hugging Face checkpoint and write its logits, and any sites, to an npz file.
@@ -87,6 +92,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Diagnose(args) => diagnose::main(&args),
         Command::Fixtures(args) => fixtures::main(&args),
         Command::Diff(args) => diff::main(&args),
+        Command::Grade(args) => grade::main(&args),
+        Command::Merge(args) => grade::merge(&args),
         Command::Report(args) => report::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Trace(args) => trace::main(&args),

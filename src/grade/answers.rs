@@ -4,7 +4,7 @@ use super::assignment::{Answers, Question, Worked};
 use super::points::Points;
 use super::report_data::{Item, ItemKind, Text};
 use super::submission::is_plain_file;
-use crate::cost::{AttentionTraffic, CostQuestion, Device, KvWidth, Machine, spec_of};
+use crate::cost::{CostQuestion, Device, Machine, spec_of};
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;
 use crate::io::disk;
@@ -173,6 +173,7 @@ fn read(path: &Path, name: &Path) -> std::result::Result<BTreeMap<String, String
 mod tests {
     use super::super::quantity::Unit;
     use super::*;
+    use crate::cost::{AttentionTraffic, KvWidth};
     use crate::num::Dtype;
 
     fn question(value: &str, unit: Unit, rtol: f64) -> Question {

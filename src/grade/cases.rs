@@ -21,7 +21,7 @@ use crate::variant::Variant;
 pub(super) struct Graded {
     pub(super) items: Vec<Item>,
     /// Faults by name.
-    pub(super) findings: Vec<Text>,
+    pub(super) findings: Vec<String>,
     /// Operations of the cases, in their order.
     pub(super) asked: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! What passes alone and fails together.
 
-use super::report_data::{Item, Text};
+use super::report_data::Item;
 use std::collections::BTreeMap;
 
 /// What is made of what.
@@ -32,7 +32,7 @@ impl Seen {
     }
 
     /// What can be said of the kinds of one part, `asked`.
-    pub(super) fn findings(&self, asked: &[String]) -> Vec<Text> {
+    pub(super) fn findings(&self, asked: &[String]) -> Vec<String> {
         let failed = |kind: &str| self.0.get(kind).is_some_and(|[all, passed]| passed < all);
         let one = |(whole, pieces): &(&str, &[&str])| {
             if !asked.iter().any(|kind| kind == whole) || !failed(whole) {
@@ -43,7 +43,7 @@ impl Seen {
                 return None;
             }
             let names = known.join(", ");
-            Some(Text::same(format!("{names} alone: all right; so the error is in what {whole} makes of it")))
+            Some(format!("{names} alone: all right; so the error is in what {whole} makes of it"))
         };
         MADE_OF.iter().filter_map(one).collect()
     }
@@ -76,7 +76,7 @@ mod tests {
             for &(kind, passed) in pairs {
                 seen.add(&asked(&[kind]), &[item(passed)]);
             }
-            seen.findings(&asked(&["model", "model through a cache"])).into_iter().map(|text| text.full).collect::<Vec<_>>()
+            seen.findings(&asked(&["model", "model through a cache"]))
         };
         let found = said(&[("attention", true), ("rms_norm", true), ("model", false)]);
         assert_eq!(found, ["rms_norm, attention alone: all right; so the error is in what model makes of it"]);

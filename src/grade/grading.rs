@@ -5,7 +5,7 @@ use super::cases::{Graded, PartCases};
 use super::composition::Seen;
 use super::course::{Course, Ready};
 use super::points::Points;
-use super::report_data::{FORMAT, GradeReport, Isolation, PartReport, Text};
+use super::report_data::{FORMAT, GradeReport, Isolation, PartReport};
 use super::submission::{Guard, Source, Startable, Submission, is_plain_file};
 use super::{answers, speed_up};
 use crate::candidate::{Candidate, Outcome, Program, Restarted};
@@ -90,18 +90,18 @@ fn passed(parts: &[Part], graded: &[PartReport], id: &str) -> bool {
 }
 
 fn not_judged(part: &Part, needs: Vec<String>) -> PartReport {
-    let summary = Text::same(format!("not judged: it needs {}", needs.join(", ")));
-    empty(part, needs, summary)
+    let in_short = format!("not judged: it needs {}", needs.join(", "));
+    empty(part, needs, in_short)
 }
 
-fn empty(part: &Part, needs: Vec<String>, summary: Text) -> PartReport {
+fn empty(part: &Part, needs: Vec<String>, in_short: String) -> PartReport {
     PartReport {
         id: part.id.clone(),
         title: part.title.clone(),
         points: Points::zero(),
         out_of: part.points.clone(),
         needs,
-        summary,
+        in_short,
         findings: Vec::new(),
         items: Vec::new(),
         speed_up: None,
@@ -117,7 +117,7 @@ fn graded(
     progress: &dyn Fn(),
 ) -> Result<PartReport> {
     let course = grading.course;
-    let mut report = empty(part, Vec::new(), Text::default());
+    let mut report = empty(part, Vec::new(), String::new());
     match (&part.kind, ready) {
         (Kind::Cases { properties, ladder, scoring, .. }, _) => {
             let cases = PartCases {
@@ -133,27 +133,27 @@ fn graded(
             report.items = items;
             report.findings = findings.into_iter().chain(seen.findings(&asked)).collect();
             report.points = report.items.iter().map(|item| &item.points).sum();
-            report.summary = summary(&report);
+            report.in_short = counted(&report);
         }
         (Kind::Answers(answers), Ready::Answers(right)) => {
             report.items = answers::graded(answers, right, &submission.folder, &part.points);
             report.points = report.items.iter().map(|item| &item.points).sum();
-            report.summary = summary(&report);
+            report.in_short = counted(&report);
             progress();
         }
         (Kind::SpeedUp(speed_up), Ready::SpeedUp(spec)) => {
-            (report.points, report.summary, report.findings, report.speed_up) =
+            (report.points, report.in_short, report.findings, report.speed_up) =
                 speed_up::measured(speed_up, spec, course, respondent, &part.points)?;
             progress();
         }
         // Every part was made ready as what it is.
-        _ => report.summary = Text::same("it was not made ready"),
+        _ => report.in_short = "it was not made ready".to_string(),
     }
     Ok(report)
 }
 
-/// How many items pass, at which tolerance, and the first finding or reason.
-fn summary(report: &PartReport) -> Text {
+/// How many items pass, and at which tolerance.
+fn counted(report: &PartReport) -> String {
     let passed = report.items.iter().filter(|item| item.passed()).count();
     let mut rungs: Vec<(f64, usize)> = Vec::new();
     for met in report.items.iter().filter_map(|item| item.met.as_deref()?.parse::<f64>().ok()) {
@@ -165,15 +165,10 @@ fn summary(report: &PartReport) -> Text {
     rungs.sort_by(|a, b| a.0.total_cmp(&b.0));
     let all = report.items.len();
     let at: Vec<String> = rungs.iter().map(|(rung, count)| format!("{count} at {rung:e}")).collect();
-    let counted = match at.as_slice() {
+    match at.as_slice() {
         [] => format!("{passed} of {all}"),
         [_] if passed == all => format!("{passed} of {all} at {:e}", rungs[0].0),
         _ => format!("{passed} of {all} ({})", at.join(", ")),
-    };
-    let lost = report.items.iter().find(|item| !item.passed()).and_then(|item| item.reason.as_ref());
-    match report.findings.first().or(lost) {
-        None => Text::same(counted),
-        Some(why) => Text { category: format!("{counted}: {}", why.category), full: format!("{counted}: {}", why.full) },
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::assignment::Rung;
 use super::course::ReadyCases;
-use super::report_data::Text;
 use crate::diagnose::{diagnose, largest_gap};
 use crate::error::Result;
 use crate::fault::{self, has_operation_form, run_operation};
@@ -35,7 +34,7 @@ pub(super) fn kind_of(exam: &Exam) -> String {
 ///
 /// # Errors
 /// Models that cannot be read.
-pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<Text>> {
+pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<String>> {
     let mut found = of_models(given, ready, variant)?;
     let loosest = ladder.last().map_or(0.0, |rung| rung.atol);
     let ops: BTreeSet<&str> = given.iter().map(|given| given.exam.case().op.as_str()).filter(|op| *op != "model").collect();
@@ -45,7 +44,7 @@ pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, l
     Ok(found)
 }
 
-fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<Vec<Text>> {
+fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<Vec<String>> {
     let wrong = given.iter().any(|given| given.failed && given.answer.is_some() && given.exam.case().op == "model");
     if !wrong {
         return Ok(Vec::new());
@@ -67,11 +66,11 @@ fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<V
     };
     let named: Vec<String> = suspects.iter().take(MOST).map(one).collect();
     let explained = format!("explains {} of {} wrong answers", suspects[0].explained, diagnosis.deviating);
-    Ok(vec![Text::same(format!("model: {}; {explained}", named.join(", or ")))])
+    Ok(vec![format!("model: {}; {explained}", named.join(", or "))])
 }
 
 /// Faults that have a form as another question: those that explain every wrong answer and change no right one.
-fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<Text>> {
+fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     let mut cases = Vec::new();
     for given in given.iter().filter(|given| given.exam.case().op == op) {
         let (Some(answer), Some(case)) = (&given.answer, OperationCase::of(given.exam.case())?) else { continue };
@@ -102,5 +101,5 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<Text>> {
     if named.is_empty() || named.len() > MOST {
         return Ok(Vec::new());
     }
-    Ok(vec![Text::same(format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or ")))])
+    Ok(vec![format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or "))])
 }

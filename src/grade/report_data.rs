@@ -65,10 +65,10 @@ pub struct PartReport {
     pub out_of: Points,
     /// The parts that it needs and that were not passed; if there are any, it was not judged.
     pub needs: Vec<String>,
-    /// In one line.
-    pub summary: Text,
+    /// In a few words: how many passed and at which tolerance, or why it was not judged.
+    pub in_short: String,
     /// Findings about the part as a whole: faults by name, what passes alone and fails together.
-    pub findings: Vec<Text>,
+    pub findings: Vec<String>,
     /// Cases, properties and numbers, in order.
     pub items: Vec<Item>,
     /// The speed-up, where it was measured.

@@ -4,7 +4,7 @@ use super::assignment::SpeedUp;
 use super::course::Course;
 use super::grading::Respondent;
 use super::points::Points;
-use super::report_data::{SpeedUpReport, SpeedUpRow, Text};
+use super::report_data::{SpeedUpReport, SpeedUpRow};
 use crate::bench::{CacheWork, LatencyQuestion, program_latency};
 use crate::cost::Roofline;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::model::kv_cache::CacheKind;
 use crate::num::Dtype;
 
 /// What came of it: the points, one line, findings, the times.
-pub(super) type Measured = (Points, Text, Vec<Text>, Option<SpeedUpReport>);
+pub(super) type Measured = (Points, String, Vec<String>, Option<SpeedUpReport>);
 
 /// Measures a submission.
 ///
@@ -27,7 +27,7 @@ pub(super) fn measured(
     respondent: &mut Respondent,
     points: &Points,
 ) -> Result<Measured> {
-    let nothing = |why: String| (Points::zero(), Text::same(why), Vec::new(), None);
+    let nothing = |why: String| (Points::zero(), why, Vec::new(), None);
     let question = LatencyQuestion {
         prompts: speed_up.prompts.clone(),
         generate: vec![speed_up.generate],
@@ -76,11 +76,11 @@ pub(super) fn measured(
         summary = format!("{cache}; {summary}");
     }
     let differing = findings.differing.iter().map(|differ| {
-        Text::same(format!(
+        format!(
             "with the cache other tokens come than without: behind a prompt of {} from token {} of {} on; no points are lost by it here",
             differ.prompt, differ.first, differ.generate
-        ))
+        )
     });
     let report = SpeedUpReport { rows, at: speed_up.at, needed, cache: cache.to_string() };
-    Ok((&share * points, Text::same(summary), differing.collect(), Some(report)))
+    Ok((&share * points, summary, differing.collect(), Some(report)))
 }

@@ -15,6 +15,7 @@ mod diff_text;
 mod diff_words;
 mod explain;
 mod github;
+mod grade;
 mod json;
 mod junit;
 mod markdown;
@@ -40,6 +41,7 @@ pub use diagnose::{
 pub use diff_markdown::diff_markdown;
 pub use diff_text::diff_text;
 pub use github::github;
+pub use grade::{class_csv, grade_markdown, grade_text, gradescope, prairielearn, speed_up_plot};
 pub use json::{diff_json, json};
 pub use junit::junit;
 pub use markdown::markdown;

@@ -1,0 +1,47 @@
+//! `goldref grade`, and `goldref merge`.
+
+mod args;
+mod class;
+mod merge;
+mod one;
+
+pub(crate) use args::Args;
+pub(crate) use merge::Args as MergeArgs;
+pub(crate) use merge::main as merge;
+
+use super::exit_code;
+use goldref::candidate::Demand;
+use goldref::error::{Error, Result};
+use goldref::grade::{Assignment, Course, Grading, Guard, Hints};
+
+/// Runs the command.
+pub(crate) fn main(args: &Args) -> Result<u8> {
+    let mut assignment = Assignment::open(&args.assignment)?;
+    if let Some(hints) = args.hints {
+        assignment.hints = Hints::from(hints);
+    }
+    let guard = guard(args)?;
+    args.refuse()?;
+    let course = Course::open(assignment)?;
+    // Found out before the first submission is asked.
+    let isolation = guard.tried()?;
+    let grading = Grading { course: &course, guard: &guard, isolation };
+    match &args.submissions {
+        Some(folder) => class::main(args, grading, folder),
+        None => one::main(args, &grading),
+    }
+}
+
+fn guard(args: &Args) -> Result<Guard> {
+    if args.no_sandbox {
+        return Ok(Guard::None);
+    }
+    let goldref = std::env::current_exe().map_err(|e| Error::ask(format!("goldref's own program is not found: {e}")))?;
+    let demand = if args.weak_sandbox { Demand::WhatThereIs } else { Demand::Everything };
+    Ok(Guard::Sandbox { goldref, demand })
+}
+
+/// All points, or fewer.
+fn exit_code_of(all: bool) -> u8 {
+    if all { exit_code::AGREED } else { exit_code::DISAGREED }
+}

@@ -1,0 +1,77 @@
+//! `results.json` of Gradescope's autograder (gradescope-autograders.readthedocs.io, "Autograder specifications").
+
+use super::isolation;
+use super::lost::{findings, in_short, said};
+use crate::grade::{GradeReport, ItemKind, PartReport};
+use crate::report::words::{name, sentence};
+use serde_json::{Value, json};
+
+/// The file. Every item is a test; a part without items is one.
+pub fn gradescope(report: &GradeReport) -> String {
+    let mut tests = Vec::new();
+    for part in &report.parts {
+        if part.items.is_empty() {
+            tests.push(json!({
+                "number": part.id,
+                "name": name(&part.title),
+                "score": part.points.to_f64(),
+                "max_score": part.out_of.to_f64(),
+                "status": status(part.points >= part.out_of),
+                "output": lines(report, part),
+                "visibility": "visible",
+            }));
+        }
+        tests.extend(part.items.iter().enumerate().map(|(at, item)| {
+            let told = said(report, item, at + 1);
+            let shown = match item.kind {
+                ItemKind::Case | ItemKind::Answer => told.name,
+                ItemKind::Property => format!("property {}", told.name),
+            };
+            json!({
+                "number": format!("{}.{}", part.id, at + 1),
+                "name": format!("{} · {shown}", name(&part.title)),
+                "score": item.points.to_f64(),
+                "max_score": item.out_of.to_f64(),
+                "status": status(item.passed()),
+                "output": told.why,
+                "visibility": "visible",
+            })
+        }));
+    }
+    let mut output = Vec::new();
+    if let Some(why) = &report.refused {
+        output.push(format!("It could not be asked: {}.", sentence(why)));
+    }
+    for part in &report.parts {
+        output.push(format!("{} {}: {} of {}. {}", part.id, name(&part.title), part.points, part.out_of, in_short(report, part)));
+    }
+    output.push(sentence(&isolation(report)));
+    let results = json!({
+        "score": report.points.to_f64(),
+        "output": output.join("\n"),
+        "output_format": "text",
+        "test_output_format": "text",
+        "test_name_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+        // Points are fractions here, and numbers above.
+        "extra_data": {"points": report.points.exact(), "out_of": report.out_of.exact(), "assignment": report.assignment},
+    });
+    pretty(&results)
+}
+
+fn status(passed: bool) -> &'static str {
+    if passed { "passed" } else { "failed" }
+}
+
+fn lines(report: &GradeReport, part: &PartReport) -> String {
+    let findings = findings(report, part).iter().map(|finding| sentence(finding));
+    std::iter::once(sentence(&part.in_short)).chain(findings).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON with an end of line.
+pub(super) fn pretty(value: &Value) -> String {
+    // A value always serialises.
+    format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
+}

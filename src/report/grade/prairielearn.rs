@@ -1,0 +1,49 @@
+//! `results.json` of PrairieLearn's external grader (prairielearn.readthedocs.io, "External grading").
+
+use super::gradescope::pretty;
+use super::isolation;
+use super::lost::{findings, in_short, said};
+use crate::grade::GradeReport;
+use crate::report::words::{name, sentence};
+use serde_json::json;
+
+/// The file. A submission that cannot be asked is not gradable, which costs its student no attempt.
+pub fn prairielearn(report: &GradeReport) -> String {
+    if let Some(why) = &report.refused {
+        let why = format!("It could not be asked: {}.", sentence(why));
+        return pretty(&json!({"gradable": false, "message": why, "format_errors": [why]}));
+    }
+    let mut tests = Vec::new();
+    for part in &report.parts {
+        let title = name(&part.title);
+        if part.items.is_empty() {
+            tests.push(json!({
+                "name": format!("{} · {title}", part.id),
+                "points": part.points.to_f64(),
+                "max_points": part.out_of.to_f64(),
+                "message": in_short(report, part),
+            }));
+        }
+        tests.extend(part.items.iter().enumerate().map(|(at, item)| {
+            let told = said(report, item, at + 1);
+            json!({
+                "name": format!("{} · {title} · {}", part.id, told.name),
+                "points": item.points.to_f64(),
+                "max_points": item.out_of.to_f64(),
+                "message": told.why,
+            })
+        }));
+    }
+    let found = report.parts.iter().flat_map(|part| findings(report, part)).map(|finding| sentence(finding));
+    let output: Vec<String> = found.chain(std::iter::once(sentence(&isolation(report)))).collect();
+    let (points, out_of) = (report.points.to_f64(), report.out_of.to_f64());
+    // Nothing to earn is nothing earned.
+    let score = if out_of > 0.0 { points / out_of } else { 0.0 };
+    pretty(&json!({
+        "gradable": true,
+        "score": score,
+        "message": format!("{} of {} points", report.points, report.out_of),
+        "output": output.join("\n"),
+        "tests": tests,
+    }))
+}
