@@ -10,12 +10,16 @@ pub(crate) use merge::Args as MergeArgs;
 pub(crate) use merge::main as merge;
 
 use super::exit_code;
+use super::report::say;
 use goldref::candidate::Demand;
 use goldref::error::{Error, Result};
-use goldref::grade::{Assignment, Course, Grading, Guard, Hints};
+use goldref::grade::{Assignment, Course, Grading, Guard, Hints, Starter, write_starter};
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
+    if args.assignment.as_os_str() == "new" {
+        return new(args);
+    }
     let mut assignment = Assignment::open(&args.assignment)?;
     if let Some(hints) = args.hints {
         assignment.hints = Hints::from(hints);
@@ -36,9 +40,18 @@ fn guard(args: &Args) -> Result<Guard> {
     if args.no_sandbox {
         return Ok(Guard::None);
     }
-    let goldref = std::env::current_exe().map_err(|e| Error::ask(format!("goldref's own program is not found: {e}")))?;
+    let goldref =
+        std::env::current_exe().map_err(|e| Error::ask(format!("goldref's own program is not found: {e}")))?;
     let demand = if args.weak_sandbox { Demand::WhatThereIs } else { Demand::Everything };
     Ok(Guard::Sandbox { goldref, demand })
+}
+
+/// `goldref grade new DIR`.
+fn new(args: &Args) -> Result<u8> {
+    let Some(folder) = &args.folder else { return Err(Error::ask("name the folder to write: goldref grade new DIR")) };
+    write_starter(folder, Starter { seed: args.seed })?;
+    say(&format!("wrote {0}; {0}/README.md says what is what\n", folder.display()));
+    Ok(exit_code::AGREED)
 }
 
 /// All points, or fewer.

@@ -148,7 +148,8 @@ fn read(path: &Path, name: &Path) -> std::result::Result<BTreeMap<String, String
     if !is_plain_file(path) {
         return Err(format!("there is no file {shown}"));
     }
-    let bytes = disk::read_whole(path, LONGEST).map_err(|_| format!("{shown} cannot be read, or is longer than 1 MiB"))?;
+    let bytes =
+        disk::read_whole(path, LONGEST).map_err(|_| format!("{shown} cannot be read, or is longer than 1 MiB"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text in UTF-8"))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let parsed: std::result::Result<toml::Table, String> = if is_json {

@@ -51,7 +51,9 @@ impl PartCases<'_> {
     /// # Errors
     /// What is no fault of the submission.
     pub(super) fn graded(&self, respondent: &mut Respondent, progress: &dyn Fn()) -> Result<Graded> {
-        let Ready::Cases(ready) = self.exams else { return Ok(Graded { items: Vec::new(), findings: Vec::new(), asked: Vec::new() }) };
+        let Ready::Cases(ready) = self.exams else {
+            return Ok(Graded { items: Vec::new(), findings: Vec::new(), asked: Vec::new() });
+        };
         let count = ready.exams.len() + self.properties.len();
         let worth = self.points.over(count);
         let ladder = self.tolerances();
@@ -95,7 +97,9 @@ impl PartCases<'_> {
             Compared::Missing(name) => {
                 return Ok((Found::nothing("missing array", format!("it wrote no array \"{name}\"")), None));
             }
-            Compared::Nothing => return Ok((Found::nothing("nothing compared", "no element was compared".to_string()), None)),
+            Compared::Nothing => {
+                return Ok((Found::nothing("nothing compared", "no element was compared".to_string()), None));
+            }
             Compared::WrongShape(name, shapes) => return Ok((self.wrong_shape(exam, &answer, &name, &shapes), None)),
             Compared::Facts(facts) => facts,
         };
@@ -113,7 +117,13 @@ impl PartCases<'_> {
     }
 
     /// The judge's words, the pattern, the site.
-    fn opinion(&self, exam: &Exam, answer: &Answer, facts: &[(String, Comparison)], ladder: &Ladder) -> Result<(String, Text)> {
+    fn opinion(
+        &self,
+        exam: &Exam,
+        answer: &Answer,
+        facts: &[(String, Comparison)],
+        ladder: &Ladder,
+    ) -> Result<(String, Text)> {
         let outcome = exam.judge(answer, self.variant, ladder)?;
         let standing = outcome.standing().words().to_string();
         // The array with the most errors tells most.
@@ -162,11 +172,18 @@ impl PartCases<'_> {
         let hint = answer.get(name).zip(expected).and_then(|(actual, expected)| swapped(actual, expected, atol));
         let category = hint.map_or_else(|| "wrong shape".to_string(), |hint| format!("wrong shape: {hint}"));
         let full = format!("{category}; {name} is {:?}, and {:?} is right", shapes.actual, shapes.expected);
-        Found { share: Points::zero(), met: None, standing: "wrong shape".to_string(), reason: Some(Text { category, full }) }
+        Found {
+            share: Points::zero(),
+            met: None,
+            standing: "wrong shape".to_string(),
+            reason: Some(Text { category, full }),
+        }
     }
 
     fn property(&self, name: &str, model: Option<&std::path::Path>, respondent: &mut Respondent) -> Result<Found> {
-        let Some(property) = property::find(name) else { return Ok(Found::nothing("not asked", "it is not known".to_string())) };
+        let Some(property) = property::find(name) else {
+            return Ok(Found::nothing("not asked", "it is not known".to_string()));
+        };
         let Some(candidate) = respondent.candidate()? else {
             return Ok(Found::nothing("not asked", "files cannot be asked for properties".to_string()));
         };
@@ -222,7 +239,10 @@ impl Found {
                 let reason = Some(Text::same(format!("{standing}: it {}", said.in_words())));
                 Self { share: Points::zero(), met: None, standing: standing.to_string(), reason }
             }
-            _ => Self::nothing(standing, format!("it {}", said.in_words())),
+            Said::Unsupported(why) | Said::Failed(why) | Said::BadAnswer(why) | Said::Crashed(why) => {
+                Self::nothing(standing, why.clone())
+            }
+            Said::Answered { .. } => Self::nothing(standing, said.in_words()),
         }
     }
 

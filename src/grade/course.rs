@@ -78,8 +78,9 @@ impl Course {
     /// Suites or models that cannot be read, cases that are not there or stand twice, numbers that cannot be worked out.
     pub fn open(assignment: Assignment) -> Result<Self> {
         let stored = assignment.asked.stored;
-        let variant = variant::find(stored.name())
-            .ok_or_else(|| Error::ask(format!("answers in {} cannot be judged; write f32, f64, bf16 or f16", stored.name())))?;
+        let variant = variant::find(stored.name()).ok_or_else(|| {
+            Error::ask(format!("answers in {} cannot be judged; write f32, f64, bf16 or f16", stored.name()))
+        })?;
         let mut hash = Sha256::new();
         hash.update(&assignment.source);
         let mut secrets = vec![assignment.folder.join("assignment.toml")];
@@ -118,7 +119,9 @@ impl Course {
     pub(super) fn is_safe(&self, surroundings: &Surroundings, command: &[OsString]) -> Result<()> {
         for path in surroundings.readable(command)?.into_iter().flatten() {
             let Ok(real) = path.canonicalize() else { continue };
-            if let Some(secret) = self.secrets.iter().find(|secret| secret.starts_with(&real) || real.starts_with(secret)) {
+            if let Some(secret) =
+                self.secrets.iter().find(|secret| secret.starts_with(&real) || real.starts_with(secret))
+            {
                 return Err(Error::ask(format!(
                     "a submission may read {}, and {} is there; keep what is expected apart from submissions and programs",
                     path.display(),
@@ -158,9 +161,9 @@ fn ready_part(
             }
         }
         for case in selected_cases(&store, &Selected { cases: set.cases.clone(), ..Selected::default() })? {
-            let folder = case.folder();
-            if exams.iter().any(|ready| ready.exam.case().folder() == folder) {
-                return Err(Error::ask(format!("the case {} stands in it twice", case.name)));
+            // Results and outputs in files go by the name, wherever the case lies.
+            if exams.iter().any(|ready| ready.exam.case().name == case.name) {
+                return Err(Error::ask(format!("two of its cases are called {}", case.name)));
             }
             let exam = Exam::of(case)?;
             let own = assignment.limits.slow_factor.map(|_| exam.time_of(variant)).transpose()?;

@@ -55,9 +55,12 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         Respondent::Files(submission.folder.clone())
     } else {
         match submission.startable(course, guard)? {
-            Ok(startable) => {
-                Respondent::Program(Box::new(Asking { startable, lifetime: assignment.asked.lifetime, running: None, ended: 0 }))
-            }
+            Ok(startable) => Respondent::Program(Box::new(Asking {
+                startable,
+                lifetime: assignment.asked.lifetime,
+                running: None,
+                ended: 0,
+            })),
             Err(why) => {
                 report.isolation = Isolation::NothingRan;
                 report.refused = Some(why.clone());
@@ -67,8 +70,12 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
     };
     let mut seen = Seen::default();
     for (part, ready) in assignment.parts.iter().zip(&course.ready) {
-        let needs: Vec<String> =
-            part.requires.iter().filter(|id| !passed(assignment.parts.as_slice(), &report.parts, id)).cloned().collect();
+        let needs: Vec<String> = part
+            .requires
+            .iter()
+            .filter(|id| !passed(assignment.parts.as_slice(), &report.parts, id))
+            .cloned()
+            .collect();
         let graded = if needs.is_empty() {
             graded(grading, submission, (part, ready), &mut respondent, &mut seen, progress)?
         } else {
@@ -83,7 +90,9 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
 
 /// Whether a part that was graded is passed.
 fn passed(parts: &[Part], graded: &[PartReport], id: &str) -> bool {
-    let (Some(part), Some(report)) = (parts.iter().find(|part| part.id == id), graded.iter().find(|part| part.id == id)) else {
+    let (Some(part), Some(report)) =
+        (parts.iter().find(|part| part.id == id), graded.iter().find(|part| part.id == id))
+    else {
         return false;
     };
     report.needs.is_empty() && report.points >= &part.passed_at * &report.out_of
@@ -225,9 +234,9 @@ impl Respondent {
         match self {
             Self::Nobody(why) => Ok(Outcome::Failed(why.clone())),
             Self::Files(folder) => Ok(from_file(folder, exam)),
-            Self::Program(asking) if asking.ended >= PATIENCE => {
-                Ok(Outcome::Crashed(format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row")))
-            }
+            Self::Program(asking) if asking.ended >= PATIENCE => Ok(Outcome::Crashed(format!(
+                "it was not asked any more, for it did not survive {PATIENCE} questions in a row"
+            ))),
             Self::Program(asking) => {
                 let running = match asking.running(limit) {
                     Ok(running) => running,
@@ -235,7 +244,8 @@ impl Respondent {
                     Err(e) => return Ok(Outcome::Crashed(e.to_string())),
                 };
                 let outcome = exam.ask(running)?;
-                let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
+                let survived =
+                    matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
                 asking.ended = if survived { 0 } else { asking.ended + 1 };
                 Ok(outcome)
             }

@@ -21,6 +21,7 @@ mod points;
 mod quantity;
 mod report_data;
 mod speed_up;
+mod starter;
 mod submission;
 
 pub use assignment::{
@@ -34,4 +35,5 @@ pub use report_data::{
     Evaluation, FORMAT as GRADE_FORMAT, GradeReport, Isolation, Item, ItemKind, PartReport, SpeedUpReport, SpeedUpRow,
     Text,
 };
+pub use starter::{Starter, write_starter};
 pub use submission::{Guard, Source, Submission};

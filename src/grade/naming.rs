@@ -27,7 +27,11 @@ const LEFT: f64 = 1e-2;
 /// What a case is about, for people: its operation, or how a model is asked.
 pub(super) fn kind_of(exam: &Exam) -> String {
     let case = exam.case();
-    if case.op == "model" && case.params.get("steps").is_some() { "model through a cache".to_string() } else { case.op.clone() }
+    if case.op == "model" && case.params.get("steps").is_some() {
+        "model through a cache".to_string()
+    } else {
+        case.op.clone()
+    }
 }
 
 /// The faults that explain the answers of a part.
@@ -37,7 +41,8 @@ pub(super) fn kind_of(exam: &Exam) -> String {
 pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<String>> {
     let mut found = of_models(given, ready, variant)?;
     let loosest = ladder.last().map_or(0.0, |rung| rung.atol);
-    let ops: BTreeSet<&str> = given.iter().map(|given| given.exam.case().op.as_str()).filter(|op| *op != "model").collect();
+    let ops: BTreeSet<&str> =
+        given.iter().map(|given| given.exam.case().op.as_str()).filter(|op| *op != "model").collect();
     for op in ops {
         found.extend(of_operation(op, given, loosest)?);
     }
@@ -69,7 +74,7 @@ fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<V
     Ok(vec![format!("model: {}; {explained}", named.join(", or "))])
 }
 
-/// Faults that have a form as another question: those that explain every wrong answer and change no right one.
+/// Faults that have a form as another question: those that explain every wrong answer, and change the fewest right ones.
 fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     let mut cases = Vec::new();
     for given in given.iter().filter(|given| given.exam.case().op == op) {
@@ -82,10 +87,11 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     if wrong == 0 {
         return Ok(Vec::new());
     }
-    let mut named = Vec::new();
+    let mut named: Vec<(usize, String)> = Vec::new();
     for fault in fault::all().filter(|fault| has_operation_form(fault.name, op)) {
         let explains = |(case, actual, failed): &(OperationCase, Vec<f64>, bool)| {
-            let wrong = run_operation(&case.question, fault.name).ok().flatten().and_then(|answer| case.compared(&answer));
+            let wrong =
+                run_operation(&case.question, fault.name).ok().flatten().and_then(|answer| case.compared(&answer));
             match (wrong, failed) {
                 (None, failed) => !failed,
                 (Some(predicted), _) => {
@@ -94,11 +100,17 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
                 }
             }
         };
-        if cases.iter().all(explains) {
-            named.push(format!("{} ({})", fault.look_at, fault.name));
+        if cases.iter().filter(|(_, _, failed)| *failed).all(&explains) {
+            // A fault that has an exception, such as a default that is wrong, leaves right answers where it should show.
+            let exceptions = cases.iter().filter(|case| !case.2 && !explains(*case)).count();
+            named.push((exceptions, format!("{} ({})", fault.look_at, fault.name)));
         }
     }
-    if named.is_empty() || named.len() > MOST {
+    let fewest = named.iter().map(|(exceptions, _)| *exceptions).min().unwrap_or(0);
+    let right = cases.len() - wrong;
+    let named: Vec<String> =
+        named.into_iter().filter(|(exceptions, _)| *exceptions == fewest).map(|(_, words)| words).collect();
+    if (fewest > 0 && 2 * fewest >= wrong + right) || named.is_empty() || named.len() > MOST {
         return Ok(Vec::new());
     }
     Ok(vec![format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or "))])

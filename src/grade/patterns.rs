@@ -72,7 +72,8 @@ fn prefix(actual: &ArrayD<f64>, expected: &ArrayD<f64>, compared: &[bool], atol:
     let after = rights[first..].iter().filter(|right| **right).count();
     let positions = |count: usize| if count == 1 { "position".to_string() } else { format!("{count} positions") };
     if length < 3 || first == 0 {
-        return (length > 2 && first == 0 && after == length - 1).then(|| "wrong at the first position only".to_string());
+        return (length > 2 && first == 0 && after == length - 1)
+            .then(|| "wrong at the first position only".to_string());
     }
     if first == length - 1 {
         return Some("wrong at the last position only".to_string());
@@ -90,7 +91,9 @@ pub(super) fn swapped(actual: &ArrayD<f64>, expected: &ArrayD<f64>, atol: f64) -
         for other in one + 1..axes {
             let mut view = actual.view();
             view.swap_axes(one, other);
-            if view.shape() == expected.shape() && view.iter().zip(expected).all(|(a, e)| a == e || (a - e).abs() <= atol) {
+            if view.shape() == expected.shape()
+                && view.iter().zip(expected).all(|(a, e)| a == e || (a - e).abs() <= atol)
+            {
                 return Some(format!("right once axes {one} and {other} are swapped"));
             }
         }

@@ -184,9 +184,13 @@ mod tests {
 
     #[test]
     fn they_read_as_people_write_them() {
-        for (text, shown, exact) in
-            [("20", "20", "20"), ("15/2", "7.5", "15/2"), ("20/3", "20/3", "20/3"), ("0.125", "0.125", "1/8"), ("6/3", "2", "2")]
-        {
+        for (text, shown, exact) in [
+            ("20", "20", "20"),
+            ("15/2", "7.5", "15/2"),
+            ("20/3", "20/3", "20/3"),
+            ("0.125", "0.125", "1/8"),
+            ("6/3", "2", "2"),
+        ] {
             assert_eq!((points(text).to_string(), points(text).exact()), (shown.to_string(), exact.to_string()));
         }
         assert_eq!((&points("1") - &points("3/2")).to_string(), "-0.5");

@@ -92,7 +92,8 @@ impl Unit {
 
     /// The number with this unit.
     pub fn show(self, number: f64) -> String {
-        let digits = if number == number.trunc() && number.abs() < 1e12 { format!("{number}") } else { format!("{number:.4e}") };
+        let digits =
+            if number == number.trunc() && number.abs() < 1e12 { format!("{number}") } else { format!("{number:.4e}") };
         format!("{digits} {}", self.names()[0].0).trim_end().to_string()
     }
 }

@@ -66,7 +66,9 @@ pub(super) fn measured(
     let needed = speed_up.ladder.first().map_or(0.0, |(ratio, _)| *ratio);
     let (saves, cache) = match findings.cache {
         CacheWork::Saves { .. } => (true, "the cache saves work"),
-        CacheWork::Recomputes { .. } => (false, "the cache saves no work: a token takes as long as if the prompt were computed anew"),
+        CacheWork::Recomputes { .. } => {
+            (false, "the cache saves no work: a token takes as long as if the prompt were computed anew")
+        }
         CacheWork::TooShort => (true, "the prompts are too short to tell whether the cache saves work"),
     };
     let earned = speed_up.ladder.iter().find(|(least, _)| ratio >= *least).map(|(_, share)| share.clone());

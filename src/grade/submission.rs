@@ -55,7 +55,8 @@ impl Guard {
         let Self::Sandbox { goldref, demand } = self else { return Ok(Isolation::NoSandbox) };
         let trial = |demand| -> Result<Option<String>> {
             let (limits, read) = (crate::candidate::SandboxLimits::default(), Vec::new());
-            let sandbox = Sandbox { goldref: goldref.clone(), confinement: Confinement { read, write: None, limits, demand } };
+            let sandbox =
+                Sandbox { goldref: goldref.clone(), confinement: Confinement { read, write: None, limits, demand } };
             let (folder, environment) = (Some(PathBuf::from("/")), BTreeMap::new());
             let surroundings = Surroundings { folder, environment, sandbox: Some(sandbox) };
             let limit = std::time::Duration::from_secs(60);
@@ -97,7 +98,8 @@ impl Submission {
         if !folder.is_dir() {
             return Err(Error::read(path, "it is no folder; name the folder of a submission"));
         }
-        let name = folder.file_name().map_or_else(|| "submission".to_string(), |name| name.to_string_lossy().into_owned());
+        let name =
+            folder.file_name().map_or_else(|| "submission".to_string(), |name| name.to_string_lossy().into_owned());
         Ok(Self { name, folder, source })
     }
 
@@ -111,7 +113,11 @@ impl Submission {
         while let Some(folder) = open.pop() {
             for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
                 let path = entry.map_err(|e| Error::read(&folder, e))?.path();
-                if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) { open.push(path) } else { files.push(path) }
+                if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+                    open.push(path)
+                } else {
+                    files.push(path)
+                }
             }
         }
         files.sort();
@@ -121,7 +127,8 @@ impl Submission {
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
             let metadata = std::fs::symlink_metadata(&path).map_err(|e| Error::read(&path, e))?;
-            let bytes = if metadata.is_file() { std::fs::read(&path).map_err(|e| Error::read(&path, e))? } else { Vec::new() };
+            let bytes =
+                if metadata.is_file() { std::fs::read(&path).map_err(|e| Error::read(&path, e))? } else { Vec::new() };
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         }
@@ -173,7 +180,8 @@ impl Submission {
         let Asked { environment, read, .. } = &course.assignment.asked;
         let limits = &course.assignment.limits;
         let threads = limits.threads.to_string();
-        let usual = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"].map(|name| (name.to_string(), threads.clone()));
+        let usual = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+            .map(|name| (name.to_string(), threads.clone()));
         let mut all = BTreeMap::from(usual);
         // Its folder is not to be written, and the next submission finds it as it was.
         all.insert("PYTHONDONTWRITEBYTECODE".to_string(), "1".to_string());

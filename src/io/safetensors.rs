@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, Metadata};
+use ndarray::ArrayD;
+use safetensors::tensor::{Dtype, Metadata, TensorView};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
@@ -28,6 +29,23 @@ pub struct SafeTensors {
     /// Where the first tensor begins in `bytes`.
     data_start: usize,
     metadata: Metadata,
+}
+
+/// Writes tensors in f32 as a safetensors file, whole or not at all.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, ArrayD<f32>>) -> Result<()> {
+    let path = path.as_ref();
+    let bytes_of = |tensor: &ArrayD<f32>| tensor.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes: Vec<(&String, &[usize], Vec<u8>)> =
+        tensors.iter().map(|(name, tensor)| (name, tensor.shape(), bytes_of(tensor))).collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.as_str(), view))
+    });
+    let views: Vec<_> = views.collect::<std::result::Result<_, _>>().map_err(|e| Error::write(path, reason(e)))?;
+    disk::write_bytes(path, &safetensors::serialize(views, None).map_err(|e| Error::write(path, reason(e)))?)
 }
 
 impl SafeTensors {

@@ -123,7 +123,11 @@ impl Args {
         }
         let named = self.submission.is_some() || self.submissions.is_some() || self.outputs.is_some();
         if named == !self.program.is_empty() {
-            let which = if named { "name one of them" } else { "name one with --submission, --submissions, --outputs, or behind --" };
+            let which = if named {
+                "name one of them"
+            } else {
+                "name one with --submission, --submissions, --outputs, or behind --"
+            };
             return Err(Error::ask(format!("one submission or one class is graded; {which}")));
         }
         if self.jobs == 0 {

@@ -243,7 +243,11 @@ fn limits_of(fields: LimitsFields) -> Result<Limits> {
         None => Ok(usual),
         Some(text) => {
             let bytes = Unit::Bytes.read(&text).map_err(|e| Error::ask(format!("[limits] {e}")))?;
-            if bytes >= 1.0 { Ok(bytes as u64) } else { Err(Error::ask(format!("[limits] has \"{text}\"; it must be above 0"))) }
+            if bytes >= 1.0 {
+                Ok(bytes as u64)
+            } else {
+                Err(Error::ask(format!("[limits] has \"{text}\"; it must be above 0")))
+            }
         }
     };
     if fields.slow_factor.is_some_and(|factor| !(factor.is_finite() && factor >= 1.0)) {
@@ -271,7 +275,8 @@ fn part(fields: PartFields, folder: &Path) -> Result<Part> {
     let has_cases = !(fields.visible.is_empty() && fields.hidden.is_empty() && fields.properties.is_empty());
     let kind = match (has_cases, fields.answers, fields.speedup) {
         (true, None, None) => {
-            let sets = |fields: Vec<SetField>| fields.into_iter().map(|field| set(field, folder)).collect::<Result<_>>();
+            let sets =
+                |fields: Vec<SetField>| fields.into_iter().map(|field| set(field, folder)).collect::<Result<_>>();
             for name in &fields.properties {
                 if property::find(name).is_none() {
                     return Err(Error::ask(format!("no property is called \"{name}\"; docs/properties.md has them")));
@@ -291,7 +296,9 @@ fn part(fields: PartFields, folder: &Path) -> Result<Part> {
         (false, Some(answers), None) => Kind::Answers(answers_of(answers, folder)?),
         (false, None, Some(speedup)) => Kind::SpeedUp(speed_up(speedup, folder)?),
         _ => {
-            return Err(Error::ask("it must have cases or properties (visible, hidden), or [part.answers], or [part.speedup]: one of them"));
+            return Err(Error::ask(
+                "it must have cases or properties (visible, hidden), or [part.answers], or [part.speedup]: one of them",
+            ));
         }
     };
     let passed_at = fields.passed_at.unwrap_or_else(|| Points::one().over(2));
@@ -315,7 +322,9 @@ fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
     let mut rungs = Vec::new();
     for (text, share) in fields {
         let atol: Option<f64> = text.parse().ok().filter(|atol: &f64| atol.is_finite() && *atol >= 0.0);
-        let atol = atol.ok_or_else(|| Error::ask(format!("its ladder has \"{text}\"; a rung is an absolute error such as \"1e-5\"")))?;
+        let atol = atol.ok_or_else(|| {
+            Error::ask(format!("its ladder has \"{text}\"; a rung is an absolute error such as \"1e-5\""))
+        })?;
         rungs.push(Rung { atol, share });
     }
     rungs.sort_by(|a, b| a.atol.total_cmp(&b.atol));
@@ -337,7 +346,9 @@ fn answers_of(fields: AnswersFields, folder: &Path) -> Result<Answers> {
         if !ids.insert(id.clone()) {
             return Err(Error::ask(format!("two questions have the id \"{id}\"")));
         }
-        questions.push(self::question(question, &fields.usual, folder).map_err(|e| Error::ask(format!("question {id}: {e}")))?);
+        questions.push(
+            self::question(question, &fields.usual, folder).map_err(|e| Error::ask(format!("question {id}: {e}")))?,
+        );
     }
     if questions.is_empty() {
         return Err(Error::ask("it has no [[part.answers.question]]"));
@@ -371,7 +382,11 @@ fn question(fields: QuestionFields, usual: &CostFields, folder: &Path) -> Result
                 traffic: own.attention.or(usual.attention).unwrap_or(AttentionTraffic::Eager),
             }
         }
-        _ => return Err(Error::ask("it must have a value (a path into `goldref cost --format json`) or an expected number")),
+        _ => {
+            return Err(Error::ask(
+                "it must have a value (a path into `goldref cost --format json`) or an expected number",
+            ));
+        }
     };
     let (unit, weight) = (fields.unit.unwrap_or(Unit::None), fields.points.unwrap_or_else(Points::one));
     Ok(Question { id: fields.id, worked, unit, rtol, weight })
@@ -385,14 +400,25 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
     let mut ladder = Vec::new();
     for (text, share) in fields.ladder {
         let ratio: Option<f64> = text.parse().ok().filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
-        ladder.push((ratio.ok_or_else(|| Error::ask(format!("its ladder has \"{text}\"; a rung is a ratio such as \"2\"")))?, share));
+        ladder.push((
+            ratio.ok_or_else(|| Error::ask(format!("its ladder has \"{text}\"; a rung is a ratio such as \"2\"")))?,
+            share,
+        ));
     }
     ladder.sort_by(|a: &(f64, Points), b| b.0.total_cmp(&a.0));
-    if ladder.first().is_none_or(|(_, share)| *share != Points::one()) || !ladder.iter().is_sorted_by(|a, b| a.1 >= b.1) {
+    if ladder.first().is_none_or(|(_, share)| *share != Points::one()) || !ladder.iter().is_sorted_by(|a, b| a.1 >= b.1)
+    {
         return Err(Error::ask("its ladder must earn 1 at the largest ratio and no more at smaller ones"));
     }
     let model = in_folder(folder, &fields.model)?;
-    Ok(SpeedUp { model, prompts: fields.prompts, generate: fields.generate, repeats: fields.repeats.unwrap_or(3).max(1), at, ladder })
+    Ok(SpeedUp {
+        model,
+        prompts: fields.prompts,
+        generate: fields.generate,
+        repeats: fields.repeats.unwrap_or(3).max(1),
+        at,
+        ladder,
+    })
 }
 
 fn none_unknown(unknown: &Unknown) -> Result<()> {
@@ -408,7 +434,9 @@ fn dtype(name: &str) -> Result<Dtype> {
 }
 
 fn is_word(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    !id.is_empty()
+        && id.len() <= 40
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// A path that stays in the folder of a submission.
@@ -469,12 +497,30 @@ mod tests {
             ("[[part]]\nid = \"a\"\ntitle = \"a\"\npoints = 1.5\n", "line 8: invalid type: floating point `1.5`"),
             ("[[part]]\nid = \"a b\"\ntitle = \"a\"\npoints = 1\n", "a part's id is \"a b\""),
             ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nrequires = [\"z\"]", "part a requires \"z\""),
-            ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"nice\"]", "no property is called \"nice\""),
-            ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nvisible = [\"not/there\"]", "\"not/there\" cannot be found"),
-            ("[limits]\nmemory = \"much\"\n[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]", "[limits] \"much\" is no number"),
-            ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"1e-4\" = \"1/2\" }", "must earn 1 at the tightest"),
-            ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"1e-4\" = 1, \"1e-5\" = \"1/2\" }", "must earn 1 at the tightest"),
-            ("[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"nan\" = 1 }", "a rung is an absolute error"),
+            (
+                "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"nice\"]",
+                "no property is called \"nice\"",
+            ),
+            (
+                "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nvisible = [\"not/there\"]",
+                "\"not/there\" cannot be found",
+            ),
+            (
+                "[limits]\nmemory = \"much\"\n[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]",
+                "[limits] \"much\" is no number",
+            ),
+            (
+                "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"1e-4\" = \"1/2\" }",
+                "must earn 1 at the tightest",
+            ),
+            (
+                "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"1e-4\" = 1, \"1e-5\" = \"1/2\" }",
+                "must earn 1 at the tightest",
+            ),
+            (
+                "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"nan\" = 1 }",
+                "a rung is an absolute error",
+            ),
         ] {
             let message = read(parts).unwrap_err().to_string();
             assert!(message.contains(said), "{parts}: {message}");

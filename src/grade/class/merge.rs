@@ -30,14 +30,20 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
             if let Some(submission) = name.strip_suffix(".json") {
                 let report = read(&path)?;
                 if let Some(other) = reports.values().find(|other| other.assignment != report.assignment) {
-                    return Err(Error::read(&path, format!("it is of another assignment than that of {}", other.submission)));
+                    return Err(Error::read(
+                        &path,
+                        format!("it is of another assignment than that of {}", other.submission),
+                    ));
                 }
                 reports.insert(submission.to_string(), report);
                 any = true;
             }
             match files.get(&name) {
                 Some((other, known)) if *known != bytes => {
-                    return Err(Error::read(&path, format!("{} is of the same submission and says something else", other.display())));
+                    return Err(Error::read(
+                        &path,
+                        format!("{} is of the same submission and says something else", other.display()),
+                    ));
                 }
                 Some(_) => (),
                 None => {

@@ -120,7 +120,10 @@ impl ClassRun<'_> {
         for entry in fs::read_dir(output).map_err(|e| Error::read(output, e))? {
             let entry = entry.map_err(|e| Error::read(output, e))?;
             if self.resume == Resume::No {
-                return Err(Error::write(output, "it holds files already; --resume goes on with them, or name another folder"));
+                return Err(Error::write(
+                    output,
+                    "it holds files already; --resume goes on with them, or name another folder",
+                ));
             }
             // Half of a file that an interrupted run was about to write.
             if entry.file_name().as_encoded_bytes().starts_with(disk::HALF.as_bytes()) {
@@ -174,8 +177,8 @@ pub fn json(report: &GradeReport) -> Result<Vec<u8>> {
 /// A file that cannot be read, or is none.
 pub fn read(path: &Path) -> Result<GradeReport> {
     let bytes = disk::read_whole(path, limits::JSON_BYTES)?;
-    let report: GradeReport =
-        serde_json::from_slice(&bytes).map_err(|e| Error::read(path, format!("it is no result of `goldref grade`: {e}")))?;
+    let report: GradeReport = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::read(path, format!("it is no result of `goldref grade`: {e}")))?;
     if report.format != super::report_data::FORMAT {
         return Err(Error::read(path, format!("its format is another one than \"{}\"", super::report_data::FORMAT)));
     }

@@ -66,7 +66,11 @@ mod tests {
     #[test]
     fn the_shares_are_the_class_each_once() {
         let class: Vec<Submission> = (0..50)
-            .map(|number| Submission { name: format!("student_{number:02}"), folder: PathBuf::new(), source: Source::Command })
+            .map(|number| Submission {
+                name: format!("student_{number:02}"),
+                folder: PathBuf::new(),
+                source: Source::Command,
+            })
             .collect();
         for kind in ["slice", "hash"] {
             let share = |number| Partition::parse(&format!("{kind}:{number}/4")).unwrap().of(class.clone());

@@ -11,7 +11,8 @@ pub fn class_csv(reports: &[GradeReport]) -> String {
     let mut out = row(&header);
     for report in reports {
         let count = report.evaluation();
-        let mut cells = vec![report.submission.clone(), report.points.to_f64().to_string(), report.out_of.to_f64().to_string()];
+        let mut cells =
+            vec![report.submission.clone(), report.points.to_f64().to_string(), report.out_of.to_f64().to_string()];
         // A part that was not judged is empty, not 0.
         let earned = |part: &crate::grade::PartReport| {
             if part.needs.is_empty() { part.points.to_f64().to_string() } else { String::new() }
@@ -50,7 +51,10 @@ mod tests {
 
     #[test]
     fn cells_hold_anything_and_start_no_formula() {
-        assert_eq!(row(&["a".into(), "b, \"c\"".into(), "=1+1".into(), "-3.5".into()]), "a,\"b, \"\"c\"\"\",'=1+1,-3.5\r\n");
+        assert_eq!(
+            row(&["a".into(), "b, \"c\"".into(), "=1+1".into(), "-3.5".into()]),
+            "a,\"b, \"\"c\"\"\",'=1+1,-3.5\r\n"
+        );
         assert_eq!(cell("two\nlines"), "\"two\nlines\"");
     }
 }

@@ -43,7 +43,14 @@ pub fn gradescope(report: &GradeReport) -> String {
         output.push(format!("It could not be asked: {}.", sentence(why)));
     }
     for part in &report.parts {
-        output.push(format!("{} {}: {} of {}. {}", part.id, name(&part.title), part.points, part.out_of, in_short(report, part)));
+        output.push(format!(
+            "{} {}: {} of {}. {}",
+            part.id,
+            name(&part.title),
+            part.points,
+            part.out_of,
+            in_short(report, part)
+        ));
     }
     output.push(sentence(&isolation(report)));
     let results = json!({

@@ -22,7 +22,8 @@ pub fn grade_text(report: &GradeReport) -> String {
         let title = name(&part.title);
         out += &format!(" {:<ids$}  {title:<width$}  {:>scores$}  {}\n", part.id, points(part), in_short(report, part));
     }
-    out += &format!(" {:<ids$}  {:<width$}  {:>scores$}\n", "", "points", format!("{}/{}", report.points, report.out_of));
+    out +=
+        &format!(" {:<ids$}  {:<width$}  {:>scores$}\n", "", "points", format!("{}/{}", report.points, report.out_of));
     for part in &report.parts {
         out += &details(report, part);
     }
@@ -32,7 +33,11 @@ pub fn grade_text(report: &GradeReport) -> String {
     // Nothing asked is not all passed.
     let all = if count.all > 0 && count.passed == count.all { "True" } else { "False" };
     out += &format!("  All tests passed: {all}\n");
-    let rate = if count.all == 0 { "—".to_string() } else { format!("{:.2}%", 100.0 * count.passed as f64 / count.all as f64) };
+    let rate = if count.all == 0 {
+        "—".to_string()
+    } else {
+        format!("{:.2}%", 100.0 * count.passed as f64 / count.all as f64)
+    };
     out += &format!("  Pass rate: {rate} ({}/{})\n", count.passed, count.all);
     out += &format!("\n{}\n", sentence(&isolation(report)));
     out
@@ -58,7 +63,10 @@ fn details(report: &GradeReport, part: &PartReport) -> String {
         out += &format!("           and {} more\n", items.len() - LISTED);
     }
     if let Some(speed_up) = &part.speed_up {
-        out += &format!("   {:>7}  {:>7}  {:>13}  {:>10}  {:>8}\n", "prompt", "tokens", "without cache", "with cache", "speed-up");
+        out += &format!(
+            "   {:>7}  {:>7}  {:>13}  {:>10}  {:>8}\n",
+            "prompt", "tokens", "without cache", "with cache", "speed-up"
+        );
         for row in &speed_up.rows {
             let milliseconds = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
             out += &format!(

@@ -29,7 +29,11 @@ def trace(pid):
 
 
 def named_goldref():
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        pids = list(filter(str.isdigit, os.listdir("/proc")))
+    except OSError:
+        pids = []
+    for pid in pids:
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 if b"goldref" in file.read() and int(pid) != os.getpid():
