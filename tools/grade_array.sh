@@ -17,6 +17,7 @@
 # All nodes need the same goldref, the folders at the same paths, and the programs that the assignment starts: its python3
 # with NumPy is the first one on PATH. Share N goes to RESULTS/part-N. Take no more tasks than there are submissions.
 # A task that was stopped and comes again goes on where it was: --resume.
+# Where the kernel of nodes is older than Linux 6.12, add --weak-sandbox to the last line, for all nodes alike.
 #
 # To merge, give a job that waits for the array, and runs only if no task failed:
 #

@@ -47,14 +47,17 @@ if [ $installing = yes ]; then
   fi
 fi
 [ -z "$(missing)" ] || fail "missing: $(missing | xargs); run it with --install, as root"
-goldref=$(realpath -e "${GOLDREF:-target/release/goldref}") || fail "no goldref; cargo build --release, or name one by GOLDREF"
+goldref=$(realpath "${GOLDREF:-target/release/goldref}")
+[ -x "$goldref" ] || fail "no goldref at $goldref; cargo build --release, or name one by GOLDREF"
 python3 -c "import numpy" 2>/dev/null ||
-  fail "$(command -v python3 || echo python3) has no NumPy, and submissions need it; put one that has it first on PATH: tools/README.md, Install"
+  fail "$(command -v python3 || echo python3) has no NumPy, which submissions need;" \
+    "put one that has it first on PATH: tools/README.md, Install"
 
 # Nothing of a cluster around this script, if there is one.
 unset "${!SLURM@}" "${!SBATCH@}" "${!SQUEUE@}" "${!SINFO@}" "${!SCANCEL@}"
 tmp=$(mktemp -d)
-export SLURM_CONF=$tmp/slurm.conf GOLDREF=$goldref
+# TMPDIR too: a goldref that is killed leaves the folder of the submission that it had.
+export SLURM_CONF=$tmp/slurm.conf GOLDREF=$goldref TMPDIR=$tmp/tmp
 daemons=() cluster_up=no
 
 end() {
@@ -65,7 +68,7 @@ end() {
     # Jobs outlive the daemons that started them.
     scancel --user="$(id -un)" && wait_for 60 "end of the jobs" queue_is_empty
   fi
-  if [ "$status" -ne 0 ]; then
+  if [ "$status" -eq 2 ]; then
     tail -n 20 "$tmp"/*.log >&2
   fi
   for ((at = ${#daemons[@]} - 1; at >= 0; at--)); do
@@ -106,7 +109,7 @@ has_results() { compgen -G "$tmp/results/part-$1/*.json" >/dev/null; }
 
 # munge wants a key for no other eyes, and a socket in a folder that all may pass.
 chmod 711 "$tmp"
-mkdir -m 700 "$tmp/munge" "$tmp/state" "$tmp/spool"
+mkdir -m 700 "$tmp/munge" "$tmp/state" "$tmp/spool" "$TMPDIR"
 (umask 077 && head -c 128 /dev/urandom >"$tmp/munge/key")
 start munged munged --foreground --key-file="$tmp/munge/key" --seed-file="$tmp/munge/seed" \
   --pid-file="$tmp/munge/pid" --socket="$tmp/munge.socket"
@@ -175,8 +178,8 @@ sbatch --parsable --dependency="$dependency" --kill-on-invalid-dep=yes --output=
   --wrap "\"$goldref\" merge results/part-* --output results/all" >/dev/null
 # As long as a submission that hangs in each case would take; others take a second each.
 wait_for $((600 + 60 * count)) "end of the jobs" queue_is_empty
-tail -n +1 grade-*.log merge.log 2>/dev/null || true
 [ -e results/all/class.csv ] || fail "the merge did not run, or failed"
+tail -n +1 grade-*.log merge.log
 
 echo "==> in one go <=="
 "$goldref" grade assignment.toml --submissions class --output whole --jobs 2

@@ -46,10 +46,19 @@ struct Room {
     folder: TempDir,
 }
 
+/// Nobody else reads what is asked.
+fn private_folder() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("goldref-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
+}
+
 impl Room {
     fn new() -> Result<Self> {
         let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
-        let room = Self { folder: TempDir::with_prefix("goldref-").map_err(unmade)? };
+        let room = Self { folder: private_folder().map_err(unmade)? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
         Ok(room)
     }

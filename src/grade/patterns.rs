@@ -52,9 +52,8 @@ fn scale(chosen: &[(f64, f64)], atol: f64) -> Option<String> {
 /// One term on all of it.
 fn offset(chosen: &[(f64, f64)], atol: f64) -> Option<String> {
     let mean = chosen.iter().map(|(a, e)| a - e).sum::<f64>() / chosen.len() as f64;
-    let allowed = atol.max(LEFT * size(chosen));
-    let even = chosen.iter().all(|(a, e)| (a - e - mean).abs() <= allowed);
-    (mean.abs() > 10.0 * allowed && even).then(|| format!("correct up to an offset of {}", short(mean)))
+    let even = chosen.iter().all(|(a, e)| (a - e - mean).abs() <= atol);
+    (mean.abs() > 3.0 * atol && even).then(|| format!("correct up to an offset of {}", short(mean)))
 }
 
 /// Positions that are right up to some place and wrong from there on: of logits `[batch, len, vocab]` and of outputs `[batch, heads, len, dim]` the axis before the last.

@@ -14,6 +14,7 @@ mod evaluations;
 mod faults;
 mod fixtures;
 mod frozen_bits;
+mod grading;
 mod hand_made;
 mod judge;
 mod latency;

@@ -8,8 +8,18 @@ use goldref::report;
 use serde_json::{Map, Value, json};
 
 fn schema() -> Value {
-    let path = super::root().join("schema/goldref-run-1.schema.json");
+    named("goldref-run-1.schema.json")
+}
+
+fn named(name: &str) -> Value {
+    let path = super::root().join("schema").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Why `value` does not follow the schema of this name.
+pub(super) fn refusal_by(name: &str, value: &Value) -> Option<String> {
+    let schema = named(name);
+    refusal(&schema, &schema, value, "")
 }
 
 /// Why `value` does not follow `schema`; `root` holds the `$defs`.
@@ -44,6 +54,10 @@ fn refusal(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Stri
             }
             "minimum" => match value.as_f64() {
                 Some(number) if number < wanted.as_f64().unwrap() => refused(format!("{value} is below {wanted}")),
+                _ => None,
+            },
+            "maximum" => match value.as_f64() {
+                Some(number) if number > wanted.as_f64().unwrap() => refused(format!("{value} is above {wanted}")),
                 _ => None,
             },
             "minProperties" | "maxProperties" => value.as_object().and_then(|object| {

@@ -1,7 +1,11 @@
-//! The `assignment.toml`, as it is written.
+//! Reads an `assignment.toml` and checks what it says.
 
+use super::fields::{
+    AnswersFields, CostFields, File, LifetimeField, LimitsFields, PartFields, QuestionFields, ScoringField, SetField,
+    SpeedUpFields, Unknown,
+};
 use super::{
-    Answers, Asked, Assignment, CaseSet, Hints, Kind, Limits, Part, Points, Question, Rung, Scoring, SpeedUp, Worked,
+    Answers, Asked, Assignment, CaseSet, Kind, Limits, Part, Points, Question, Rung, Scoring, SpeedUp, Worked,
 };
 use crate::candidate::{Lifetime, SandboxLimits};
 use crate::cost::{AttentionTraffic, KvWidth};
@@ -10,7 +14,6 @@ use crate::grade::quantity::Unit;
 use crate::io::{disk, limits};
 use crate::num::Dtype;
 use crate::property;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -19,154 +22,6 @@ use std::time::Duration;
 const FORMAT: &str = "goldref-assignment/1";
 /// The file in an assignment's folder.
 const NAME: &str = "assignment.toml";
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    format: String,
-    title: String,
-    #[serde(default)]
-    hints: Hints,
-    candidate: AskedFields,
-    #[serde(default)]
-    limits: LimitsFields,
-    part: Vec<PartFields>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-enum LifetimeField {
-    AllQuestions,
-    OneQuestion,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedFields {
-    command: Vec<String>,
-    #[serde(default)]
-    lifetime: Option<LifetimeField>,
-    #[serde(default)]
-    stored: Option<String>,
-    #[serde(default)]
-    files: Vec<PathBuf>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default)]
-    read: Vec<PathBuf>,
-    #[serde(default)]
-    build: Vec<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct LimitsFields {
-    seconds: Option<f64>,
-    slow_factor: Option<f64>,
-    build_seconds: Option<f64>,
-    threads: Option<u64>,
-    memory: Option<String>,
-    cpu_seconds: Option<u64>,
-    tasks: Option<u64>,
-    file: Option<String>,
-    disk: Option<String>,
-    files: Option<u64>,
-    output: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PartFields {
-    id: String,
-    title: String,
-    points: Points,
-    #[serde(default)]
-    requires: Vec<String>,
-    passed_at: Option<Points>,
-    #[serde(default)]
-    visible: Vec<SetField>,
-    #[serde(default)]
-    hidden: Vec<SetField>,
-    #[serde(default)]
-    properties: Vec<String>,
-    ladder: Option<BTreeMap<String, Points>>,
-    scoring: Option<ScoringField>,
-    answers: Option<AnswersFields>,
-    speedup: Option<SpeedUpFields>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ScoringField {
-    EachCase,
-    WorstCase,
-}
-
-/// A suite's folder, or a folder and some of its cases.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SetField {
-    Suite(PathBuf),
-    Some(SetFields),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SetFields {
-    suite: PathBuf,
-    #[serde(default)]
-    cases: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct AnswersFields {
-    file: PathBuf,
-    #[serde(flatten)]
-    usual: CostFields,
-    question: Vec<QuestionFields>,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-/// Fields that nothing else takes: serde does not refuse them where others are shared.
-type Unknown = BTreeMap<String, toml::Value>;
-
-#[derive(Deserialize, Default, Clone)]
-struct CostFields {
-    model: Option<String>,
-    device: Option<String>,
-    devices: Option<usize>,
-    context: Option<usize>,
-    batch: Option<usize>,
-    stored: Option<String>,
-    kv: Option<KvWidth>,
-    attention: Option<AttentionTraffic>,
-    rtol: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct QuestionFields {
-    id: String,
-    value: Option<String>,
-    expected: Option<f64>,
-    unit: Option<Unit>,
-    points: Option<Points>,
-    #[serde(flatten)]
-    own: CostFields,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpeedUpFields {
-    model: PathBuf,
-    prompts: Vec<usize>,
-    generate: usize,
-    repeats: Option<usize>,
-    at: Option<usize>,
-    ladder: BTreeMap<String, Points>,
-}
 
 /// As [`Assignment::open`].
 pub(super) fn open(path: &Path) -> Result<Assignment> {

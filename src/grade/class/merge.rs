@@ -23,6 +23,8 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
         for entry in fs::read_dir(folder).map_err(|e| Error::read(folder, e))? {
             let path = entry.map_err(|e| Error::read(folder, e))?.path();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            // A share may be empty: of it there is the table alone.
+            any |= name == OF_ALL;
             if name == OF_ALL || name.starts_with(disk::HALF) {
                 continue;
             }
@@ -54,6 +56,9 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
         if !any {
             return Err(Error::read(folder, "it holds no results; name folders that `goldref grade --output` wrote"));
         }
+    }
+    if reports.is_empty() {
+        return Err(Error::ask("none of the folders holds a result, and nothing merged is not a success"));
     }
     fs::create_dir_all(output).map_err(|e| Error::write(output, e))?;
     if fs::read_dir(output).map_err(|e| Error::read(output, e))?.next().is_some() {

@@ -30,11 +30,13 @@ pub(in super::super) fn become_program(order: &Order) -> Result<()> {
         (Resource::Data, limits.memory_bytes.saturating_mul(RESERVED)),
         (Resource::Fsize, limits.file_bytes),
         (Resource::Nofile, OPEN_FILES),
-        (Resource::Cpu, limits.cpu_seconds),
     ] {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(resource, limit).map_err(lacks("no resource limits"))?;
     }
+    // Behind the warden's, which counts all processes; first the signal that says why, then the end.
+    let limit = Rlimit { current: Some(limits.cpu_seconds + 1), maximum: Some(limits.cpu_seconds + 3) };
+    rustix::process::setrlimit(Resource::Cpu, limit).map_err(lacks("no resource limits"))?;
     let found = files::program(program, order);
     match files::confine(order, found.as_deref()) {
         Ok(()) => (),

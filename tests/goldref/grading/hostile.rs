@@ -1,0 +1,203 @@
+//! Hostile submissions: each gets its verdict, nothing outside is changed, nothing of it stays, nobody else is touched.
+
+use super::{Desk, python_can, reasons};
+use std::fs;
+use std::path::Path;
+
+/// Submissions and what must be said of each of their answers.
+const SAID: &[(&str, &str)] = &[
+    ("all_nan", "not finite; every element is NaN"),
+    ("answers_for_another", "broke the protocol: it answered question \"999\""),
+    ("answers_twice", "broke the protocol: it wrote a line that nobody asked for"),
+    (
+        "claims_huge_shape",
+        "broke the protocol: cannot read outputs.npz: array \"out\" has the shape (1152921504606846976,)",
+    ),
+    ("exits_without_answer", "crashed: exit status: 0"),
+    ("fifo_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
+    ("fills_disk", "over its limit: it used more than 100 MiB or 500 files on disk"),
+    ("fills_disk_with_files", "over its limit: it used more than 100 MiB or 500 files on disk"),
+    ("fills_memory", "over its limit: it used more than 128 MiB of memory"),
+    ("float_that_lies", "broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"),
+    ("folder_swapped", "failed: [Errno 13] Permission denied"),
+    ("forks_forever", "over its limit: it used more than 30 processes and threads"),
+    ("kills_parent", "failed: refused: signal the parent's group: EPERM, trace"),
+    ("leaves_daemon", "failed: daemon left"),
+    ("new_namespaces", "failed: refused: unshare user and mounts: EPERM"),
+    ("opens_socket", "failed: tcp: [Errno 1] Operation not permitted"),
+    ("prints_forever", "broke the protocol: its line is longer than 64 KiB"),
+    ("prints_to_stderr_forever", "over its limit: it used more than 1 MiB of standard error"),
+    ("reads_expected", "failed: open: [Errno 13] Permission denied"),
+    ("reads_other_submissions", "failed: refused: read: [Errno 13] Permission denied"),
+    ("sleeps", "timed out: it did not answer within 6 s"),
+    ("spins", "over its limit: it used more than 2 s of CPU time"),
+    ("steals_environment", "failed: environment: nothing; the parent's: [Errno 13] Permission denied"),
+    ("symlink_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
+    ("writes_outside", "failed: refused: append to"),
+    ("zip_bomb", "over its limit: it used more than 2 s of CPU time"),
+];
+
+const LIMITS: &str = "[limits]\nseconds = 6\nmemory = \"128 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
+                      files = 500\noutput = \"1 MiB\"\n";
+
+/// Copies a hostile submission, with what it attacks.
+fn copy(desk: &Desk, name: &str, targets: &[&Path]) {
+    let from = crate::root().join("tests/submissions/hostile").join(name).join("candidate.py");
+    let folder = desk.program(name, &fs::read_to_string(from).unwrap());
+    let lines: String = targets.iter().map(|path| format!("{}\n", path.display())).collect();
+    if !targets.is_empty() {
+        fs::write(folder.join("target.txt"), lines).unwrap();
+    }
+}
+
+/// Processes that have this path in their command or as their current folder.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let path = folder.to_str().unwrap();
+    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let at = fs::read_link(entry.path().join("cwd")).ok()?;
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        (command.contains(path) || at.starts_with(path)).then_some(command)
+    });
+    all.collect()
+}
+
+#[test]
+fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
+    if !python_can("import ctypes, zipfile") {
+        return;
+    }
+    let desk = Desk::with(0, 2, LIMITS, "");
+    let victim = desk.folder.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    let file = victim.join("file");
+    fs::write(&file, "as it was\n").unwrap();
+    let before = fs::metadata(&file).unwrap();
+    let mut bystander = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let expected = desk.staff().join("secret/case_0/expected.npz");
+    let other = desk.student("honest_first", "max(x, 0.0)").join("candidate.py");
+    desk.student("zz_honest_last", "max(x, 0.0)");
+    for (name, _) in SAID {
+        let targets: Vec<&Path> = match *name {
+            "writes_outside" => vec![&file, &victim],
+            "reads_other_submissions" => vec![&other],
+            "kills_parent" => vec![],
+            _ => vec![&expected],
+        };
+        copy(&desk, name, &targets);
+    }
+    // It kills by number.
+    fs::write(desk.class().join("kills_parent/target.txt"), format!("{}\n", bystander.id())).unwrap();
+    let all = fs::read_dir(crate::root().join("tests/submissions/hostile")).unwrap().flatten();
+    let folders = all.filter(|entry| entry.path().is_dir()).count();
+    assert_eq!(folders, SAID.len(), "a hostile submission has no row here");
+
+    let results = desk.folder.path().join("results");
+    let graded = desk
+        .grade()
+        .arg("--submissions")
+        .arg(desk.class())
+        .arg("--output")
+        .arg(&results)
+        .args(["--jobs", "2"])
+        .output();
+    let graded = graded.unwrap();
+    assert!(graded.status.success(), "{}", String::from_utf8_lossy(&graded.stderr));
+
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(results.join(format!("{name}.json"))).unwrap()).unwrap()
+    };
+    let mut wrong = Vec::new();
+    for (name, said) in SAID {
+        let report = read(name);
+        assert_eq!(report["isolation"], "sandbox");
+        assert_eq!(report["points"], "0", "{name}: {report}");
+        for reason in reasons(&report) {
+            if !reason.starts_with(said) || reason.contains("ATTACK SUCCEEDED") {
+                wrong.push(format!("{name}: {reason}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for name in ["honest_first", "zz_honest_last"] {
+        assert_eq!(read(name)["points"], "10", "{name}");
+    }
+
+    // Nothing outside has changed, nothing of them runs on, nothing of them is left.
+    let after = fs::metadata(&file).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "as it was\n");
+    assert_eq!((before.modified().unwrap(), before.permissions()), (after.modified().unwrap(), after.permissions()));
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+    assert!(bystander.try_wait().unwrap().is_none(), "somebody killed a process of somebody else");
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    assert_eq!(processes_of(desk.folder.path()), Vec::<String>::new());
+    desk.is_clean();
+    for (name, _) in SAID {
+        let entries = fs::read_dir(desk.class().join(name)).unwrap().count();
+        assert!(entries <= 2, "{name} has written into its own folder");
+    }
+}
+
+/// The same attack without the sandbox: what the test above holds is the sandbox's doing.
+#[test]
+fn without_a_sandbox_expected_values_can_be_stolen_and_the_report_says_so() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    let desk = Desk::with(0, 1, LIMITS, "");
+    let expected = desk.staff().join("secret/case_0/expected.npz");
+    copy(&desk, "reads_expected", &[&expected]);
+    let thief = desk.class().join("reads_expected");
+    let (report, _) = desk.graded(&thief, &["--no-sandbox"]);
+    assert_eq!((report["points"].as_str(), report["isolation"].as_str()), (Some("10"), Some("no_sandbox")));
+    let (report, _) = desk.graded(&thief, &[]);
+    assert_eq!((report["points"].as_str(), report["isolation"].as_str()), (Some("0"), Some("sandbox")));
+    let text = desk.grade().arg("--submission").arg(&thief).arg("--no-sandbox").output().unwrap();
+    assert!(
+        String::from_utf8(text.stdout)
+            .unwrap()
+            .contains("asked without a sandbox, with the rights of whoever graded it")
+    );
+}
+
+#[test]
+fn the_sandbox_ends_with_goldref() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    let desk = Desk::with(0, 1, "[limits]\nseconds = 600\n", "");
+    copy(&desk, "sleeps", &[]);
+    let sleeper = desk.class().join("sleeps");
+    let program = assert_cmd::cargo::cargo_bin("goldref");
+    let mut goldref = std::process::Command::new(program)
+        .arg("grade")
+        .arg(desk.staff())
+        .arg("--submission")
+        .arg(&sleeper)
+        .env("TMPDIR", desk.folder.path())
+        .spawn()
+        .unwrap();
+    let runs = || {
+        processes_of(&sleeper).iter().any(|command| command.contains("candidate.py") && !command.contains("sandbox-"))
+    };
+    let wait_until = |what: &dyn Fn() -> bool| {
+        let begin = std::time::Instant::now();
+        while !what() {
+            assert!(begin.elapsed().as_secs() < 60, "{:?}", processes_of(&sleeper));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    wait_until(&runs);
+    goldref.kill().unwrap();
+    goldref.wait().unwrap();
+    wait_until(&|| processes_of(&sleeper).is_empty());
+    let rooms = || {
+        fs::read_dir(desk.folder.path())
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("goldref-"))
+            .count()
+    };
+    wait_until(&|| rooms() == 0);
+}
