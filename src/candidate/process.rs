@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -46,6 +46,13 @@ struct Room {
     folder: TempDir,
 }
 
+/// The program's name and its process.
+fn spawned(starting: &mut Command, command: &[OsString]) -> Result<(String, Child)> {
+    let name = command.first().map_or_else(String::new, |program| program.to_string_lossy().into_owned());
+    let child = starting.spawn().map_err(|e| Error::ask(format!("the program \"{name}\" cannot be started: {e}")))?;
+    Ok((name, child))
+}
+
 /// Nobody else reads what is asked.
 fn private_folder() -> std::io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
@@ -61,6 +68,15 @@ impl Room {
         let room = Self { folder: private_folder().map_err(unmade)? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
         Ok(room)
+    }
+
+    /// A room, and how `command` is started in it.
+    fn around(command: &[OsString], surroundings: &Surroundings) -> Result<(Self, Command)> {
+        let room = Self::new()?;
+        let mut starting = surroundings.starting(command, &room.scratch(), &room.end())?;
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut starting, 0);
+        Ok((room, starting))
     }
 
     fn scratch(&self) -> PathBuf {
@@ -97,32 +113,36 @@ impl Program {
     /// # Errors
     /// As [`Self::start`]. A confined program that cannot be started is found out by its first answer: it has ended.
     pub fn start_in(command: &[OsString], surroundings: &Surroundings) -> Result<Self> {
-        let room = Room::new()?;
-        let mut starting = surroundings.starting(command, &room.scratch(), &room.end())?;
-        let name = command.first().map_or_else(String::new, |program| program.to_string_lossy().into_owned());
+        let (room, mut starting) = Room::around(command, surroundings)?;
         starting.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut starting, 0);
-        let mut child =
-            starting.spawn().map_err(|e| Error::ask(format!("the program \"{name}\" cannot be started: {e}")))?;
+        let (name, mut child) = spawned(&mut starting, command)?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Error::ask(format!("the program \"{name}\" has no standard streams")));
         };
-        let limits = surroundings.sandbox.as_ref().map(|sandbox| sandbox.confinement.limits.clone());
-        let most = limits.as_ref().map_or(u64::MAX, |limits| limits.output_bytes);
-        let (lines, stderr) = (lines(stdout), Tail::of(stderr, most));
+        let limits = surroundings.limits().cloned();
+        let (lines, stderr) = (lines(stdout), Tail::of(stderr, surroundings.output_bytes()));
         Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
     }
 
-    /// Waits for a program that answers no questions to end, at most so long; what it lacks of a good end.
+    /// Runs a command that is asked nothing to its end, at most so long; `None` if it ends well.
     ///
     /// # Errors
     /// As [`Self::start_in`].
     pub fn run_to_end(command: &[OsString], surroundings: &Surroundings, limit: Duration) -> Result<Option<Outcome>> {
-        let mut program = Self::start_in(command, surroundings)?;
-        let status = program.wait(limit);
-        let timed_out = status.is_none();
+        let (room, mut starting) = Room::around(command, surroundings)?;
+        let unmade = |e: std::io::Error| Error::ask(format!("no pipe can be made: {e}"));
+        // What it says on either stream goes the same way, and is read to its end: a build may say a lot.
+        let (output, both) = std::io::pipe().map_err(unmade)?;
+        starting.stdin(Stdio::piped()).stdout(both.try_clone().map_err(unmade)?).stderr(both);
+        let (name, mut child) = spawned(&mut starting, command)?;
+        // The command holds the other ends of the pipe.
+        drop(starting);
+        let (stdin, stderr) = (child.stdin.take(), Tail::of(output, surroundings.output_bytes()));
+        let (_, lines) = std::sync::mpsc::channel();
+        let limits = surroundings.limits().cloned();
+        let mut program = Self { name, child, stdin, lines, stderr, limits, room, asked: 0 };
+        let timed_out = program.wait(limit).is_none();
         let outcome = program.crashed();
         program.end();
         if let Some(used) = program.over_limit() {

@@ -184,7 +184,7 @@ impl PartCases<'_> {
         let Some(property) = property::find(name) else {
             return Ok(Found::nothing("not asked", "it is not known".to_string()));
         };
-        let Some(candidate) = respondent.candidate()? else {
+        let Some(candidate) = respondent.candidate() else {
             return Ok(Found::nothing("not asked", "files cannot be asked for properties".to_string()));
         };
         let subject = match model.filter(|_| property.is_about_models()) {

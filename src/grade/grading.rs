@@ -8,7 +8,7 @@ use super::points::Points;
 use super::report_data::{FORMAT, GradeReport, Isolation, PartReport};
 use super::submission::{Guard, Source, Startable, Submission, is_plain_file};
 use super::{answers, speed_up};
-use crate::candidate::{Candidate, Outcome, Program, Restarted};
+use crate::candidate::{Candidate, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
 use crate::error::Result;
 use crate::io::npz;
 use crate::suite::Exam;
@@ -31,7 +31,7 @@ pub struct Grading<'c> {
 /// # Errors
 /// What is no fault of the submission: fixtures that cannot be read, a sandbox that would let it read them.
 pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) -> Result<GradeReport> {
-    let Grading { course, guard, isolation } = grading;
+    let Grading { course, isolation, .. } = grading;
     let assignment = &course.assignment;
     let mut report = GradeReport {
         format: FORMAT.to_string(),
@@ -39,10 +39,7 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         title: assignment.title.clone(),
         assignment: course.sha256.clone(),
         submission: submission.name.clone(),
-        submission_sha256: match submission.source {
-            Source::Program(_) => String::new(),
-            _ => submission.sha256()?,
-        },
+        submission_sha256: String::new(),
         hints: assignment.hints,
         isolation: isolation.clone(),
         refused: None,
@@ -50,22 +47,12 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         points: Points::zero(),
         out_of: assignment.points(),
     };
-    let mut respondent = if submission.source == Source::Outputs {
-        report.isolation = Isolation::NothingRan;
-        Respondent::Files(submission.folder.clone())
-    } else {
-        match submission.startable(course, guard)? {
-            Ok(startable) => Respondent::Program(Box::new(Asking {
-                startable,
-                lifetime: assignment.asked.lifetime,
-                running: None,
-                ended: 0,
-            })),
-            Err(why) => {
-                report.isolation = Isolation::NothingRan;
-                report.refused = Some(why.clone());
-                Respondent::Nobody(why)
-            }
+    let mut respondent = match respondent(grading, submission, &mut report)? {
+        Ok(respondent) => respondent,
+        Err(why) => {
+            report.isolation = Isolation::NothingRan;
+            report.refused = Some(why.clone());
+            Respondent::Nobody(why)
         }
     };
     let mut seen = Seen::default();
@@ -86,6 +73,29 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         report.parts.push(graded);
     }
     Ok(report)
+}
+
+/// Who answers; `Ok(Err(..))`: why nobody can be asked.
+fn respondent(
+    grading: &Grading,
+    submission: &Submission,
+    report: &mut GradeReport,
+) -> Result<std::result::Result<Respondent, String>> {
+    if !matches!(submission.source, Source::Program(_)) {
+        match submission.sha256() {
+            Ok(hash) => report.submission_sha256 = hash,
+            Err(e) => return Ok(Err(e.to_string())),
+        }
+    }
+    if submission.source == Source::Outputs {
+        report.isolation = Isolation::NothingRan;
+        return Ok(Ok(Respondent::Files(submission.folder.clone())));
+    }
+    let limits = &grading.course.assignment.limits;
+    Ok(submission.startable(grading.course, grading.guard)?.map(|startable| {
+        let lifetime = grading.course.assignment.asked.lifetime;
+        Respondent::Program(Box::new(Asking { startable, lifetime, limit: limits.seconds, running: None, ended: 0 }))
+    }))
 }
 
 /// Whether a part that was graded is passed.
@@ -194,7 +204,9 @@ pub(super) enum Respondent {
 /// A program that is asked.
 pub(super) struct Asking {
     startable: Startable,
-    lifetime: crate::candidate::Lifetime,
+    lifetime: Lifetime,
+    /// What the next question may take.
+    limit: Duration,
     running: Option<Restarted>,
     /// Questions in a row that it did not survive.
     ended: usize,
@@ -204,17 +216,35 @@ pub(super) struct Asking {
 const PATIENCE: usize = 3;
 
 impl Asking {
-    fn running(&mut self, limit: Duration) -> Result<&mut Restarted> {
+    fn running(&mut self) -> Result<&mut Restarted> {
         let running = match self.running.take() {
             Some(running) => running,
             None => {
                 let Startable { command, surroundings, .. } = &self.startable;
-                Restarted::start_in(command, surroundings, self.lifetime, limit)?
+                Restarted::start_in(command, surroundings, self.lifetime, self.limit)?
             }
         };
         let running = self.running.insert(running);
-        running.set_limit(limit);
+        running.set_limit(self.limit);
         Ok(running)
+    }
+}
+
+impl Candidate for Asking {
+    fn answer(&mut self, question: &ProgramQuestion) -> Result<Outcome> {
+        if self.ended >= PATIENCE {
+            let why = format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row");
+            return Ok(Outcome::Crashed(why));
+        }
+        let running = match self.running() {
+            Ok(running) => running,
+            // Without a sandbox a program that is not there is found out at once.
+            Err(e) => return Ok(Outcome::Crashed(e.to_string())),
+        };
+        let outcome = running.answer(question)?;
+        let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
+        self.ended = if survived { 0 } else { self.ended + 1 };
+        Ok(outcome)
     }
 }
 
@@ -234,42 +264,30 @@ impl Respondent {
         match self {
             Self::Nobody(why) => Ok(Outcome::Failed(why.clone())),
             Self::Files(folder) => Ok(from_file(folder, exam)),
-            Self::Program(asking) if asking.ended >= PATIENCE => Ok(Outcome::Crashed(format!(
-                "it was not asked any more, for it did not survive {PATIENCE} questions in a row"
-            ))),
             Self::Program(asking) => {
-                let running = match asking.running(limit) {
-                    Ok(running) => running,
-                    // Without a sandbox a program that is not there is found out at once.
-                    Err(e) => return Ok(Outcome::Crashed(e.to_string())),
-                };
-                let outcome = exam.ask(running)?;
-                let survived =
-                    matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
-                asking.ended = if survived { 0 } else { asking.ended + 1 };
-                Ok(outcome)
+                asking.limit = limit;
+                exam.ask(asking.as_mut())
             }
         }
     }
 
     /// The program as somebody who can be asked anything; `None` where there is none.
-    ///
-    /// # Errors
-    /// A program that cannot be started.
-    pub(super) fn candidate(&mut self) -> Result<Option<&mut dyn Candidate>> {
-        let Self::Program(asking) = self else { return Ok(None) };
-        Ok(Some(asking.running(Duration::from_secs(60))?))
+    pub(super) fn candidate(&mut self) -> Option<&mut dyn Candidate> {
+        match self {
+            Self::Program(asking) => Some(asking.as_mut()),
+            Self::Files(_) | Self::Nobody(_) => None,
+        }
     }
 
-    /// The running program; `Ok(Err(..))`: why there is none.
-    ///
-    /// # Errors
-    /// What is no fault of the submission.
-    pub(super) fn program(&mut self, limit: Duration) -> Result<std::result::Result<&mut Program, String>> {
+    /// The running program, to be asked with this limit; `Err`: why there is none.
+    pub(super) fn program(&mut self, limit: Duration) -> std::result::Result<&mut Program, String> {
         match self {
-            Self::Nobody(why) => Ok(Err(why.clone())),
-            Self::Files(_) => Ok(Err("files have no speed".to_string())),
-            Self::Program(asking) => asking.running(limit)?.program().map(Ok),
+            Self::Nobody(why) => Err(why.clone()),
+            Self::Files(_) => Err("files have no speed".to_string()),
+            Self::Program(asking) => {
+                asking.limit = limit;
+                asking.running().and_then(Restarted::program).map_err(|e| e.to_string())
+            }
         }
     }
 

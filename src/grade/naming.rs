@@ -102,7 +102,7 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
         };
         if cases.iter().filter(|(_, _, failed)| *failed).all(&explains) {
             // A fault that has an exception, such as a default that is wrong, leaves right answers where it should show.
-            let exceptions = cases.iter().filter(|case| !case.2 && !explains(*case)).count();
+            let exceptions = cases.iter().filter(|case| !case.2 && !explains(case)).count();
             named.push((exceptions, format!("{} ({})", fault.look_at, fault.name)));
         }
     }

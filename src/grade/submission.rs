@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A submission.
@@ -80,6 +81,10 @@ impl Guard {
     }
 }
 
+/// A submission with more is none of a course, and would take its time.
+const MOST_FILES: usize = 100_000;
+const MOST_BYTES: u64 = 1 << 30;
+
 /// A submission that can be started.
 pub(super) struct Startable {
     pub(super) command: Vec<OsString>,
@@ -106,31 +111,50 @@ impl Submission {
     /// Hash of names and bytes of its files. Links are taken for what they are.
     ///
     /// # Errors
-    /// Files that cannot be read.
+    /// Files that cannot be read; more than 100 000 of them, or more than 1 GiB.
     pub fn sha256(&self) -> Result<String> {
+        let too_large =
+            || Error::ask(format!("it has more than {MOST_FILES} files, or more than {} MiB", MOST_BYTES >> 20));
         let mut files = Vec::new();
         let mut open = vec![self.folder.clone()];
         while let Some(folder) = open.pop() {
             for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
                 let path = entry.map_err(|e| Error::read(&folder, e))?.path();
-                if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+                let is_folder = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+                if is_folder {
                     open.push(path)
                 } else {
                     files.push(path)
+                }
+                if files.len() + open.len() > MOST_FILES {
+                    return Err(too_large());
                 }
             }
         }
         files.sort();
         let mut hash = Sha256::new();
+        let mut left = MOST_BYTES;
         for path in files {
+            let unread = |e: std::io::Error| Error::read(&path, e);
             let name = path.strip_prefix(&self.folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
-            let metadata = std::fs::symlink_metadata(&path).map_err(|e| Error::read(&path, e))?;
-            let bytes =
-                if metadata.is_file() { std::fs::read(&path).map_err(|e| Error::read(&path, e))? } else { Vec::new() };
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
+            let mut length = 0;
+            // A pipe has no bytes, and opening one would wait for somebody.
+            if is_plain_file(&path) {
+                let mut file = std::fs::File::open(&path).map_err(unread)?.take(left.saturating_add(1));
+                let mut piece = vec![0; 1 << 16];
+                loop {
+                    let read = file.read(&mut piece).map_err(unread)?;
+                    if read == 0 {
+                        break;
+                    }
+                    length += read as u64;
+                    hash.update(&piece[..read]);
+                }
+            }
+            hash.update(length.to_le_bytes());
+            left = left.checked_sub(length).ok_or_else(too_large)?;
         }
         Ok(hex(&hash.finalize()))
     }

@@ -122,7 +122,7 @@ impl Args {
             return Err(Error::ask("two assignments are named; one is graded at a time"));
         }
         let named = self.submission.is_some() || self.submissions.is_some() || self.outputs.is_some();
-        if named == !self.program.is_empty() {
+        if named != self.program.is_empty() {
             let which = if named {
                 "name one of them"
             } else {

@@ -156,7 +156,7 @@ impl ClassRun<'_> {
         let confined_alike = [&self.grading.isolation, &Isolation::NothingRan].contains(&&known.isolation);
         let same = known.assignment == self.grading.course.sha256
             && confined_alike
-            && known.submission_sha256 == submission.sha256()?;
+            && submission.sha256().is_ok_and(|hash| hash == known.submission_sha256);
         Ok(same.then_some(known))
     }
 }

@@ -4,6 +4,7 @@ use super::{goldref, python_can};
 use goldref::grade::Points;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use tempfile::TempDir;
 
 /// The assignment without its measured part: tests assert no times.
@@ -20,6 +21,29 @@ fn assignment(folder: &TempDir) -> std::path::PathBuf {
     path
 }
 
+/// The right submission with an error in the MLP of its second layer, which answers with the residual stream behind each layer too.
+fn gives_sites(class: &Path) {
+    let folder = class.join("gives_sites");
+    fs::create_dir(&folder).unwrap();
+    let mut text = fs::read_to_string(class.join("right/candidate.py")).unwrap();
+    for (old, new) in [
+        (
+            "            x = x + self.mlp(h, layer)\n",
+            "            x = x + self.mlp(h, layer) * F32(1 + 0.5 * (layer == 1))\n            self.sites[f\"layers.{layer}.output\"] = x\n",
+        ),
+        ("        self.layers = config", "        self.sites = {}\n        self.layers = config"),
+        (
+            "            logits[\"logits\" + request] = llama.forward(ids, None, positions, real)\n",
+            "            logits[\"logits\" + request] = llama.forward(ids, None, positions, real)\n            logits.update(llama.sites)\n",
+        ),
+    ] {
+        assert_eq!(text.matches(old).count(), 1, "{old}");
+        text = text.replace(old, new);
+    }
+    fs::write(folder.join("candidate.py"), text).unwrap();
+    fs::copy(class.join("right/answers.toml"), folder.join("answers.toml")).unwrap();
+}
+
 #[test]
 fn every_sample_earns_what_its_readme_predicts() {
     if !python_can("import numpy, tomllib") {
@@ -33,6 +57,7 @@ fn every_sample_earns_what_its_readme_predicts() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    gives_sites(&class);
     let graded = goldref()
         .arg("grade")
         .arg(assignment(&folder))
@@ -68,7 +93,7 @@ fn every_sample_earns_what_its_readme_predicts() {
         rows += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(rows, fs::read_dir(&class).unwrap().count(), "each sample has a row");
+    assert_eq!(rows + 1, fs::read_dir(&class).unwrap().count(), "each sample has a row");
 
     // The reasons name the bugs.
     let page = |name: &str| fs::read_to_string(results.join(format!("{name}.md"))).unwrap();
@@ -81,6 +106,7 @@ fn every_sample_earns_what_its_readme_predicts() {
         ("cache_stale", "model alone: all right"),
         ("softmax_without_max", "not finite"),
         ("unfinished", "unsupported"),
+        ("gives_sites", "it begins at layers.1.output"),
     ] {
         let page = page(name);
         assert!(page.contains(said), "{name} should say {said}\n{page}");

@@ -29,7 +29,7 @@ const SAID: &[(&str, &str)] = &[
     ("prints_to_stderr_forever", "over its limit: it used more than 1 MiB of standard error"),
     ("reads_expected", "failed: open: [Errno 13] Permission denied"),
     ("reads_other_submissions", "failed: refused: read: [Errno 13] Permission denied"),
-    ("sleeps", "timed out: it did not answer within 6 s"),
+    ("sleeps", "timed out: it did not answer within 10 s"),
     ("spins", "over its limit: it used more than 2 s of CPU time"),
     ("steals_environment", "failed: environment: nothing; the parent's: [Errno 13] Permission denied"),
     ("symlink_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
@@ -37,7 +37,7 @@ const SAID: &[(&str, &str)] = &[
     ("zip_bomb", "over its limit: it used more than 2 s of CPU time"),
 ];
 
-const LIMITS: &str = "[limits]\nseconds = 6\nmemory = \"128 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
+const LIMITS: &str = "[limits]\nseconds = 10\nmemory = \"128 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
                       files = 500\noutput = \"1 MiB\"\n";
 
 /// Copies a hostile submission, with what it attacks.
@@ -113,7 +113,9 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
         assert_eq!(report["isolation"], "sandbox");
         assert_eq!(report["points"], "0", "{name}: {report}");
         for reason in reasons(&report) {
-            if !reason.starts_with(said) || reason.contains("ATTACK SUCCEEDED") {
+            // On a busy machine two seconds of CPU time can take longer than the time for an answer.
+            let slow = said.contains("CPU time") && reason.starts_with("timed out");
+            if !(reason.starts_with(said) || slow) || reason.contains("ATTACK SUCCEEDED") {
                 wrong.push(format!("{name}: {reason}"));
             }
         }

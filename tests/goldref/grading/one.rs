@@ -157,6 +157,41 @@ fn a_property_is_worth_a_case_and_a_part_can_be_all_or_nothing() {
 }
 
 #[test]
+fn a_program_that_never_answers_is_not_asked_for_ever() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    // Each sample of a property, and each step of shrinking it, would take the whole time.
+    let desk = Desk::with(5, 0, "[limits]\nseconds = 0.5\n", "properties = [\"softmax-sum\", \"rope-norm\"]\n");
+    let (report, _) = desk.graded(&desk.program("sleeps", "import time\ntime.sleep(600)\n"), &[]);
+    let said = reasons(&report);
+    assert!(said[..3].iter().all(|why| why == "timed out: it did not answer within 0.5 s"), "{said:?}");
+    assert!(said[3..5].iter().all(|why| why.contains("did not survive 3 questions in a row")), "{said:?}");
+    assert!(said[5..].iter().all(|why| why.starts_with("broken")), "{said:?}");
+}
+
+#[test]
+fn a_submission_of_any_size_is_refused_and_not_read() {
+    let desk = Desk::new(1, 0);
+    let huge = desk.program("huge", "");
+    fs::File::create(huge.join("data")).unwrap().set_len(1 << 40).unwrap();
+    let (report, _) = desk.graded(&huge, &[]);
+    assert!(report["refused"].as_str().unwrap().contains("more than 1024 MiB"), "{report}");
+}
+
+#[test]
+fn a_build_may_say_a_lot() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    let lines =
+        "build = [\"sh\", \"-c\", \"yes a long line of a compiler | head -200000; cp candidate.py {build}/\"]\n";
+    let desk = Desk::with(1, 0, lines, "");
+    let (report, _) = desk.graded(&desk.student("right", "max(x, 0.0)"), &[]);
+    assert_eq!(report["points"], "10", "{report}");
+}
+
+#[test]
 fn a_part_whose_prerequisite_failed_is_not_judged() {
     if !python_can("import zipfile") {
         return;

@@ -1,7 +1,7 @@
 //! What all processes below one use, as the kernel tells it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Processes below one, and what they use together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ impl Tree {
 }
 
 fn children(pid: i32) -> Option<Vec<i32>> {
-    let each: Vec<Vec<i32>> = threads(pid)?.iter().map(of_thread).collect::<Option<_>>()?;
+    let each: Vec<Vec<i32>> = threads(pid)?.iter().map(|thread| of_thread(thread)).collect::<Option<_>>()?;
     Some(each.into_iter().flatten().collect())
 }
 
@@ -48,7 +48,7 @@ fn threads(pid: i32) -> Option<Vec<PathBuf>> {
     Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().map(|entry| entry.path()).collect())
 }
 
-fn of_thread(thread: &PathBuf) -> Option<Vec<i32>> {
+fn of_thread(thread: &Path) -> Option<Vec<i32>> {
     let list = fs::read_to_string(thread.join("children")).ok()?;
     Some(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
