@@ -10,6 +10,9 @@
 //! into a run report and rendered ([`report`]). Whoever is judged, a variant, a program in any language or a function, is a [`candidate`]; what all of them must have
 //! whatever they answer stands in [`property`].
 //!
+//! **Who is graded.** A course's assignment ([`grade`]) asks submissions of strangers for cases, numbers and speed, in a sandbox, and gives points and the reason for each
+//! that is lost.
+//!
 //! **What it takes.** [`cost`] works out on paper what a model takes in memory, operations and bytes, and the evaluator counts the same while the
 //! reference runs; [`mod@bench`] measures latency with the KV cache and without beside it, of goldref or of a program
 //! in any language ([`candidate`]).

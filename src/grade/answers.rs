@@ -1,9 +1,9 @@
 //! Numbers worked out on paper, held against the cost model.
 
 use super::assignment::{Answers, Question, Worked};
+use super::files::is_plain_file;
 use super::points::Points;
 use super::report_data::{Item, ItemKind, Text};
-use super::submission::is_plain_file;
 use crate::cost::{CostQuestion, Device, Machine, spec_of};
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;

@@ -2,11 +2,11 @@
 
 use super::assignment::{Rung, Scoring};
 use super::course::{Ready, ReadyCase};
-use super::grading::Respondent;
 use super::naming::{self, Given};
 use super::patterns::{pattern, swapped};
 use super::points::Points;
 use super::report_data::{Item, ItemKind, Text};
+use super::respondent::Respondent;
 use crate::candidate::Outcome as Said;
 use crate::check::{Comparison, Ladder, Rung as Tolerance};
 use crate::diagnose::{Oracles, divergence};

@@ -2,7 +2,7 @@
 
 use super::answers::RightAnswer;
 use super::assignment::{Assignment, Kind, Part};
-use super::submission::hex;
+use super::files::hex;
 use crate::candidate::Surroundings;
 use crate::cost::spec_of;
 use crate::diagnose::Laboratory;

@@ -2,9 +2,9 @@
 
 use super::assignment::SpeedUp;
 use super::course::Course;
-use super::grading::Respondent;
 use super::points::Points;
 use super::report_data::{SpeedUpReport, SpeedUpRow};
+use super::respondent::Respondent;
 use crate::bench::{CacheWork, LatencyQuestion, program_latency};
 use crate::cost::Roofline;
 use crate::error::Result;

@@ -2,6 +2,7 @@
 
 use super::assignment::Asked;
 use super::course::Course;
+use super::files::{hex, is_plain_file};
 use super::report_data::Isolation;
 use crate::candidate::{Confinement, Demand, Outcome, Program, Sandbox, Surroundings};
 use crate::error::{Error, Result};
@@ -241,11 +242,6 @@ impl Words<'_> {
     }
 }
 
-/// No link, nor anything else that only looks like a file.
-pub(super) fn is_plain_file(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
-}
-
 /// A linker cannot do so itself in the sandbox, where nobody changes modes.
 fn make_executable(folder: &Path) {
     #[cfg(unix)]
@@ -258,9 +254,4 @@ fn make_executable(folder: &Path) {
     }
     #[cfg(not(unix))]
     let _ = folder;
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
