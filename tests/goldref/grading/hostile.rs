@@ -17,6 +17,7 @@ const SAID: &[(&str, &str)] = &[
     ("fifo_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
     ("fills_disk", "over its limit: it used more than 100 MiB or 500 files on disk"),
     ("fills_disk_with_files", "over its limit: it used more than 100 MiB or 500 files on disk"),
+    ("fills_disk_without_names", "over its limit: it used more than 100 MiB or 500 files on disk"),
     ("fills_memory", "over its limit: it used more than 128 MiB of memory"),
     ("float_that_lies", "broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"),
     ("folder_swapped", "failed: [Errno 13] Permission denied"),

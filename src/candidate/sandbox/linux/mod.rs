@@ -4,4 +4,5 @@ pub(super) mod confined;
 pub(super) mod files;
 mod system_calls;
 mod tree;
+mod unlinked;
 pub(super) mod warden;

@@ -5,6 +5,7 @@ use super::super::limits::{Exceeded, SandboxLimits};
 use super::super::order::{End, Order};
 use super::super::volume::{Volume, remove_tree};
 use super::tree::Tree;
+use super::unlinked;
 use crate::error::{Error, Result};
 use crate::io;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -148,7 +149,8 @@ fn passed(limits: &SandboxLimits, folder: Option<&std::path::Path>) -> Option<Ex
         return Some(Exceeded::CpuTime);
     }
     let volume = Volume::of(folder?, limits.folder_files);
-    (volume.files > limits.folder_files || volume.bytes > limits.folder_bytes).then_some(Exceeded::Folder)
+    let bytes = volume.bytes + unlinked::bytes(&tree.processes);
+    (volume.files > limits.folder_files || bytes > limits.folder_bytes).then_some(Exceeded::Folder)
 }
 
 /// The limit for which the kernel ends a program.
