@@ -43,7 +43,7 @@ impl Seen {
                 return None;
             }
             let names = known.join(", ");
-            Some(format!("{names} alone: all right; so the error is in what {whole} makes of it"))
+            Some(format!("all cases of {names} pass: the error is in {whole} itself"))
         };
         MADE_OF.iter().filter_map(one).collect()
     }
@@ -79,10 +79,10 @@ mod tests {
             seen.findings(&asked(&["model", "model through a cache"]))
         };
         let found = said(&[("attention", true), ("rms_norm", true), ("model", false)]);
-        assert_eq!(found, ["rms_norm, attention alone: all right; so the error is in what model makes of it"]);
+        assert_eq!(found, ["all cases of rms_norm, attention pass: the error is in model itself"]);
         assert!(said(&[("attention", true), ("attention", false), ("model", false)]).is_empty());
         assert!(said(&[("model", false)]).is_empty() && said(&[("attention", true), ("model", true)]).is_empty());
         let found = said(&[("model", true), ("model through a cache", false)]);
-        assert_eq!(found, ["model alone: all right; so the error is in what model through a cache makes of it"]);
+        assert_eq!(found, ["all cases of model pass: the error is in model through a cache itself"]);
     }
 }

@@ -103,7 +103,7 @@ fn every_sample_earns_what_its_readme_predicts() {
         ("rope_restarts", "positions-restart-at-0-in-decode"),
         ("forgets_the_scale", "scale-missing"),
         ("transposed_out", "right once axes 1 and 2 are swapped"),
-        ("cache_stale", "model alone: all right"),
+        ("cache_stale", "all cases of model pass: the error is in model through a cache itself"),
         ("softmax_without_max", "not finite"),
         ("unfinished", "unsupported"),
         ("gives_sites", "it begins at layers.1.output"),
