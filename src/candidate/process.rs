@@ -222,8 +222,15 @@ impl Program {
         match answer.status {
             Status::Unsupported => Outcome::Unsupported(self.told(&shortened(&answer.message))),
             Status::Error => Outcome::Failed(self.told(&shortened(&answer.message))),
-            Status::Ok => read_outputs(outputs, &self.room.taken(), took),
+            Status::Ok => read_outputs(outputs, &self.room.taken(), &self.npz_limits(), took),
         }
+    }
+
+    /// What reading its arrays may cost: of a confined program no more than one file of its may have, unpacked.
+    fn npz_limits(&self) -> NpzLimits {
+        let usual = NpzLimits::DEFAULT;
+        let most = self.limits.as_ref().map_or(usual.total_bytes, |limits| limits.file_bytes.min(usual.total_bytes));
+        NpzLimits { total_bytes: most, free_bytes: usual.free_bytes.min(most), ..usual }
     }
 
     /// What the program said, without the name of its folder, which is another one each time.
@@ -300,7 +307,7 @@ impl Drop for Program {
 }
 
 /// Reads what the program wrote. It is moved to `taken` first, where the program cannot put anything else in its place while it is looked at.
-fn read_outputs(outputs: &Path, taken: &Path, took: Duration) -> Outcome {
+fn read_outputs(outputs: &Path, taken: &Path, limits: &NpzLimits, took: Duration) -> Outcome {
     // A link could name any file that goldref may read.
     let is_file = std::fs::rename(outputs, taken).is_ok()
         && std::fs::symlink_metadata(taken).is_ok_and(|metadata| metadata.is_file());
@@ -308,7 +315,7 @@ fn read_outputs(outputs: &Path, taken: &Path, took: Duration) -> Outcome {
         let unread = |e: std::io::Error| Error::read("outputs.npz", e);
         let file = File::open(taken).map_err(unread)?;
         let length = file.metadata().map_err(unread)?.len();
-        npz::read_archive(BufReader::new(file), length, Path::new("outputs.npz"), &NpzLimits::DEFAULT)
+        npz::read_archive(BufReader::new(file), length, Path::new("outputs.npz"), limits)
     };
     let outcome = if !is_file {
         Outcome::BadAnswer("it said ok and wrote no file of outputs".to_string())

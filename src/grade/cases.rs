@@ -11,11 +11,12 @@ use crate::candidate::Outcome as Said;
 use crate::check::{Comparison, Ladder, Rung as Tolerance};
 use crate::diagnose::{Oracles, divergence};
 use crate::error::Result;
-use crate::io::Checkpoint;
+use crate::io::{Array, Checkpoint};
 use crate::ops::Answer;
 use crate::property::{self, Search, Subject, Verdict};
 use crate::suite::{Compared, Exam, ModelQuestion, Outcome};
 use crate::variant::Variant;
+use std::collections::BTreeMap;
 
 /// What came of the cases of a part.
 pub(super) struct Graded {
@@ -87,6 +88,12 @@ impl PartCases<'_> {
     /// How a case stands, and the numbers that were answered.
     fn case(&self, exam: &Exam, said: Said, ladder: &Ladder) -> Result<(Found, Option<Answer>)> {
         let answer = match said {
+            Said::Answered { arrays, .. } if too_many(exam, &arrays) => {
+                return Ok((
+                    Found::nothing("broke the protocol", "it wrote far more numbers than were asked".to_string()),
+                    None,
+                ));
+            }
             Said::Answered { arrays, .. } => match Exam::numbers(arrays, self.variant.coarsest) {
                 Ok(answer) => answer,
                 Err(e) => return Ok((Found::nothing("broke the protocol", e.to_string()), None)),
@@ -206,6 +213,15 @@ impl PartCases<'_> {
             Verdict::NoPlace => Found::nothing("not asked", "it says nothing of this model".to_string()),
         })
     }
+}
+
+/// Beside what was asked, sites are welcome; but whoever writes a thousand times as much is not read.
+fn too_many(exam: &Exam, arrays: &BTreeMap<String, Array>) -> bool {
+    const FREE: usize = 1 << 22;
+    const TIMES: usize = 1000;
+    let expected: usize = exam.expected().map(|(_, array)| array.len()).sum();
+    let written = arrays.values().fold(0usize, |sum, array| sum.saturating_add(array.len()));
+    written > expected.saturating_mul(TIMES).max(FREE)
 }
 
 /// How a case or property stands.

@@ -101,10 +101,13 @@ fn an_answer_nobody_asked_for_is_noticed() {
     let folder = TempDir::new().unwrap();
     let twice = format!("cp {} \"$outputs\"; {OK}; {OK}", stored(folder.path()));
     let mut program = Program::start(&script(&twice)).unwrap();
-    assert!(matches!(ask(&mut program, LONG), Outcome::Answered { .. }));
-    // The second line is on its way.
-    std::thread::sleep(Duration::from_millis(200));
-    let outcome = ask(&mut program, LONG);
+    let mut outcome = ask(&mut program, LONG);
+    // Where both lines come at once, it is seen at once.
+    if matches!(outcome, Outcome::Answered { .. }) {
+        // The second line is on its way.
+        std::thread::sleep(Duration::from_millis(200));
+        outcome = ask(&mut program, LONG);
+    }
     assert!(outcome.in_words().contains("a line that nobody asked for"), "{outcome:?}");
 }
 

@@ -35,6 +35,7 @@ const SAID: &[(&str, &str)] = &[
     ("steals_environment", "failed: environment: nothing; the parent's: [Errno 13] Permission denied"),
     ("symlink_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
     ("writes_outside", "failed: refused: append to"),
+    ("writes_too_much", "broke the protocol: it wrote far more numbers than were asked"),
     ("zip_bomb", "over its limit: it used more than 2 s of CPU time"),
 ];
 
