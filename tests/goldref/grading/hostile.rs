@@ -166,6 +166,33 @@ fn without_a_sandbox_expected_values_can_be_stolen_and_the_report_says_so() {
 }
 
 #[test]
+fn files_that_goldref_was_started_with_are_not_the_submission_s() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    let desk = Desk::with(0, 1, LIMITS, "");
+    let thief = desk.program(
+        "thief",
+        "import json, os, sys\nfor line in sys.stdin:\n    try:\n        said = f'ATTACK SUCCEEDED: {len(os.read(7, 10))} bytes'\n    \
+         except OSError as error:\n        said = str(error)\n    print(json.dumps({'id': json.loads(line)['id'], 'status': 'error', 'message': said}), flush=True)\n",
+    );
+    let program = assert_cmd::cargo::cargo_bin("goldref");
+    let script = format!(
+        "exec 7<{}; exec {} grade {} --submission {} --format json",
+        desk.staff().join("secret/case_0/expected.npz").display(),
+        program.display(),
+        desk.staff().display(),
+        thief.display()
+    );
+    let said = |more: &str| {
+        let output = std::process::Command::new("sh").arg("-c").arg(format!("{script} {more}")).output().unwrap();
+        reasons(&serde_json::from_slice(&output.stdout).unwrap())
+    };
+    assert_eq!(said("--no-sandbox"), ["failed: ATTACK SUCCEEDED: 10 bytes"]);
+    assert_eq!(said(""), ["failed: [Errno 9] Bad file descriptor"]);
+}
+
+#[test]
 fn the_sandbox_ends_with_goldref() {
     if !python_can("import zipfile") {
         return;

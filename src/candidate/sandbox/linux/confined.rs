@@ -15,6 +15,15 @@ const RESERVED: u64 = 2;
 /// Steps by which others go first, the warden among them.
 const NICE: i32 = 5;
 
+/// Whoever started goldref may have left it open files, and they would be the program's as well.
+fn keep_standard_streams_alone() -> std::io::Result<()> {
+    let (first, last) = (3, libc::c_uint::MAX);
+    let flags = libc::c_uint::try_from(libc::CLOSE_RANGE_CLOEXEC).unwrap_or_default();
+    // SAFETY: The call takes three numbers and touches no memory. It closes nothing now, but marks descriptors to be closed when another program takes over.
+    let failed = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } != 0;
+    if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// As [`run_confined`](super::super::run_confined).
 pub(in super::super) fn become_program(order: &Order) -> Result<()> {
     let [program, args @ ..] = order.command.as_slice() else { return Err(Error::ask("no program was named")) };
@@ -52,6 +61,7 @@ pub(in super::super) fn become_program(order: &Order) -> Result<()> {
         Err(_) if order.confinement.demand == Demand::WhatThereIs => (),
         Err(e) => return Err(order.refused(e)),
     }
+    keep_standard_streams_alone().map_err(|e| order.refused(format!("no closing of other files: {e}")))?;
     let mut becoming = Command::new(found.as_deref().unwrap_or(program.as_ref()));
     becoming.args(args);
     if let Some(root) = found.as_deref().and_then(files::pyenv_root) {

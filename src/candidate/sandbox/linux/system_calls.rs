@@ -124,6 +124,9 @@ pub(super) fn forbid() -> Result<(), String> {
     for &call in OF_ITSELF {
         refused.insert(call, vec![rule(condition(0, SeccompCmpOp::Ne, 0)?)?]);
     }
+    // The warden could not see the files any more that it has open.
+    let dumpable = u64::from(libc::PR_SET_DUMPABLE.unsigned_abs());
+    refused.insert(libc::SYS_prctl, vec![rule(condition(0, SeccompCmpOp::Eq, dumpable)?)?]);
     let mut clone = Vec::new();
     for flag in (0..u64::BITS).map(|bit| 1 << bit).filter(|flag| NAMESPACES & flag != 0) {
         clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(flag), flag)?)?);
