@@ -15,7 +15,7 @@
 #   GOLDREF=/path/to/goldref sbatch …                                           a goldref that is not on the path
 #
 # All nodes need the same goldref, the folders at the same paths, and the programs that the assignment starts: its python3
-# with NumPy is the first one on PATH. Share N goes to RESULTS/part-N. Take no more tasks than there are submissions.
+# with NumPy is the first one on PATH. Share N goes to RESULTS/part-N.
 # A task that was stopped and comes again goes on where it was: --resume.
 # Where the kernel of nodes is older than Linux 6.12, add --weak-sandbox to the last line, for all nodes alike.
 #
