@@ -9,15 +9,17 @@ use crate::io::limits::NpzLimits;
 use crate::io::npz;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, PipeReader, PipeWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a program may take to end once nothing more is asked of it.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// Of what a command says that is asked nothing: the last line of a compiler is rarely the one that tells.
+const LAST_LINES: usize = 6;
 /// How long its warden may take to end it and all that it started.
 const WARDEN_ENDS: Duration = Duration::from_secs(12);
 
@@ -31,7 +33,7 @@ pub struct Program {
     /// The program, or its warden.
     child: Child,
     /// `None` once the program is given up.
-    stdin: Option<ChildStdin>,
+    stdin: Option<PipeWriter>,
     lines: Receiver<Line>,
     stderr: Tail,
     /// The limits of its sandbox.
@@ -46,8 +48,33 @@ struct Room {
     folder: TempDir,
 }
 
-/// The program's name and its process.
-fn spawned(starting: &mut Command, command: &[OsString]) -> Result<(String, Child)> {
+/// A pipe whose reading end a program gets. Nobody may open it anew for writing: a program could fill it, or keep it from ending.
+fn pipe_for_reading() -> Result<(PipeReader, PipeWriter)> {
+    pipe(0o400)
+}
+
+/// A pipe whose writing end a program gets.
+fn pipe_for_writing() -> Result<(PipeReader, PipeWriter)> {
+    pipe(0o200)
+}
+
+fn pipe(mode: u32) -> Result<(PipeReader, PipeWriter)> {
+    let unmade = |e: std::io::Error| Error::ask(format!("no pipe can be made: {e}"));
+    let (reader, writer) = std::io::pipe().map_err(unmade)?;
+    #[cfg(unix)]
+    {
+        // Both ends are one thing with one mode.
+        let end = std::os::fd::OwnedFd::from(writer.try_clone().map_err(unmade)?);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        File::from(end).set_permissions(mode).map_err(unmade)?;
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    Ok((reader, writer))
+}
+
+/// The program's name and its process; the ends of pipes that the program got are its alone.
+fn spawned(mut starting: Command, command: &[OsString]) -> Result<(String, Child)> {
     let name = command.first().map_or_else(String::new, |program| program.to_string_lossy().into_owned());
     let child = starting.spawn().map_err(|e| Error::ask(format!("the program \"{name}\" cannot be started: {e}")))?;
     Ok((name, child))
@@ -67,13 +94,14 @@ impl Room {
         let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
         let room = Self { folder: private_folder().map_err(unmade)? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
+        std::fs::create_dir(room.questions()).map_err(unmade)?;
         Ok(room)
     }
 
     /// A room, and how `command` is started in it.
     fn around(command: &[OsString], surroundings: &Surroundings) -> Result<(Self, Command)> {
         let room = Self::new()?;
-        let mut starting = surroundings.starting(command, &room.scratch(), &room.end())?;
+        let mut starting = surroundings.starting(command, &room.scratch(), &room.questions(), &room.end())?;
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut starting, 0);
         Ok((room, starting))
@@ -81,6 +109,11 @@ impl Room {
 
     fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
+    }
+
+    /// What is asked: a confined program reads it and cannot put anything in the way of the next question.
+    fn questions(&self) -> PathBuf {
+        self.folder.path().join("questions")
     }
 
     fn end(&self) -> PathBuf {
@@ -114,12 +147,11 @@ impl Program {
     /// As [`Self::start`]. A confined program that cannot be started is found out by its first answer: it has ended.
     pub fn start_in(command: &[OsString], surroundings: &Surroundings) -> Result<Self> {
         let (room, mut starting) = Room::around(command, surroundings)?;
-        starting.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (name, mut child) = spawned(&mut starting, command)?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(Error::ask(format!("the program \"{name}\" has no standard streams")));
-        };
+        let (questions, stdin) = pipe_for_reading()?;
+        let (stdout, answers) = pipe_for_writing()?;
+        let (stderr, says) = pipe_for_writing()?;
+        starting.stdin(questions).stdout(answers).stderr(says);
+        let (name, child) = spawned(starting, command)?;
         let limits = surroundings.limits().cloned();
         let (lines, stderr) = (lines(stdout), Tail::of(stderr, surroundings.output_bytes()));
         Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
@@ -131,19 +163,18 @@ impl Program {
     /// As [`Self::start_in`].
     pub fn run_to_end(command: &[OsString], surroundings: &Surroundings, limit: Duration) -> Result<Option<Outcome>> {
         let (room, mut starting) = Room::around(command, surroundings)?;
-        let unmade = |e: std::io::Error| Error::ask(format!("no pipe can be made: {e}"));
+        let (nothing, stdin) = pipe_for_reading()?;
         // What it says on either stream goes the same way, and is read to its end: a build may say a lot.
-        let (output, both) = std::io::pipe().map_err(unmade)?;
-        starting.stdin(Stdio::piped()).stdout(both.try_clone().map_err(unmade)?).stderr(both);
-        let (name, mut child) = spawned(&mut starting, command)?;
-        // The command holds the other ends of the pipe.
-        drop(starting);
-        let (stdin, stderr) = (child.stdin.take(), Tail::of(output, surroundings.output_bytes()));
+        let (output, both) = pipe_for_writing()?;
+        let again = both.try_clone().map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?;
+        starting.stdin(nothing).stdout(again).stderr(both);
+        let (name, child) = spawned(starting, command)?;
+        let (stdin, stderr) = (Some(stdin), Tail::of(output, surroundings.output_bytes()));
         let (_, lines) = std::sync::mpsc::channel();
         let limits = surroundings.limits().cloned();
         let mut program = Self { name, child, stdin, lines, stderr, limits, room, asked: 0 };
         let timed_out = program.wait(limit).is_none();
-        let outcome = program.crashed();
+        let outcome = program.crashed_with(LAST_LINES);
         program.end();
         if let Some(used) = program.over_limit() {
             return Ok(Some(Outcome::OverLimit(used)));
@@ -168,7 +199,7 @@ impl Program {
     pub fn ask(&mut self, question: &ProgramQuestion, limit: Duration) -> Result<Outcome> {
         self.asked += 1;
         let id = self.asked.to_string();
-        let inputs = self.room.scratch().join(format!("{id}_inputs.npz"));
+        let inputs = self.room.questions().join(format!("{id}_inputs.npz"));
         let outputs = self.room.scratch().join(format!("{id}_outputs.npz"));
         npz::write(&inputs, question.inputs)?;
         let line = QuestionLine {
@@ -235,10 +266,16 @@ impl Program {
 
     /// What the program said, without the name of its folder, which is another one each time.
     fn told(&self, text: &str) -> String {
-        text.replace(&*self.room.scratch().to_string_lossy(), "$TMPDIR")
+        let [scratch, room] = [self.room.scratch(), self.room.folder.path().to_path_buf()];
+        text.replace(&*scratch.to_string_lossy(), "$TMPDIR").replace(&*room.to_string_lossy(), "$TMPDIR/..")
     }
 
     fn crashed(&mut self) -> Outcome {
+        self.crashed_with(1)
+    }
+
+    /// How it ended, with so many of its last lines.
+    fn crashed_with(&mut self, count: usize) -> Outcome {
         let status = self.wait(FAREWELL);
         let warden = self.warden_says();
         let ended = match (warden, status) {
@@ -248,7 +285,9 @@ impl Program {
         };
         // It has ended, but what it wrote last may not be read yet.
         let said = self.stderr.text_at_end(FAREWELL);
-        let last = said.lines().next_back().unwrap_or("it wrote nothing to standard error");
+        let lines: Vec<&str> = said.lines().collect();
+        let last = lines[lines.len().saturating_sub(count)..].join(" / ");
+        let last = if last.is_empty() { "it wrote nothing to standard error" } else { &last };
         Outcome::Crashed(self.told(&format!("{ended}; {last}")))
     }
 

@@ -19,8 +19,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// How `command` is started, with `scratch` to write to; a warden leaves its report in `end`.
-    pub(super) fn starting(&self, command: &[OsString], scratch: &Path, end: &Path) -> Result<Command> {
+    /// How `command` is started, with `scratch` to write to and `questions` to read; a warden leaves its report in `end`.
+    pub(super) fn starting(
+        &self,
+        command: &[OsString],
+        scratch: &Path,
+        questions: &Path,
+        end: &Path,
+    ) -> Result<Command> {
         let [program, args @ ..] = command else { return Err(Error::ask("no program was named")) };
         let Some(sandbox) = &self.sandbox else {
             let mut starting = Command::new(program);
@@ -30,7 +36,8 @@ impl Surroundings {
             }
             return Ok(starting);
         };
-        let order = self.order(command, sandbox, scratch, end)?;
+        let mut order = self.order(command, sandbox, scratch, end)?;
+        order.confinement.read.push(questions.to_path_buf());
         let order = serde_json::to_string(&order).map_err(Error::ask)?;
         let mut starting = Command::new(&sandbox.goldref);
         starting.args([WARDEN, &order]);

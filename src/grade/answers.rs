@@ -142,10 +142,17 @@ fn judged(question: &Question, right: &RightAnswer, given: Option<&str>) -> (boo
     (false, "wrong", Text { full: format!("{shown}, and {is} is right ({percent} % allowed): {category}"), category })
 }
 
+/// A plain file, and no link on the way to it from the submission's folder: one could lead to somebody else's.
+fn is_plain_file_of_its_own(path: &Path, name: &Path) -> bool {
+    let folder = path.ancestors().nth(name.components().count());
+    let real = folder.and_then(|folder| folder.canonicalize().ok()).map(|folder| folder.join(name));
+    is_plain_file(path) && path.canonicalize().ok() == real
+}
+
 /// The answers by their names; `Err` says what is wrong with the file.
 fn read(path: &Path, name: &Path) -> std::result::Result<BTreeMap<String, String>, String> {
     let shown = name.display();
-    if !is_plain_file(path) {
+    if !is_plain_file_of_its_own(path, name) {
         return Err(format!("there is no file {shown}"));
     }
     let bytes =

@@ -149,6 +149,7 @@ impl PartCases<'_> {
                 && !outcome.verdict().is_some_and(|verdict| verdict.is_rounding())
             {
                 let said = pattern(actual, expected, &exam.compared(name), atol);
+                let said = said.or_else(|| swapped(actual, expected, atol));
                 match said {
                     Some(said) => known.push(said),
                     // Where nothing is true of all of it, where it is.
@@ -210,7 +211,8 @@ impl PartCases<'_> {
                 Found { share: Points::zero(), met: None, standing: "broken".to_string(), reason }
             }
             Verdict::Unsupported { why } => Found::nothing("unsupported", why),
-            Verdict::NoPlace => Found::nothing("not asked", "it says nothing of this model".to_string()),
+            // Nobody can break it.
+            Verdict::NoPlace => agrees(),
         })
     }
 }

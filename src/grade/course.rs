@@ -8,6 +8,7 @@ use crate::cost::spec_of;
 use crate::diagnose::Laboratory;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
+use crate::property;
 use crate::suite::{Case, Exam, Selected, Store, selected_cases};
 use crate::variant::{self, Variant};
 use sha2::{Digest, Sha256};
@@ -40,6 +41,17 @@ pub(super) enum Ready {
     Cases(ReadyCases),
     Answers(Vec<RightAnswer>),
     SpeedUp(Box<ModelSpec>),
+}
+
+impl Ready {
+    /// Cases, properties and numbers of its part; 1 for a speed-up.
+    pub(super) fn asks(&self, part: &Part) -> usize {
+        match (self, &part.kind) {
+            (Self::Cases(ready), Kind::Cases { properties, .. }) => ready.exams.len() + properties.len(),
+            (Self::Answers(right), _) => right.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// Cases that are ready.
@@ -83,7 +95,8 @@ impl Course {
         })?;
         let mut hash = Sha256::new();
         hash.update(&assignment.source);
-        let mut secrets = vec![assignment.folder.join("assignment.toml")];
+        hash.update(env!("CARGO_PKG_VERSION"));
+        let mut secrets = vec![assignment.file.clone()];
         let mut ready = Vec::new();
         for part in &assignment.parts {
             let made = ready_part(part, &assignment, variant, &mut hash, &mut secrets);
@@ -165,10 +178,23 @@ fn ready_part(
             if exams.iter().any(|ready| ready.exam.case().name == case.name) {
                 return Err(Error::ask(format!("two of its cases are called {}", case.name)));
             }
+            // A suite need not have hashes of its own.
+            for name in ["inputs.npz", "expected.npz"] {
+                let bytes = std::fs::read(case.folder().join(name)).unwrap_or_default();
+                hash.update((bytes.len() as u64).to_le_bytes());
+                hash.update(bytes);
+            }
             let exam = Exam::of(case)?;
             let own = assignment.limits.slow_factor.map(|_| exam.time_of(variant)).transpose()?;
             exams.push(ReadyCase { exam, hidden, limit: assignment.limits.for_question(own) });
         }
+    }
+    if let Kind::Cases { properties, .. } = &part.kind
+        && exams.iter().all(|ready| ready.exam.model().is_none())
+        && let Some(name) =
+            properties.iter().find(|name| property::find(name).is_some_and(|found| found.is_about_models()))
+    {
+        return Err(Error::ask(format!("the property {name} is about a model, and no case of it has one")));
     }
     Ok(Ready::Cases(ReadyCases { exams, laboratory: OnceLock::new() }))
 }

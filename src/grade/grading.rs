@@ -46,7 +46,9 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
     let mut respondent = match respondent(grading, submission, &mut report)? {
         Ok(respondent) => respondent,
         Err(why) => {
-            report.isolation = Isolation::NothingRan;
+            if assignment.asked.build.is_empty() || submission.source != Source::Command {
+                report.isolation = Isolation::NothingRan;
+            }
             report.refused = Some(why.clone());
             Respondent::Nobody(why)
         }
@@ -63,7 +65,7 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
             graded(grading, submission, (part, ready), &mut respondent, &mut seen, progress)?
         } else {
             progress();
-            not_judged(part, needs)
+            not_judged((part, ready), needs)
         };
         report.points = &report.points + &graded.points;
         report.parts.push(graded);
@@ -104,18 +106,19 @@ fn passed(parts: &[Part], graded: &[PartReport], id: &str) -> bool {
     report.needs.is_empty() && report.points >= &part.passed_at * &report.out_of
 }
 
-fn not_judged(part: &Part, needs: Vec<String>) -> PartReport {
+fn not_judged((part, ready): (&Part, &Ready), needs: Vec<String>) -> PartReport {
     let in_short = format!("not judged: it needs {}", needs.join(", "));
-    empty(part, needs, in_short)
+    empty((part, ready), needs, in_short)
 }
 
-fn empty(part: &Part, needs: Vec<String>, in_short: String) -> PartReport {
+fn empty((part, ready): (&Part, &Ready), needs: Vec<String>, in_short: String) -> PartReport {
     PartReport {
         id: part.id.clone(),
         title: part.title.clone(),
         points: Points::zero(),
         out_of: part.points.clone(),
         needs,
+        asks: ready.asks(part),
         in_short,
         findings: Vec::new(),
         items: Vec::new(),
@@ -132,7 +135,7 @@ fn graded(
     progress: &dyn Fn(),
 ) -> Result<PartReport> {
     let course = grading.course;
-    let mut report = empty(part, Vec::new(), String::new());
+    let mut report = empty((part, ready), Vec::new(), String::new());
     match (&part.kind, ready) {
         (Kind::Cases { properties, ladder, scoring, .. }, _) => {
             let cases = PartCases {

@@ -65,6 +65,8 @@ pub struct PartReport {
     pub out_of: Points,
     /// The parts that it needs and that were not passed; if there are any, it was not judged.
     pub needs: Vec<String>,
+    /// Cases, properties and numbers that it asks; 1 for a speed-up.
+    pub asks: usize,
     /// In a few words: how many passed and at which tolerance, or why it was not judged.
     pub in_short: String,
     /// Findings about the part as a whole: faults by name, what passes alone and fails together.
@@ -181,7 +183,11 @@ pub struct Evaluation {
 impl GradeReport {
     /// The plain count over all parts.
     pub fn evaluation(&self) -> Evaluation {
-        let items = || self.parts.iter().flat_map(|part| &part.items);
-        Evaluation { all: items().count(), passed: items().filter(|item| item.passed()).count() }
+        let passed = |part: &PartReport| match part.items.as_slice() {
+            // A speed-up, or a part that was not judged.
+            [] => usize::from(part.needs.is_empty() && part.points >= part.out_of),
+            items => items.iter().filter(|item| item.passed()).count(),
+        };
+        Evaluation { all: self.parts.iter().map(|part| part.asks).sum(), passed: self.parts.iter().map(passed).sum() }
     }
 }

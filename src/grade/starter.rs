@@ -297,7 +297,7 @@ fn beginning() -> Result<String> {
         COURSE.find("[[part]]\nid = \"a\"").ok_or_else(|| Error::ask("the example's assignment has no part a"))?;
     let lines = COURSE[..end].lines().filter(|line| {
         // Students have the shim beside their program.
-        !["read = ", "environment = ", "# goldref_candidate.py"].iter().any(|begin| line.starts_with(begin))
+        !["read = ", "build = ", "environment = ", "# goldref_candidate.py"].iter().any(|begin| line.starts_with(begin))
     });
     Ok(lines.map(|line| format!("{line}\n")).collect())
 }

@@ -4,7 +4,7 @@ use super::assignment::Asked;
 use super::course::Course;
 use super::files::{hex, is_plain_file};
 use super::report_data::Isolation;
-use crate::candidate::{Confinement, Demand, Outcome, Program, Sandbox, Surroundings};
+use crate::candidate::{Confinement, Demand, Outcome, Program, Sandbox, Surroundings, remove_tree};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -91,7 +91,17 @@ pub(super) struct Startable {
     pub(super) command: Vec<OsString>,
     pub(super) surroundings: Surroundings,
     /// What building it made.
-    _built: Option<tempfile::TempDir>,
+    _built: Option<Built>,
+}
+
+/// The folder that a build writes.
+struct Built(tempfile::TempDir);
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        // What a stranger made may be more than a plain removal manages.
+        let _ = remove_tree(self.0.path());
+    }
 }
 
 impl Submission {
@@ -175,9 +185,9 @@ impl Submission {
             None
         } else {
             let folder = tempfile::TempDir::with_prefix("goldref-build-");
-            Some(folder.map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))?)
+            Some(Built(folder.map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))?))
         };
-        let build_folder = built.as_ref().map(|folder| folder.path());
+        let build_folder = built.as_ref().map(|folder| folder.0.path());
         let words = Words { submission: &self.folder, assignment: &course.assignment.folder, build: build_folder };
         let surroundings = self.surroundings(course, guard, &words);
         if let Some(folder) = build_folder {
@@ -188,8 +198,12 @@ impl Submission {
             let command: Vec<OsString> = asked.build.iter().map(|word| words.filled(word).into()).collect();
             course.is_safe(&building, &command)?;
             if let Some(outcome) = Program::run_to_end(&command, &building, course.assignment.limits.build_seconds)? {
-                let said = outcome.in_words().replace(&*folder.to_string_lossy(), "{build}");
-                return Ok(Err(format!("building it failed: it {said}")));
+                let said = match outcome {
+                    Outcome::Crashed(how) => how,
+                    other => format!("it {}", other.in_words()),
+                };
+                let said = said.replace(&*folder.to_string_lossy(), "{build}");
+                return Ok(Err(format!("building it failed: {said}")));
             }
             make_executable(folder);
         }

@@ -23,8 +23,13 @@ impl Volume {
         let mut volume = Self::default();
         let mut open = vec![folder.to_path_buf()];
         while let Some(folder) = open.pop() {
-            // Whatever went away meanwhile takes no room.
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                // Whatever went away meanwhile takes no room.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                // What is nested too deep, or closed, may hold anything.
+                Err(_) => return Self { files: most.saturating_add(1), ..volume },
+            };
             for entry in entries.flatten() {
                 volume.files += 1;
                 if volume.files > most {
@@ -42,7 +47,7 @@ impl Volume {
 }
 
 /// Removes `folder` and all that is in it.
-pub(in crate::candidate) fn remove_tree(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
     let mut number = 0u64;
     loop {
         let mut folders = Vec::new();
@@ -121,8 +126,14 @@ mod tests {
         fs::create_dir_all(closed.join("below")).unwrap();
         fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
         assert_eq!(Volume::of(&top, 5).files, 6);
+        // Deeper than a path may be named.
+        assert_eq!(Volume::of(&top, 10_000).files, 10_001);
         fs::write(top.join("file"), vec![1; 100_000]).unwrap();
-        assert!(Volume::of(&top, 10_000).bytes >= 100_000);
+        let plain = home.path().join("plain");
+        fs::create_dir(&plain).unwrap();
+        fs::write(plain.join("file"), vec![1; 100_000]).unwrap();
+        let volume = Volume::of(&plain, 10_000);
+        assert!(volume.files == 1 && volume.bytes >= 100_000, "{volume:?}");
         remove_tree(&top).unwrap();
         assert!(!top.exists());
         assert_eq!(fs::read_to_string(home.path().join("outside")).unwrap(), "stays");

@@ -29,9 +29,10 @@ pub(super) fn open(path: &Path) -> Result<Assignment> {
     let source = disk::read_whole(&path, limits::JSON_BYTES)?;
     let text = std::str::from_utf8(&source).map_err(|_| Error::read(&path, "it is no text in UTF-8"))?;
     let file: File = toml::from_str(text).map_err(|e| Error::read(&path, on_one_line(&e, text)))?;
-    let absolute = std::path::absolute(&path).map_err(|e| Error::read(&path, e))?;
+    // Where it really is: what lies there is kept from submissions.
+    let absolute = path.canonicalize().map_err(|e| Error::read(&path, e))?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
-    assignment(file, folder, source.clone()).map_err(|e| e.at(&path))
+    assignment(file, (absolute, folder), source.clone()).map_err(|e| e.at(&path))
 }
 
 /// The message of the parser with its line, and without the picture of it.
@@ -41,7 +42,7 @@ fn on_one_line(error: &toml::de::Error, text: &str) -> String {
     line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))
 }
 
-fn assignment(file: File, folder: PathBuf, source: Vec<u8>) -> Result<Assignment> {
+fn assignment(file: File, (path, folder): (PathBuf, PathBuf), source: Vec<u8>) -> Result<Assignment> {
     if file.format != FORMAT {
         return Err(Error::ask(format!("its format is \"{}\"; this version reads \"{FORMAT}\"", file.format)));
     }
@@ -82,7 +83,7 @@ fn assignment(file: File, folder: PathBuf, source: Vec<u8>) -> Result<Assignment
         return Err(Error::ask("it has no [[part]]"));
     }
     let limits = limits_of(file.limits)?;
-    Ok(Assignment { title: file.title, folder, source, hints: file.hints, asked, limits, parts })
+    Ok(Assignment { title: file.title, folder, file: path, source, hints: file.hints, asked, limits, parts })
 }
 
 fn limits_of(fields: LimitsFields) -> Result<Limits> {
@@ -314,7 +315,7 @@ mod tests {
     fn read(parts: &str) -> Result<Assignment> {
         let text = format!("format = \"{FORMAT}\"\ntitle = \"t\"\n[candidate]\ncommand = [\"./run\"]\n{parts}");
         let file = toml::from_str(&text).map_err(|e| Error::ask(on_one_line(&e, &text)))?;
-        assignment(file, PathBuf::from("/"), text.into_bytes())
+        assignment(file, (PathBuf::from("/a.toml"), PathBuf::from("/")), text.into_bytes())
     }
 
     const PAPER: &str = r#"

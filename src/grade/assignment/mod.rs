@@ -53,8 +53,10 @@ pub struct Asked {
 pub struct Assignment {
     /// Its title.
     pub title: String,
-    /// Its folder, absolute.
+    /// Its folder, absolute and without links.
     pub folder: PathBuf,
+    /// Its file, absolute and without links.
+    pub file: PathBuf,
     /// The bytes of its file.
     pub source: Vec<u8>,
     /// What students learn of hidden cases.

@@ -155,6 +155,8 @@ impl ClassRun<'_> {
         let known = read(path)?;
         let confined_alike = [&self.grading.isolation, &Isolation::NothingRan].contains(&&known.isolation);
         let same = known.assignment == self.grading.course.sha256
+            && known.hints == self.grading.course.assignment.hints
+            && known.goldref == env!("CARGO_PKG_VERSION")
             && confined_alike
             && submission.sha256().is_ok_and(|hash| hash == known.submission_sha256);
         Ok(same.then_some(known))

@@ -2,7 +2,7 @@
 
 use super::isolation;
 use super::lost::{findings, in_short, lost, said};
-use crate::grade::{GradeReport, PartReport};
+use crate::grade::{GradeReport, PartReport, Points};
 use crate::report::words::{name, sentence};
 
 /// Lost points of a part that are listed.
@@ -16,14 +16,13 @@ pub fn grade_text(report: &GradeReport) -> String {
     }
     let width = report.parts.iter().map(|part| name(&part.title).chars().count()).max().unwrap_or(0);
     let ids = report.parts.iter().map(|part| part.id.chars().count()).max().unwrap_or(0);
-    let points = |part: &PartReport| format!("{}/{}", part.points, part.out_of);
+    let points = |part: &PartReport| of(&part.points, &part.out_of);
     let scores = report.parts.iter().map(|part| points(part).len()).max().unwrap_or(0);
     for part in &report.parts {
         let title = name(&part.title);
         out += &format!(" {:<ids$}  {title:<width$}  {:>scores$}  {}\n", part.id, points(part), in_short(report, part));
     }
-    out +=
-        &format!(" {:<ids$}  {:<width$}  {:>scores$}\n", "", "points", format!("{}/{}", report.points, report.out_of));
+    out += &format!(" {:<ids$}  {:<width$}  {:>scores$}\n", "", "points", of(&report.points, &report.out_of));
     for part in &report.parts {
         out += &details(report, part);
     }
@@ -41,6 +40,16 @@ pub fn grade_text(report: &GradeReport) -> String {
     out += &format!("  Pass rate: {rate} ({}/{})\n", count.passed, count.all);
     out += &format!("\n{}\n", sentence(&isolation(report)));
     out
+}
+
+/// `8/30`; a fraction is not divided once more: `4/3 of 20`.
+fn of(points: &Points, out_of: &Points) -> String {
+    let (points, out_of) = (points.to_string(), out_of.to_string());
+    if points.contains('/') || out_of.contains('/') {
+        format!("{points} of {out_of}")
+    } else {
+        format!("{points}/{out_of}")
+    }
 }
 
 fn details(report: &GradeReport, part: &PartReport) -> String {

@@ -13,7 +13,7 @@ fn assignment(folder: &TempDir) -> std::path::PathBuf {
     let text = fs::read_to_string(course.join("assignment.toml")).unwrap();
     let end = text.find("[[part]]\nid = \"d\"").unwrap();
     let fixtures = crate::root().join("fixtures").display().to_string();
-    let text = text[..end].replace("\"../../tools\"", &format!("\"{fixtures}/../tools\""));
+    let text = text[..end].replace("\"../../tools/", &format!("\"{fixtures}/../tools/"));
     let text =
         text.replace("{assignment}/../..", &format!("{fixtures}/..")).replace("\"../", &format!("\"{fixtures}/"));
     let path = folder.path().join("assignment.toml");

@@ -13,6 +13,7 @@ const SAID: &[(&str, &str)] = &[
         "claims_huge_shape",
         "broke the protocol: cannot read outputs.npz: array \"out\" has the shape (1152921504606846976,)",
     ),
+    ("attacks_the_next_question", "failed: refused: link: Permission denied"),
     ("exits_without_answer", "crashed: exit status: 0"),
     ("fifo_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
     ("fills_disk", "over its limit: it used more than 100 MiB or 500 files on disk"),
@@ -22,6 +23,7 @@ const SAID: &[(&str, &str)] = &[
     ("float_that_lies", "broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"),
     ("folder_swapped", "failed: [Errno 13] Permission denied"),
     ("forks_forever", "over its limit: it used more than 30 processes and threads"),
+    ("hides_what_it_uses", "failed: refused: shared memory: Operation not permitted"),
     ("kills_parent", "failed: refused: signal the parent's group: EPERM, trace"),
     ("leaves_daemon", "failed: daemon left"),
     ("new_namespaces", "failed: refused: unshare user and mounts: EPERM"),
@@ -82,6 +84,7 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
     for (name, _) in SAID {
         let targets: Vec<&Path> = match *name {
             "writes_outside" => vec![&file, &victim],
+            "attacks_the_next_question" => vec![&file],
             "reads_other_submissions" => vec![&other],
             "kills_parent" => vec![],
             _ => vec![&expected],

@@ -33,6 +33,8 @@ pub(in super::super) fn become_program(order: &Order) -> Result<()> {
     // Should the warden end without having ended the program.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(lacks("no end with its parent"))?;
     rustix::process::nice(NICE).map_err(lacks("no lower priority"))?;
+    // Where memory runs out all the same, the kernel takes the program and nobody else.
+    std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|e| order.refused(format!("no place in line: {e}")))?;
     let limits = &order.confinement.limits;
     for (resource, most) in [
         (Resource::Core, 0),

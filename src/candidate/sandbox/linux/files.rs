@@ -46,7 +46,7 @@ const KERNEL: [&str; 9] = [
     "/dev/random",
 ];
 /// Devices that take what is written and keep nothing.
-const SINKS: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
+const SINKS: [&str; 2] = ["/dev/null", "/dev/full"];
 
 /// Confines this thread, and whatever it becomes.
 pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), String> {
@@ -81,7 +81,8 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
 /// All that may be read.
 pub(in super::super) fn readable(order: &Order, program: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(&KERNEL).map(PathBuf::from).collect();
-    paths.extend(program.map(own_folders).unwrap_or_default());
+    // A link in a submission could name anything; what it may read is its folder.
+    paths.extend(program.filter(|program| !program.starts_with(&order.folder)).map(own_folders).unwrap_or_default());
     paths.extend(order.confinement.read.iter().cloned());
     paths.push(order.folder.clone());
     paths

@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 const FORBIDDEN: &[c_long] = &[
     // Others on the network or on this machine; a pair of sockets has no others.
     libc::SYS_socket,
+    // Open files sent to oneself, which nobody's list of open files has on the way; buffers of any size.
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_setsockopt,
     // A group of its own would not end with the program's.
     libc::SYS_setsid,
     libc::SYS_setpgid,
@@ -42,6 +46,8 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_kcmp,
     libc::SYS_setpriority,
     libc::SYS_ioprio_set,
+    // It tells names and times of files that may not be read.
+    libc::SYS_inotify_add_watch,
     // Namespaces, mounts, the kernel itself.
     libc::SYS_unshare,
     libc::SYS_setns,
@@ -102,6 +108,15 @@ const SYS_SETXATTRAT: c_long = 463;
 const SYS_REMOVEXATTRAT: c_long = 466;
 const SYS_FILE_SETATTR: c_long = 469;
 
+/// Of `prctl`: not to be looked at by the warden, not to end with it.
+const PRCTL: [u64; 2] = [libc::PR_SET_DUMPABLE as u64, libc::PR_SET_PDEATHSIG as u64];
+/// Of `fcntl`: a lease, which lets whoever opens the file wait, and news of a folder (F_NOTIFY).
+const FCNTL: [u64; 2] = [libc::F_SETLEASE as u64, 1026];
+/// Of `ioctl`, by their group: attributes of files, as ext4, xfs, the kernel's common ones and btrfs set them.
+const IOCTL: [u64; 4] = [0x6600, 0x5800, 0x7600, 0x9400];
+/// Of `mmap`.
+const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as u64;
+
 /// New namespaces by way of clone.
 const NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -124,13 +139,23 @@ pub(super) fn forbid() -> Result<(), String> {
     for &call in OF_ITSELF {
         refused.insert(call, vec![rule(condition(0, SeccompCmpOp::Ne, 0)?)?]);
     }
-    // The warden could not see the files any more that it has open.
-    let dumpable = u64::from(libc::PR_SET_DUMPABLE.unsigned_abs());
-    refused.insert(libc::SYS_prctl, vec![rule(condition(0, SeccompCmpOp::Eq, dumpable)?)?]);
+    let mut any_of = |call: c_long, argument: u8, operator: fn(u64) -> SeccompCmpOp, values: &[u64]| {
+        let rules: Result<Vec<SeccompRule>, String> =
+            values.iter().map(|&value| rule(condition(argument, operator(value), value)?)).collect();
+        rules.map(|rules| refused.entry(call).or_default().extend(rules))
+    };
+    any_of(libc::SYS_prctl, 0, |_| SeccompCmpOp::Eq, &PRCTL)?;
+    any_of(libc::SYS_fcntl, 1, |_| SeccompCmpOp::Eq, &FCNTL)?;
+    any_of(libc::SYS_ioctl, 1, |_| SeccompCmpOp::MaskedEq(0xff00), &IOCTL)?;
+    // Memory that processes share and no file stands behind: what nobody has mapped any more is in no account.
+    any_of(libc::SYS_mmap, 3, SeccompCmpOp::MaskedEq, &[SHARED])?;
     let mut clone = Vec::new();
     for flag in (0..u64::BITS).map(|bit| 1 << bit).filter(|flag| NAMESPACES & flag != 0) {
         clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(flag), flag)?)?);
     }
+    // A thread with open files of its own, which the list of its process does not have.
+    let [thread, files] = [libc::CLONE_THREAD, libc::CLONE_FILES].map(|flag| u64::from(flag.unsigned_abs()));
+    clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(thread | files), thread)?)?);
     refused.insert(libc::SYS_clone, clone);
     let absent: BTreeMap<i64, Vec<SeccompRule>> = ABSENT.iter().map(|&call| (call, Vec::new())).collect();
     for (calls, errno) in [(refused, libc::EPERM), (absent, libc::ENOSYS)] {

@@ -53,14 +53,19 @@ fn of_thread(thread: &Path) -> Option<Vec<i32>> {
     Some(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
-/// Bytes of a process's own memory and of shared memory.
+/// Bytes of a process's own memory, of shared memory, and of the tables of both.
 fn memory(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    if !status.contains("RssAnon:") {
+        // Its first thread has ended; the others have the memory all the same.
+        let each = threads(pid)?.into_iter().filter_map(|thread| fs::read_to_string(thread.join("status")).ok());
+        status = each.into_iter().find(|status| status.contains("RssAnon:"))?;
+    }
     let of = |field: &str| -> u64 {
         let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|rest| rest.trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
     };
-    Some((of("RssAnon:") + of("RssShmem:") + of("VmSwap:")) << 10)
+    Some((of("RssAnon:") + of("RssShmem:") + of("VmSwap:") + of("VmPTE:")) << 10)
 }
 
 struct Ticks {

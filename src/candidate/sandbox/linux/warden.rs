@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::io;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
     let null = std::fs::File::options().write(true).open("/dev/null").map_err(|e| order.refused(e))?;
     rustix::stdio::dup2_stdout(&null).map_err(lacks("no closing of the output"))?;
     rustix::stdio::dup2_stderr(&null).map_err(lacks("no closing of the output"))?;
-    let mut watch = Watch { order, program, status: None };
+    let mut watch = Watch { order, goldref, program, status: None };
     let exceeded = watch.until_the_end()?;
     let left = watch.end_all();
     let status = watch.status.map_or_else(|| "it did not end".to_string(), in_words);
@@ -62,6 +63,8 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
 
 struct Watch<'o> {
     order: &'o Order,
+    /// Who asked for it.
+    goldref: Option<Pid>,
     program: Pid,
     status: Option<WaitStatus>,
 }
@@ -73,6 +76,8 @@ impl Watch<'_> {
         let refused = |e: rustix::io::Errno| self.order.refused(format!("no watching: {e}"));
         let ended = rustix::process::pidfd_open(self.program, PidfdFlags::empty()).map_err(refused)?;
         let stdin = std::io::stdin();
+        let written = &self.order.confinement.write;
+        let folders: Vec<&Path> = std::iter::once(&self.order.scratch).chain(written).map(PathBuf::as_path).collect();
         let mut dismissed: Option<Instant> = None;
         for look in 0u32.. {
             let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
@@ -87,14 +92,17 @@ impl Watch<'_> {
             if !waited[0].revents().is_empty() {
                 return Ok(None);
             }
-            if dismissed.is_none() && !waited[1].revents().is_empty() {
+            // Its input ends with goldref; that goldref is gone is seen by itself as well.
+            let gone = rustix::process::getppid() != self.goldref;
+            if dismissed.is_none() && (gone || !waited[1].revents().is_empty()) {
                 dismissed = Some(Instant::now());
             }
             if dismissed.is_some_and(|since| since.elapsed() > GRACE) {
                 return Ok(None);
             }
             self.reap();
-            if let Some(exceeded) = passed(limits, look.is_multiple_of(FOLDER).then_some(&*self.order.scratch)) {
+            let all = look.is_multiple_of(FOLDER);
+            if let Some(exceeded) = passed(limits, if all { &folders } else { &[] }) {
                 return Ok(Some(exceeded));
             }
         }
@@ -135,8 +143,8 @@ impl Watch<'_> {
     }
 }
 
-/// The limit that is passed now; of the folder where one is named.
-fn passed(limits: &SandboxLimits, folder: Option<&std::path::Path>) -> Option<Exceeded> {
+/// The limit that is passed now; of what takes longer to look at where `folders` are named.
+fn passed(limits: &SandboxLimits, folders: &[&Path]) -> Option<Exceeded> {
     let tree = Tree::below_this(limits.tasks)?;
     let seconds = tree.cpu_ticks / rustix::param::clock_ticks_per_second().max(1);
     if tree.tasks > limits.tasks {
@@ -148,9 +156,20 @@ fn passed(limits: &SandboxLimits, folder: Option<&std::path::Path>) -> Option<Ex
     if seconds >= limits.cpu_seconds {
         return Some(Exceeded::CpuTime);
     }
-    let volume = Volume::of(folder?, limits.folder_files);
-    let bytes = volume.bytes + unlinked::bytes(&tree.processes);
-    (volume.files > limits.folder_files || bytes > limits.folder_bytes).then_some(Exceeded::Folder)
+    if folders.is_empty() {
+        return None;
+    }
+    let held = unlinked::held(&tree.processes);
+    if tree.memory_bytes.saturating_add(held.buffers) > limits.memory_bytes {
+        return Some(Exceeded::Memory);
+    }
+    let (mut files, mut bytes) = (0u64, held.disk);
+    for folder in folders {
+        let volume = Volume::of(folder, limits.folder_files);
+        files = files.saturating_add(volume.files);
+        bytes = bytes.saturating_add(volume.bytes);
+    }
+    (files > limits.folder_files || bytes > limits.folder_bytes).then_some(Exceeded::Folder)
 }
 
 /// The limit for which the kernel ends a program.
