@@ -167,7 +167,7 @@ fn with_cache<T: Real>(
 
 impl LatencyQuestion {
     /// Token ids `[1, len]` of a prompt.
-    pub(super) fn prompt_ids(&self, spec: &ModelSpec, len: usize) -> Array2<i64> {
+    pub fn prompt_ids(&self, spec: &ModelSpec, len: usize) -> Array2<i64> {
         Array2::from_shape_fn((1, len), |(_, t)| token(t, spec.vocab_size))
     }
 

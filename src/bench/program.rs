@@ -57,6 +57,8 @@ pub struct ProgramFindings {
     pub cache: CacheWork,
     /// Where the cache changes the tokens.
     pub differing: Vec<TokensDiffer>,
+    /// The first token behind each prompt, with the cache.
+    pub first_tokens: Vec<(usize, i64)>,
 }
 
 /// Times of one prompt.
@@ -80,7 +82,7 @@ pub fn program_latency(
 ) -> Result<(LatencyReport, ProgramFindings)> {
     question.refuse()?;
     let (folder, spec) = model;
-    let (mut rows, mut differing) = (Vec::new(), Vec::new());
+    let (mut rows, mut differing, mut first_tokens) = (Vec::new(), Vec::new(), Vec::new());
     for &prompt in &question.prompts {
         let ids = question.prompt_ids(spec, prompt);
         let inputs = BTreeMap::from([("input_ids".to_string(), Array::I64(ids.into_dyn()))]);
@@ -95,7 +97,10 @@ pub fn program_latency(
         let mut timed = Timed { prefill: Vec::new(), runs: BTreeMap::new() };
         for run in 0..question.warmup + question.repeats {
             let counts = run >= question.warmup;
-            let (seconds, _) = ask(1, true)?;
+            let (seconds, token) = ask(1, true)?;
+            if run == 0 {
+                first_tokens.extend(token.first().map(|&token| (prompt, token)));
+            }
             if counts {
                 timed.prefill.push(seconds);
             }
@@ -119,7 +124,7 @@ pub fn program_latency(
         );
     }
     let cache = CacheWork::of(&rows);
-    Ok((LatencyReport { rows }, ProgramFindings { cache, differing }))
+    Ok((LatencyReport { rows }, ProgramFindings { cache, differing, first_tokens }))
 }
 
 impl LatencyQuestion {

@@ -1,13 +1,18 @@
 //! An assignment made ready: cases read, numbers worked out, once for all submissions.
 
 use super::answers::RightAnswer;
-use super::assignment::{Assignment, Kind, Part};
+use super::assignment::{Assignment, Kind, Part, SpeedUp};
 use super::files::hex;
+use crate::bench::LatencyQuestion;
 use crate::candidate::Surroundings;
 use crate::cost::spec_of;
 use crate::diagnose::Laboratory;
 use crate::error::{Error, Result};
-use crate::model::ModelSpec;
+use crate::eval::{Evaluator, Numerics};
+use crate::io::Checkpoint;
+use crate::model::kv_cache::CacheKind;
+use crate::model::{Call, Model, ModelSpec, Session, argmax};
+use crate::num::Dtype;
 use crate::property;
 use crate::suite::{Case, Exam, Selected, Store, selected_cases};
 use crate::variant::{self, Variant};
@@ -40,7 +45,7 @@ pub struct Course {
 pub(super) enum Ready {
     Cases(ReadyCases),
     Answers(Vec<RightAnswer>),
-    SpeedUp(Box<ModelSpec>),
+    SpeedUp(Box<ReadySpeedUp>),
 }
 
 impl Ready {
@@ -51,6 +56,39 @@ impl Ready {
             (Self::Answers(right), _) => right.len(),
             _ => 1,
         }
+    }
+}
+
+/// A speed-up that is ready to be measured.
+#[derive(Debug)]
+pub(super) struct ReadySpeedUp {
+    pub(super) spec: ModelSpec,
+    pub(super) question: LatencyQuestion,
+    /// The right first token behind the prompt that counts.
+    pub(super) first_token: i64,
+}
+
+impl ReadySpeedUp {
+    fn of(speed_up: &SpeedUp) -> Result<Self> {
+        let spec = spec_of(&speed_up.model.to_string_lossy())?;
+        let question = LatencyQuestion {
+            prompts: speed_up.prompts.clone(),
+            generate: vec![speed_up.generate],
+            numerics: Numerics::plain(Dtype::F32),
+            cache: CacheKind::Contiguous,
+            warmup: 1,
+            repeats: speed_up.repeats,
+            recomputed: 1,
+        };
+        question.refuse()?;
+        let model = Model::<f32>::load(&Checkpoint::open(&speed_up.model)?, Dtype::F32)?;
+        let ids = question.prompt_ids(&spec, speed_up.at);
+        let call = Call { input_ids: &ids, attention_mask: None, position_ids: None };
+        let mut session = Session::new(&spec, 1, question.cache, question.numerics.cache);
+        let logits = model.last_logits(&call, &mut session, &mut Evaluator::new(question.numerics))?;
+        let first_token =
+            argmax(logits.row(0)).ok_or_else(|| Error::ask("the model of the speed-up has no finite logits"))?;
+        Ok(Self { spec, question, first_token: i64::try_from(first_token).map_err(Error::ask)? })
     }
 }
 
@@ -158,7 +196,7 @@ fn ready_part(
             return answers.questions.iter().map(RightAnswer::of).collect::<Result<_>>().map(Ready::Answers);
         }
         Kind::SpeedUp(speed_up) => {
-            return spec_of(&speed_up.model.to_string_lossy()).map(|spec| Ready::SpeedUp(Box::new(spec)));
+            return ReadySpeedUp::of(speed_up).map(|ready| Ready::SpeedUp(Box::new(ready)));
         }
         Kind::Cases { visible, hidden, .. } => (visible, hidden),
     };

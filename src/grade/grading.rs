@@ -159,9 +159,9 @@ fn graded(
             report.in_short = counted(&report);
             progress();
         }
-        (Kind::SpeedUp(speed_up), Ready::SpeedUp(spec)) => {
+        (Kind::SpeedUp(speed_up), Ready::SpeedUp(ready)) => {
             (report.points, report.in_short, report.findings, report.speed_up) =
-                speed_up::measured(speed_up, spec, course, respondent, &part.points)?;
+                speed_up::measured(speed_up, ready, course, respondent, &part.points)?;
             progress();
         }
         // Every part was made ready as what it is.

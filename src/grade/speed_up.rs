@@ -1,17 +1,13 @@
 //! A part whose points are a measured speed-up.
 
 use super::assignment::SpeedUp;
-use super::course::Course;
+use super::course::{Course, ReadySpeedUp};
 use super::points::Points;
 use super::report_data::{SpeedUpReport, SpeedUpRow};
 use super::respondent::Respondent;
-use crate::bench::{CacheWork, LatencyQuestion, program_latency};
+use crate::bench::{CacheWork, program_latency};
 use crate::cost::Roofline;
 use crate::error::Result;
-use crate::eval::Numerics;
-use crate::model::ModelSpec;
-use crate::model::kv_cache::CacheKind;
-use crate::num::Dtype;
 
 /// What came of it: the points, one line, findings, the times.
 pub(super) type Measured = (Points, String, Vec<String>, Option<SpeedUpReport>);
@@ -28,22 +24,12 @@ fn counted(row: &crate::bench::LatencyRow) -> f64 {
 /// What is no fault of the submission.
 pub(super) fn measured(
     speed_up: &SpeedUp,
-    spec: &ModelSpec,
+    ready: &ReadySpeedUp,
     course: &Course,
     respondent: &mut Respondent,
     points: &Points,
 ) -> Result<Measured> {
     let nothing = |why: String| (Points::zero(), why, Vec::new(), None);
-    let question = LatencyQuestion {
-        prompts: speed_up.prompts.clone(),
-        generate: vec![speed_up.generate],
-        numerics: Numerics::plain(Dtype::F32),
-        cache: CacheKind::Contiguous,
-        warmup: 1,
-        repeats: speed_up.repeats,
-        recomputed: 1,
-    };
-    question.refuse()?;
     // Whoever panicked while measuring left nothing behind that matters.
     let _alone = course.measuring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let limit = course.assignment.limits.seconds;
@@ -53,7 +39,7 @@ pub(super) fn measured(
     };
     // What the machine could do is not asked here.
     let roofline = Roofline { peak: 1e12, bandwidth: 1e11 };
-    let found = program_latency(program, (&speed_up.model, spec), &question, &roofline, limit, &|| ());
+    let found = program_latency(program, (&speed_up.model, &ready.spec), &ready.question, &roofline, limit, &|| ());
     let (latency, findings) = match found {
         Ok(found) => found,
         Err(e) => {
@@ -77,6 +63,11 @@ pub(super) fn measured(
         }
         CacheWork::TooShort => (true, "the prompts are too short to tell whether the cache saves work"),
     };
+    // Whoever is quick with other tokens does other work.
+    let first = findings.first_tokens.iter().find(|(prompt, _)| *prompt == speed_up.at).map(|(_, token)| *token);
+    if let Some(wrong) = first.filter(|token| *token != ready.first_token) {
+        return Ok(nothing(format!("the first token behind a prompt of {} is {wrong}, which is wrong", speed_up.at)));
+    }
     let earned = speed_up.ladder.iter().find(|(least, _)| ratio >= *least).map(|(_, share)| share.clone());
     let share = earned.filter(|_| saves).unwrap_or_else(Points::zero);
     let mut summary = format!("{ratio:.1} × at {} tokens (needed {needed} ×)", speed_up.at);
