@@ -63,8 +63,13 @@ fn measured(side: usize) -> Result<[f64; 4], Box<dyn std::error::Error>> {
     write_suite(&suite, "", vec![case], None)?;
     let store = Store::open(&suite)?;
     let exam = Exam::of(&store.suites[0].cases[0])?;
-    let confinement =
-        Confinement { read: Vec::new(), write: None, limits: SandboxLimits::default(), demand: Demand::Everything };
+    let confinement = Confinement {
+        read: Vec::new(),
+        write: None,
+        built: None,
+        limits: SandboxLimits::default(),
+        demand: Demand::Everything,
+    };
     let sandbox = Some(Sandbox { goldref: PathBuf::from(env!("CARGO_BIN_EXE_goldref")), confinement });
     let surroundings = Surroundings { folder: Some(submission), environment: BTreeMap::new(), sandbox };
     let command = ["python3", "candidate.py"].map(OsString::from);

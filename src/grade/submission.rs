@@ -57,8 +57,10 @@ impl Guard {
         let Self::Sandbox { goldref, demand } = self else { return Ok(Isolation::NoSandbox) };
         let trial = |demand| -> Result<Option<String>> {
             let (limits, read) = (crate::candidate::SandboxLimits::default(), Vec::new());
-            let sandbox =
-                Sandbox { goldref: goldref.clone(), confinement: Confinement { read, write: None, limits, demand } };
+            let sandbox = Sandbox {
+                goldref: goldref.clone(),
+                confinement: Confinement { read, write: None, built: None, limits, demand },
+            };
             let (folder, environment) = (Some(PathBuf::from("/")), BTreeMap::new());
             let surroundings = Surroundings { folder, environment, sandbox: Some(sandbox) };
             let limit = std::time::Duration::from_secs(60);
@@ -230,9 +232,14 @@ impl Submission {
             Guard::Sandbox { goldref, demand } => {
                 let mut readable = read.clone();
                 readable.extend(course.models().map(Path::to_path_buf));
-                readable.extend(words.build.map(Path::to_path_buf));
                 let (limits, demand) = (limits.sandbox.clone(), *demand);
-                let confinement = Confinement { read: readable, write: None, limits, demand };
+                let confinement = Confinement {
+                    read: readable,
+                    write: None,
+                    built: words.build.map(Path::to_path_buf),
+                    limits,
+                    demand,
+                };
                 Some(Sandbox { goldref: goldref.clone(), confinement })
             }
         };

@@ -14,6 +14,8 @@ pub struct Confinement {
     pub read: Vec<PathBuf>,
     /// A folder that may be written besides its own.
     pub write: Option<PathBuf>,
+    /// A folder that was made for it and may be read; the warden removes it if goldref is gone, and else whoever made it.
+    pub built: Option<PathBuf>,
     /// How much it may use.
     pub limits: SandboxLimits,
     /// What the kernel must offer.

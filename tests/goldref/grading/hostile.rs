@@ -200,7 +200,8 @@ fn the_sandbox_ends_with_goldref() {
     if !python_can("import zipfile") {
         return;
     }
-    let desk = Desk::with(0, 1, "[limits]\nseconds = 600\n", "");
+    let lines = "build = [\"cp\", \"candidate.py\", \"{build}/\"]\n[limits]\nseconds = 600\n";
+    let desk = Desk::with(0, 1, lines, "");
     copy(&desk, "sleeps", &[]);
     let sleeper = desk.class().join("sleeps");
     let program = assert_cmd::cargo::cargo_bin("goldref");

@@ -83,7 +83,7 @@ pub(in super::super) fn readable(order: &Order, program: Option<&Path>) -> Vec<P
     let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(&KERNEL).map(PathBuf::from).collect();
     // A link in a submission could name anything; what it may read is its folder.
     paths.extend(program.filter(|program| !program.starts_with(&order.folder)).map(own_folders).unwrap_or_default());
-    paths.extend(order.confinement.read.iter().cloned());
+    paths.extend(order.confinement.read.iter().chain(&order.confinement.built).cloned());
     paths.push(order.folder.clone());
     paths
 }

@@ -54,7 +54,11 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
     let exceeded = exceeded.or_else(|| watch.status.and_then(by_the_kernel));
     // If goldref is gone, nobody else clears up, and nobody reads the end.
     if let Some(room) = order.end.parent().filter(|_| rustix::process::getppid() != goldref) {
-        let _ = remove_tree(room);
+        let made = &order.confinement;
+        for folder in made.built.iter().chain(&made.write).map(PathBuf::as_path).chain([room]) {
+            // Nobody is left to be told.
+            let _ = remove_tree(folder);
+        }
         return Ok(());
     }
     let end = serde_json::to_vec(&End { status, exceeded, left }).map_err(Error::ask)?;
