@@ -74,7 +74,7 @@ fn measured(side: usize) -> Result<[f64; 4], Box<dyn std::error::Error>> {
     let surroundings = Surroundings { folder: Some(submission), environment: BTreeMap::new(), sandbox };
     let command = ["python3", "candidate.py"].map(OsString::from);
     let limit = Duration::from_secs(60);
-    let mut asked = Restarted::start_in(&command, &surroundings, Lifetime::AllQuestions, limit)?;
+    let mut asked = Restarted::of(&command, &surroundings, Lifetime::AllQuestions, limit);
     let ladder = Ladder(vec![Rung::absolute(1e-5), Rung::absolute(1e-4), Rung::absolute(1e-3)]);
     let [warm_up, count] = CASES;
     let mut walls = Vec::with_capacity(count);

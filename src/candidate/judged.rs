@@ -73,21 +73,19 @@ impl Restarted {
     /// # Errors
     /// As [`Program::start`].
     pub fn start(command: &[OsString], limit: Duration) -> Result<Self> {
-        Self::start_in(command, &Surroundings::default(), Lifetime::default(), limit)
+        let mut program = Self::of(command, &Surroundings::default(), Lifetime::default(), limit);
+        program.program()?;
+        Ok(program)
     }
 
-    /// The same in `surroundings`, for so long.
-    ///
-    /// # Errors
-    /// As [`Program::start_in`].
-    pub fn start_in(
-        command: &[OsString],
-        surroundings: &Surroundings,
-        lifetime: Lifetime,
-        limit: Duration,
-    ) -> Result<Self> {
-        let program = Some(Program::start_in(command, surroundings)?);
-        Ok(Self { command: command.to_vec(), surroundings: surroundings.clone(), lifetime, limit, program })
+    /// The same in `surroundings`, for so long; it starts when it is first asked.
+    pub fn of(command: &[OsString], surroundings: &Surroundings, lifetime: Lifetime, limit: Duration) -> Self {
+        Self { command: command.to_vec(), surroundings: surroundings.clone(), lifetime, limit, program: None }
+    }
+
+    /// Ends the program that runs; the next question starts another.
+    pub fn end(&mut self) {
+        self.program = None;
     }
 
     /// What each further question may take.

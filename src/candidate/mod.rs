@@ -14,6 +14,6 @@ mod surroundings;
 pub use judged::{Candidate, Lifetime, Restarted};
 pub use process::Program;
 pub use protocol::{Outcome, ProgramQuestion};
-pub(crate) use sandbox::remove_tree;
+pub(crate) use sandbox::LentFolder;
 pub use sandbox::{CONFINED, Confinement, Demand, Exceeded, Sandbox, SandboxLimits, WARDEN, run_confined, run_warden};
 pub use surroundings::Surroundings;

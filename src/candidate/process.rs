@@ -2,7 +2,7 @@
 
 use super::lines::{Line, Tail, lines};
 use super::protocol::{AnswerLine, Outcome, PROTOCOL, ProgramQuestion, QuestionLine, Status, shortened};
-use super::sandbox::{End, SandboxLimits, remove_tree};
+use super::sandbox::{End, LentFolder, SandboxLimits, remove_tree};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
 use crate::io::limits::NpzLimits;
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// How long a program may take to end once nothing more is asked of it.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -45,7 +44,7 @@ pub struct Program {
 /// The files around a program: a folder that it may write, and beside it what it cannot reach.
 #[derive(Debug)]
 struct Room {
-    folder: TempDir,
+    folder: LentFolder,
 }
 
 /// A pipe whose reading end a program gets. Nobody may open it anew for writing: a program could fill it, or keep it from ending.
@@ -80,19 +79,10 @@ fn spawned(mut starting: Command, command: &[OsString]) -> Result<(String, Child
     Ok((name, child))
 }
 
-/// Nobody else reads what is asked.
-fn private_folder() -> std::io::Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("goldref-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir()
-}
-
 impl Room {
     fn new() -> Result<Self> {
         let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
-        let room = Self { folder: private_folder().map_err(unmade)? };
+        let room = Self { folder: LentFolder::new("goldref-")? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
         std::fs::create_dir(room.questions()).map_err(unmade)?;
         Ok(room)
@@ -122,13 +112,6 @@ impl Room {
 
     fn taken(&self) -> PathBuf {
         self.folder.path().join("taken.npz")
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What a stranger made may be more than a plain removal manages.
-        let _ = remove_tree(self.folder.path());
     }
 }
 
@@ -173,15 +156,20 @@ impl Program {
         let (_, lines) = std::sync::mpsc::channel();
         let limits = surroundings.limits().cloned();
         let mut program = Self { name, child, stdin, lines, stderr, limits, room, asked: 0 };
-        let timed_out = program.wait(limit).is_none();
+        let status = program.wait(limit);
         let outcome = program.crashed_with(LAST_LINES);
         program.end();
         if let Some(used) = program.over_limit() {
             return Ok(Some(Outcome::OverLimit(used)));
         }
+        // A warden that did its work ends well, however its program did.
+        let succeeded = match &program.limits {
+            None => status.is_some_and(|status| status.success()),
+            Some(_) => program.warden_says().is_some_and(|end| end.success),
+        };
         Ok(match outcome {
-            _ if timed_out => Some(Outcome::TimedOut(limit)),
-            Outcome::Crashed(how) if how.starts_with("exit status: 0;") => None,
+            _ if status.is_none() => Some(Outcome::TimedOut(limit)),
+            _ if succeeded => None,
             outcome => Some(outcome),
         })
     }

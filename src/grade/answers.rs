@@ -1,7 +1,7 @@
 //! Numbers worked out on paper, held against the cost model.
 
 use super::assignment::{Answers, Question, Worked};
-use super::files::is_plain_file;
+use super::files::own_file;
 use super::points::Points;
 use super::report_data::{Item, ItemKind, Text};
 use crate::cost::{CostQuestion, Device, Machine, spec_of};
@@ -100,7 +100,7 @@ fn worked_out(worked: &Worked) -> Result<f64> {
 
 /// Grades the answers in a file of the submission.
 pub(super) fn graded(answers: &Answers, right: &[RightAnswer], folder: &Path, points: &Points) -> Vec<Item> {
-    let given = read(&folder.join(&answers.file), &answers.file);
+    let given = read(folder, &answers.file);
     let all: Points = answers.questions.iter().map(|question| &question.weight).sum();
     let one = |(question, right): (&Question, &RightAnswer)| {
         let out_of = if all == Points::zero() { Points::zero() } else { &(points * &question.weight) * &all.inverse() };
@@ -142,21 +142,12 @@ fn judged(question: &Question, right: &RightAnswer, given: Option<&str>) -> (boo
     (false, "wrong", Text { full: format!("{shown}, and {is} is right ({percent} % allowed): {category}"), category })
 }
 
-/// A plain file, and no link on the way to it from the submission's folder: one could lead to somebody else's.
-fn is_plain_file_of_its_own(path: &Path, name: &Path) -> bool {
-    let folder = path.ancestors().nth(name.components().count());
-    let real = folder.and_then(|folder| folder.canonicalize().ok()).map(|folder| folder.join(name));
-    is_plain_file(path) && path.canonicalize().ok() == real
-}
-
 /// The answers by their names; `Err` says what is wrong with the file.
-fn read(path: &Path, name: &Path) -> std::result::Result<BTreeMap<String, String>, String> {
+fn read(folder: &Path, name: &Path) -> std::result::Result<BTreeMap<String, String>, String> {
     let shown = name.display();
-    if !is_plain_file_of_its_own(path, name) {
-        return Err(format!("there is no file {shown}"));
-    }
+    let path = own_file(folder, name).ok_or_else(|| format!("there is no file {shown}"))?;
     let bytes =
-        disk::read_whole(path, LONGEST).map_err(|_| format!("{shown} cannot be read, or is longer than 1 MiB"))?;
+        disk::read_whole(&path, LONGEST).map_err(|_| format!("{shown} cannot be read, or is longer than 1 MiB"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text in UTF-8"))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let parsed: std::result::Result<toml::Table, String> = if is_json {
@@ -224,15 +215,15 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a.toml"), "kv = \"1 GiB\"\nbatch = 59\nx = 1.5e3\n").unwrap();
         std::fs::write(path("a.json"), "{\"kv\": \"1 GiB\"}").unwrap();
-        let all = read(&path("a.toml"), Path::new("a.toml")).unwrap();
+        let all = read(folder.path(), Path::new("a.toml")).unwrap();
         assert_eq!((all["kv"].as_str(), all["batch"].as_str(), all["x"].as_str()), ("1 GiB", "59", "1500.0"));
-        assert_eq!(read(&path("a.json"), Path::new("a.json")).unwrap()["kv"], "1 GiB");
+        assert_eq!(read(folder.path(), Path::new("a.json")).unwrap()["kv"], "1 GiB");
         std::fs::write(path("bad.toml"), "kv = ").unwrap();
-        assert!(read(&path("bad.toml"), Path::new("bad.toml")).unwrap_err().starts_with("bad.toml cannot be read"));
+        assert!(read(folder.path(), Path::new("bad.toml")).unwrap_err().starts_with("bad.toml cannot be read"));
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(path("a.toml"), path("link.toml")).unwrap();
-            assert_eq!(read(&path("link.toml"), Path::new("link.toml")).unwrap_err(), "there is no file link.toml");
+            assert_eq!(read(folder.path(), Path::new("link.toml")).unwrap_err(), "there is no file link.toml");
         }
     }
 }

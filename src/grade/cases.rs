@@ -1,7 +1,7 @@
 //! Cases and properties of a part: asked, compared, and why points are lost.
 
 use super::assignment::{Rung, Scoring};
-use super::course::{Ready, ReadyCase};
+use super::course::{ReadyCase, ReadyCases};
 use super::naming::{self, Given};
 use super::patterns::{pattern, swapped};
 use super::points::Points;
@@ -29,7 +29,7 @@ pub(super) struct Graded {
 
 /// A part's cases as they are graded.
 pub(super) struct PartCases<'p> {
-    pub(super) exams: &'p Ready,
+    pub(super) ready: &'p ReadyCases,
     pub(super) properties: &'p [String],
     pub(super) ladder: &'p [Rung],
     pub(super) scoring: Scoring,
@@ -52,9 +52,7 @@ impl PartCases<'_> {
     /// # Errors
     /// What is no fault of the submission.
     pub(super) fn graded(&self, respondent: &mut Respondent, progress: &dyn Fn()) -> Result<Graded> {
-        let Ready::Cases(ready) = self.exams else {
-            return Ok(Graded { items: Vec::new(), findings: Vec::new(), asked: Vec::new() });
-        };
+        let ready = self.ready;
         let count = ready.exams.len() + self.properties.len();
         let worth = self.points.over(count);
         let ladder = self.tolerances();

@@ -2,7 +2,6 @@
 
 use super::answers::RightAnswer;
 use super::assignment::{Assignment, Kind, Part, SpeedUp};
-use super::files::hex;
 use crate::bench::LatencyQuestion;
 use crate::candidate::Surroundings;
 use crate::cost::spec_of;
@@ -10,6 +9,7 @@ use crate::diagnose::Laboratory;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics};
 use crate::io::Checkpoint;
+use crate::io::wording::hex;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Call, Model, ModelSpec, Session, argmax};
 use crate::num::Dtype;
@@ -146,9 +146,9 @@ impl Course {
 
     /// Steps of grading a submission, for a progress bar.
     pub fn steps(&self) -> usize {
-        let of = |(part, ready): (&Part, &Ready)| match (ready, &part.kind) {
-            (Ready::Cases(ready), Kind::Cases { properties, .. }) => ready.exams.len() + properties.len(),
-            _ => 1,
+        let of = |(part, ready): (&Part, &Ready)| match ready {
+            Ready::Cases(_) => ready.asks(part),
+            Ready::Answers(_) | Ready::SpeedUp(_) => 1,
         };
         self.assignment.parts.iter().zip(&self.ready).map(of).sum()
     }

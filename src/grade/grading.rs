@@ -137,9 +137,9 @@ fn graded(
     let course = grading.course;
     let mut report = empty((part, ready), Vec::new(), String::new());
     match (&part.kind, ready) {
-        (Kind::Cases { properties, ladder, scoring, .. }, _) => {
+        (Kind::Cases { properties, ladder, scoring, .. }, Ready::Cases(ready)) => {
             let cases = PartCases {
-                exams: ready,
+                ready,
                 properties,
                 ladder,
                 scoring: *scoring,

@@ -1,6 +1,6 @@
 //! Whoever answers for a submission: a program, files, or nobody.
 
-use super::files::is_plain_file;
+use super::files::own_file;
 use super::submission::Startable;
 use crate::candidate::{Candidate, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
 use crate::error::Result;
@@ -21,13 +21,11 @@ pub(super) enum Respondent {
 
 /// A program that is asked.
 pub(super) struct Asking {
-    startable: Startable,
-    lifetime: Lifetime,
-    /// What the next question may take.
-    limit: Duration,
-    running: Option<Restarted>,
+    running: Restarted,
     /// Questions in a row that it did not survive.
     ended: usize,
+    /// What it was made of lasts as long as it does.
+    _startable: Startable,
 }
 
 /// After so many questions in a row that a program did not survive, it is not asked the others of the part: they would take as long.
@@ -36,20 +34,8 @@ const PATIENCE: usize = 3;
 impl Asking {
     /// Asks what is started so, when it is first asked.
     pub(super) fn new(startable: Startable, lifetime: Lifetime, limit: Duration) -> Self {
-        Self { startable, lifetime, limit, running: None, ended: 0 }
-    }
-
-    fn running(&mut self) -> Result<&mut Restarted> {
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                let Startable { command, surroundings, .. } = &self.startable;
-                Restarted::start_in(command, surroundings, self.lifetime, self.limit)?
-            }
-        };
-        let running = self.running.insert(running);
-        running.set_limit(self.limit);
-        Ok(running)
+        let running = Restarted::of(&startable.command, &startable.surroundings, lifetime, limit);
+        Self { running, ended: 0, _startable: startable }
     }
 }
 
@@ -59,12 +45,11 @@ impl Candidate for Asking {
             let why = format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row");
             return Ok(Outcome::Crashed(why));
         }
-        let running = match self.running() {
-            Ok(running) => running,
-            // Without a sandbox a program that is not there is found out at once.
-            Err(e) => return Ok(Outcome::Crashed(e.to_string())),
-        };
-        let outcome = running.answer(question)?;
+        // Without a sandbox a program that is not there is found out at once.
+        if let Err(e) = self.running.program() {
+            return Ok(Outcome::Crashed(e.to_string()));
+        }
+        let outcome = self.running.answer(question)?;
         let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
         self.ended = if survived { 0 } else { self.ended + 1 };
         Ok(outcome)
@@ -88,7 +73,7 @@ impl Respondent {
             Self::Nobody(why) => Ok(Outcome::Failed(why.clone())),
             Self::Files(folder) => Ok(from_file(folder, exam)),
             Self::Program(asking) => {
-                asking.limit = limit;
+                asking.running.set_limit(limit);
                 exam.ask(asking.as_mut())
             }
         }
@@ -102,22 +87,19 @@ impl Respondent {
         }
     }
 
-    /// The running program, to be asked with this limit; `Err`: why there is none.
-    pub(super) fn program(&mut self, limit: Duration) -> std::result::Result<&mut Program, String> {
+    /// The running program; `Err`: why there is none.
+    pub(super) fn program(&mut self) -> std::result::Result<&mut Program, String> {
         match self {
             Self::Nobody(why) => Err(why.clone()),
             Self::Files(_) => Err("files have no speed".to_string()),
-            Self::Program(asking) => {
-                asking.limit = limit;
-                asking.running().and_then(Restarted::program).map_err(|e| e.to_string())
-            }
+            Self::Program(asking) => asking.running.program().map_err(|e| e.to_string()),
         }
     }
 
     /// The program may have ended without anybody's notice; the next question starts it anew.
     pub(super) fn give_up(&mut self) {
         if let Self::Program(asking) = self {
-            asking.running = None;
+            asking.running.end();
         }
     }
 }
@@ -125,12 +107,10 @@ impl Respondent {
 /// The answer in a file, which may be anything.
 fn from_file(folder: &Path, exam: &Exam) -> Outcome {
     let name = format!("{}.npz", exam.case().name);
-    let path = folder.join(&name);
-    // No link on the way: it could name what is expected.
-    let real = path.canonicalize().is_ok_and(|real| real == path);
-    if !(real && is_plain_file(&path)) {
+    // A link could name what is expected.
+    let Some(path) = own_file(folder, Path::new(&name)) else {
         return Outcome::BadAnswer(format!("there is no file {name}"));
-    }
+    };
     match npz::read(&path) {
         Ok(arrays) => Outcome::of(arrays),
         Err(e) => Outcome::BadAnswer(e.to_string().replace(&*path.to_string_lossy(), &name)),

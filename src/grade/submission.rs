@@ -2,10 +2,11 @@
 
 use super::assignment::Asked;
 use super::course::Course;
-use super::files::{hex, is_plain_file};
+use super::files::is_plain_file;
 use super::report_data::Isolation;
-use crate::candidate::{Confinement, Demand, Outcome, Program, Sandbox, Surroundings, remove_tree};
+use crate::candidate::{Confinement, Demand, LentFolder, Outcome, Program, Sandbox, Surroundings};
 use crate::error::{Error, Result};
+use crate::io::wording::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -93,17 +94,7 @@ pub(super) struct Startable {
     pub(super) command: Vec<OsString>,
     pub(super) surroundings: Surroundings,
     /// What building it made.
-    _built: Option<Built>,
-}
-
-/// The folder that a build writes.
-struct Built(tempfile::TempDir);
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        // What a stranger made may be more than a plain removal manages.
-        let _ = remove_tree(self.0.path());
-    }
+    _built: Option<LentFolder>,
 }
 
 impl Submission {
@@ -186,10 +177,9 @@ impl Submission {
         let built = if asked.build.is_empty() || self.source != Source::Command {
             None
         } else {
-            let folder = tempfile::TempDir::with_prefix("goldref-build-");
-            Some(Built(folder.map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))?))
+            Some(LentFolder::new("goldref-build-")?)
         };
-        let build_folder = built.as_ref().map(|folder| folder.0.path());
+        let build_folder = built.as_ref().map(LentFolder::path);
         let words = Words { submission: &self.folder, assignment: &course.assignment.folder, build: build_folder };
         let surroundings = self.surroundings(course, guard, &words);
         if let Some(folder) = build_folder {

@@ -24,6 +24,7 @@ use super::case::Case;
 use super::selection::{Selected, select_cases, select_suites, select_variants};
 use super::store::Store;
 use crate::error::{Error, Result};
+use crate::io::wording::hex;
 use crate::ops;
 use crate::variant::Variant;
 use rayon::prelude::*;
@@ -42,12 +43,12 @@ pub struct Hash([u8; 32]);
 impl Hash {
     /// All of it, in hexadecimal digits.
     pub fn whole(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 
     /// The first 16 digits, which are enough to tell a fault.
     pub fn short(&self) -> String {
-        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0[..8])
     }
 
     fn of(hasher: Sha256) -> Self {

@@ -3,7 +3,7 @@
 use super::case::{Case, Suite};
 use super::object::Object;
 use crate::error::{Error, Result};
-use crate::io::wording::{quoted, reason};
+use crate::io::wording::{hex, quoted, reason};
 use crate::io::{Array, disk, limits, npz};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -173,7 +173,7 @@ impl Case {
 
 fn verify(path: &Path, expected: &str) -> Result<()> {
     let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    let actual: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let actual = hex(&Sha256::digest(&bytes));
     if actual.eq_ignore_ascii_case(expected) {
         return Ok(());
     }

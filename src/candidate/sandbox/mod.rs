@@ -28,7 +28,8 @@ mod volume;
 pub use limits::{Exceeded, SandboxLimits};
 pub use order::{Confinement, Demand};
 pub(super) use order::{End, Order};
-pub(crate) use volume::remove_tree;
+pub(crate) use volume::LentFolder;
+pub(super) use volume::remove_tree;
 
 use crate::error::Result;
 use std::path::PathBuf;

@@ -68,6 +68,8 @@ impl Order {
 pub(in crate::candidate) struct End {
     /// In words: `exit status: 1`, `signal: 9`.
     pub(in crate::candidate) status: String,
+    /// Whether it ended by itself and says that all went well.
+    pub(in crate::candidate) success: bool,
     /// The limit for which it was ended.
     pub(in crate::candidate) exceeded: Option<Exceeded>,
     /// Processes that could not be ended.

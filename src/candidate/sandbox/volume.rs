@@ -2,9 +2,11 @@
 //!
 //! Nothing here follows a link or goes down by recursion: folders may be nested deeper than a stack or a path allows.
 
+use crate::error::{Error, Result};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Files and bytes below a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,8 +48,34 @@ impl Volume {
     }
 }
 
+/// A temporary folder that a stranger writes: nobody else reads it, and it is gone with this value, whatever was made in it.
+#[derive(Debug)]
+pub(crate) struct LentFolder(TempDir);
+
+impl LentFolder {
+    pub(crate) fn new(prefix: &str) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(prefix);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder.tempdir();
+        folder.map(Self).map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for LentFolder {
+    fn drop(&mut self) {
+        // What a stranger made may be more than a plain removal manages.
+        let _ = remove_tree(self.path());
+    }
+}
+
 /// Removes `folder` and all that is in it.
-pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
+pub(in crate::candidate) fn remove_tree(folder: &Path) -> io::Result<()> {
     let mut number = 0u64;
     loop {
         let mut folders = Vec::new();

@@ -51,6 +51,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
     let exceeded = watch.until_the_end()?;
     let left = watch.end_all();
     let status = watch.status.map_or_else(|| "it did not end".to_string(), in_words);
+    let success = watch.status.and_then(|status| status.exit_status()) == Some(0);
     let exceeded = exceeded.or_else(|| watch.status.and_then(by_the_kernel));
     // If goldref is gone, nobody else clears up, and nobody reads the end.
     if let Some(room) = order.end.parent().filter(|_| rustix::process::getppid() != goldref) {
@@ -61,7 +62,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         }
         return Ok(());
     }
-    let end = serde_json::to_vec(&End { status, exceeded, left }).map_err(Error::ask)?;
+    let end = serde_json::to_vec(&End { status, success, exceeded, left }).map_err(Error::ask)?;
     io::write_bytes(&order.end, &end)
 }
 
