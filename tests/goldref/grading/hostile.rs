@@ -19,7 +19,7 @@ const SAID: &[(&str, &str)] = &[
     ("fills_disk", "over its limit: it used more than 100 MiB or 500 files on disk"),
     ("fills_disk_with_files", "over its limit: it used more than 100 MiB or 500 files on disk"),
     ("fills_disk_without_names", "over its limit: it used more than 100 MiB or 500 files on disk"),
-    ("fills_memory", "over its limit: it used more than 128 MiB of memory"),
+    ("fills_memory", "over its limit: it used more than 512 MiB of memory"),
     ("float_that_lies", "broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"),
     ("folder_swapped", "failed: [Errno 13] Permission denied"),
     ("forks_forever", "over its limit: it used more than 30 processes and threads"),
@@ -41,7 +41,8 @@ const SAID: &[(&str, &str)] = &[
     ("zip_bomb", "over its limit: it used more than 2 s of CPU time"),
 ];
 
-const LIMITS: &str = "[limits]\nseconds = 10\nmemory = \"128 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
+/// Memory is so much that thirty interpreters have room: a fork bomb passes the limit of tasks, and no other one before it.
+const LIMITS: &str = "[limits]\nseconds = 10\nmemory = \"512 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
                       files = 500\noutput = \"1 MiB\"\n";
 
 /// Copies a hostile submission, with what it attacks.
