@@ -1,7 +1,8 @@
 //! Rounds and records at each site.
 
 use super::{Counter, Intervention, Numerics, Operation, Role, Rounding, Trace, Work};
-use crate::num::{Dtype, RandomStream, Real, in_pieces, perturb_each, round_each, round_stochastic_each};
+use crate::num::parallel::in_pieces;
+use crate::num::{Dtype, RandomStream, Real, perturb_each, round_each, round_stochastic_each};
 use ndarray::{Array, ArrayBase, ArrayD, CowArray, DataMut, Dimension};
 use std::cell::Cell;
 
@@ -129,7 +130,7 @@ impl<'t> Evaluator<'t> {
             return;
         }
         let round = |values: &mut [T]| {
-            in_pieces(values, 1, |first, values| match stream {
+            in_pieces(values, 1, &|first, values| match stream {
                 None => round_each(values, dtype),
                 Some(stream) if narrower => round_stochastic_each(values, dtype, stream, first as u64),
                 Some(stream) => perturb_each(values, stream, first as u64),

@@ -3,7 +3,8 @@
 use super::spec::{LayerSpec, QkNormOver};
 use super::{LayerWeights, Model, ModelSpec, Weights};
 use crate::error::{Error, Result};
-use crate::num::{RandomStream, Real, in_pieces};
+use crate::num::parallel::in_pieces;
+use crate::num::{RandomStream, Real};
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
@@ -104,7 +105,7 @@ impl Filler {
             .try_reserve_exact(len)
             .map_err(|_| Error::ask(format!("there is no memory for {len} random weights")))?;
         numbers.resize(len, T::ZERO);
-        in_pieces(&mut numbers, 1, |first, piece| {
+        in_pieces(&mut numbers, 1, &|first, piece| {
             for (number, index) in piece.iter_mut().zip(first as u64..) {
                 *number = T::from_f64(size * (2.0 * stream.uniform(index) - 1.0));
             }

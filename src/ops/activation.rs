@@ -14,7 +14,8 @@
 use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
-use crate::num::{Real, in_pieces};
+use crate::num::Real;
+use crate::num::parallel::in_pieces;
 use ndarray::{Array, ArrayD, Dimension};
 use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -82,7 +83,7 @@ impl Activation {
 
     /// [`Self::apply_each`] on an array of any shape.
     pub fn apply_to<T: Real, D: Dimension>(self, mut array: Array<T, D>) -> Array<T, D> {
-        on_elements(&mut array, |values| in_pieces(values, 1, |_, piece| self.apply_each(piece)));
+        on_elements(&mut array, |values| in_pieces(values, 1, &|_, piece| self.apply_each(piece)));
         array
     }
 }

@@ -10,7 +10,8 @@
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
-use crate::num::{Dtype, Real, in_pieces, mean, mean_square, round_each};
+use crate::num::parallel::in_pieces;
+use crate::num::{Dtype, Real, mean, mean_square, round_each};
 use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ pub fn norm<T: Real, D: Dimension>(
     let numerics = *eval.numerics();
     let stored = numerics.dtype_of(Role::Activation);
     match numerics.rounding {
-        Rounding::Nearest => in_pieces(values, width, |_, rows| {
+        Rounding::Nearest => in_pieces(values, width, &|_, rows| {
             for row in rows.chunks_exact_mut(width) {
                 norm_row(row, weights, spec, &numerics, |row| round_each(row, stored));
             }

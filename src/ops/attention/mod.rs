@@ -29,7 +29,8 @@ use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
 use crate::linalg::{matmul, weighted_sum};
-use crate::num::{Real, in_pieces};
+use crate::num::Real;
+use crate::num::parallel::in_pieces;
 use blocks::Attention;
 use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, Ix3, Ix4, s};
 
@@ -214,7 +215,7 @@ fn middle_axes_exchanged<T: Copy + Default + Send + Sync>(x: ArrayView4<T>) -> A
     let (a, b, c, d) = x.dim();
     let mut out = Array4::default((a, c, b, d));
     if !out.is_empty() {
-        in_pieces(out.as_slice_mut().expect("a new array is in standard layout"), d, |first, rows| {
+        in_pieces(out.as_slice_mut().expect("a new array is in standard layout"), d, &|first, rows| {
             for (row, index) in rows.chunks_exact_mut(d).zip(first / d..) {
                 let from = x.slice(s![index / (b * c), index % b, index / b % c, ..]);
                 match from.as_slice() {

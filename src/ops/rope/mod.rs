@@ -18,7 +18,8 @@ pub(super) use question::ask;
 pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
-use crate::num::{DoubleDouble, Real, in_pieces, round_f64};
+use crate::num::parallel::in_pieces;
+use crate::num::{DoubleDouble, Real, round_f64};
 use ndarray::{Array2, Array3, Array4, ArrayView1, s};
 use std::f64::consts::PI;
 
@@ -245,7 +246,7 @@ pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout
     if out.is_empty() {
         return out;
     }
-    in_pieces(out.as_slice_mut().expect("standard layout"), dim, |first, rows| {
+    in_pieces(out.as_slice_mut().expect("standard layout"), dim, &|first, rows| {
         for (row, index) in rows.chunks_exact_mut(dim).zip(first / dim..) {
             let (b, t) = (index / (heads * len), index % len);
             rotate_row(&mut row[..2 * half], tables.cos.slice(s![b, t, ..]), tables.sin.slice(s![b, t, ..]), layout);
