@@ -71,3 +71,5 @@ pub mod diagnose;
 pub mod grade;
 
 pub mod report;
+
+pub mod cli;

@@ -1,7 +1,5 @@
 //! The `goldref` command line.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::main()
+    goldref::cli::main()
 }

@@ -1,7 +1,7 @@
 //! Which cases of which suites, as every command asks for them.
 
-use goldref::error::{Error, Result};
-use goldref::suite::{Selected, Store};
+use crate::error::{Error, Result};
+use crate::suite::{Selected, Store};
 use std::path::{Path, PathBuf};
 
 /// The arguments.

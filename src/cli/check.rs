@@ -5,11 +5,11 @@ use super::ladder::Tolerances;
 use super::program::{ToAsk, shown};
 use super::report::{Printing, note, say};
 use super::{exit_code, progress, properties};
-use goldref::candidate::Restarted;
-use goldref::error::{Error, Result};
-use goldref::report;
-use goldref::simd::Level;
-use goldref::suite::{BitsReport, bits, count_cases, run, run_candidate, run_files};
+use crate::candidate::Restarted;
+use crate::error::{Error, Result};
+use crate::report;
+use crate::simd::Level;
+use crate::suite::{BitsReport, bits, count_cases, run, run_candidate, run_files};
 use std::path::PathBuf;
 
 /// Arguments of `goldref check`.

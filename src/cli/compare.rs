@@ -3,12 +3,12 @@
 use super::exit_code;
 use super::format::Format;
 use super::ladder::Tolerances;
+use crate::check::{SetQuestion, compare_sets};
+use crate::error::{Error, Result};
+use crate::io::mapped::{self, Folder, MappedArray};
+use crate::num::Dtype;
+use crate::report::{CompareReport, compare_json, compare_text};
 use anstyle::{AnsiColor, Style};
-use goldref::check::{SetQuestion, compare_sets};
-use goldref::error::{Error, Result};
-use goldref::io::mapped::{self, Folder, MappedArray};
-use goldref::num::Dtype;
-use goldref::report::{CompareReport, compare_json, compare_text};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

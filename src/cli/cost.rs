@@ -4,14 +4,14 @@ use super::exit_code;
 use super::format::Format;
 use super::report::{plottable, say};
 use super::this_machine::total_memory;
+use crate::bench::Limits;
+use crate::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline, spec_of};
+use crate::error::{Error, Result};
+use crate::eval::CacheStorage;
+use crate::model::kv_cache::CacheKind;
+use crate::num::Dtype;
+use crate::{io, report};
 use clap::ValueEnum;
-use goldref::bench::Limits;
-use goldref::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline, spec_of};
-use goldref::error::{Error, Result};
-use goldref::eval::CacheStorage;
-use goldref::model::kv_cache::CacheKind;
-use goldref::num::Dtype;
-use goldref::{io, report};
 use std::path::PathBuf;
 
 /// Arguments of `goldref cost`.

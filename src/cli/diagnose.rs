@@ -7,11 +7,11 @@ use super::program::{ToAsk, shown};
 use super::progress;
 use super::report::{note, say};
 use super::stored::Stored;
-use goldref::candidate::Restarted;
-use goldref::diagnose::{Answers, Diagnosis, Laboratory, diagnose};
-use goldref::error::{Error, Result};
-use goldref::report::{DiagnosisReport, diagnosis_json, diagnosis_text};
-use goldref::suite::{Selected, Store, write_suite};
+use crate::candidate::Restarted;
+use crate::diagnose::{Answers, Diagnosis, Laboratory, diagnose};
+use crate::error::{Error, Result};
+use crate::report::{DiagnosisReport, diagnosis_json, diagnosis_text};
+use crate::suite::{Selected, Store, write_suite};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `goldref diagnose`.
@@ -51,7 +51,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.list {
-        say(&goldref::report::catalogue_text());
+        say(&crate::report::catalogue_text());
         return Ok(exit_code::AGREED);
     }
     if let Some(folder) = args.answers.iter().find(|folder| !folder.is_dir()) {
@@ -102,7 +102,7 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
 }
 
 fn read_answers(laboratory: &Laboratory, folder: &Path) -> Result<Answers> {
-    let read = |question: &goldref::suite::ModelQuestion| {
+    let read = |question: &crate::suite::ModelQuestion| {
         let file = folder.join(format!("{}.npz", question.name));
         if file.is_file() { question.read(&file, laboratory.stored).map(Some) } else { Ok(None) }
     };

@@ -2,10 +2,10 @@
 
 use super::exit_code;
 use super::report::say;
+use crate::error::Result;
+use crate::report;
+use crate::suite::{RunDiff, RunReport};
 use clap::ValueEnum;
-use goldref::error::Result;
-use goldref::report;
-use goldref::suite::{RunDiff, RunReport};
 use std::path::PathBuf;
 
 /// Arguments of `goldref diff`.

@@ -5,12 +5,12 @@ use super::exit_code;
 use super::format::Format;
 use super::progress;
 use super::report::say;
+use crate::diagnose::{Laboratory, power};
+use crate::error::{Error, Result};
+use crate::num::Dtype;
+use crate::report::{power_json, power_text};
+use crate::suite::operation_cases;
 use clap::Subcommand;
-use goldref::diagnose::{Laboratory, power};
-use goldref::error::{Error, Result};
-use goldref::num::Dtype;
-use goldref::report::{power_json, power_text};
-use goldref::suite::operation_cases;
 
 /// Arguments of `goldref fixtures`.
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,9 @@ pub(crate) use merge::main as merge;
 
 use super::exit_code;
 use super::report::say;
-use goldref::candidate::Demand;
-use goldref::error::{Error, Result};
-use goldref::grade::{Assignment, Course, Grading, Guard, Hints, Starter, write_starter};
+use crate::candidate::Demand;
+use crate::error::{Error, Result};
+use crate::grade::{Assignment, Course, Grading, Guard, Hints, Starter, write_starter};
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {

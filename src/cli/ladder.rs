@@ -1,7 +1,7 @@
 //! The tolerances of a command line, for every command that takes some.
 
-use goldref::check::{Ladder, Rung};
-use goldref::error::{Error, Result};
+use crate::check::{Ladder, Rung};
+use crate::error::{Error, Result};
 
 /// Absolute tolerances, a relative one beside each, and last places.
 #[derive(Debug, clap::Args)]

@@ -23,9 +23,10 @@ mod this_machine;
 mod tokens;
 mod trace;
 
+use crate::candidate::{CONFINED, WARDEN, run_confined, run_warden};
+use crate::error::Error;
+use crate::simd::Level;
 use clap::{Parser, Subcommand};
-use goldref::candidate::{CONFINED, WARDEN, run_confined, run_warden};
-use goldref::simd::Level;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -81,10 +82,10 @@ enum Command {
 }
 
 /// Parses, runs, and says how it went.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     // Clap prints usage errors itself and exits with 2, the code that says "could not ask".
     let cli = Cli::parse();
-    let outcome = Level::from_environment().and_then(|_| match cli.command {
+    let outcome = Level::from_environment().map_err(Error::ask).and_then(|_| match cli.command {
         Command::Bench(args) => bench::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Compare(args) => compare::main(&args),

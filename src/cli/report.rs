@@ -3,11 +3,11 @@
 use super::exit_code;
 use super::format::Format as TwoWays;
 use super::run::writable;
+use crate::error::{Error, Result};
+use crate::suite::{BitsReport, RunReport};
+use crate::{io, report};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use goldref::error::{Error, Result};
-use goldref::suite::{BitsReport, RunReport};
-use goldref::{io, report};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

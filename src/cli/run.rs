@@ -3,12 +3,12 @@
 use super::exit_code;
 use super::report::note;
 use super::tokens::Tokens;
-use goldref::error::{Error, Result};
-use goldref::eval::Evaluator;
-use goldref::io::{Array, Checkpoint, npz};
-use goldref::model::{Model, PlannedRequest, Recorder, Session, generate};
-use goldref::num::{Dtype, Real};
-use goldref::variant::{self, Variant};
+use crate::error::{Error, Result};
+use crate::eval::Evaluator;
+use crate::io::{Array, Checkpoint, npz};
+use crate::model::{Model, PlannedRequest, Recorder, Session, generate};
+use crate::num::{Dtype, Real};
+use crate::variant::{self, Variant};
 use ndarray::{ArrayD, s};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn outputs<T: Real>(
         let mut untraced = Evaluator::new(variant.numerics);
         let generated = generate(model, last, args.generate, &mut session, &mut untraced)?;
         arrays.insert("generated".to_string(), Array::I64(generated.tokens.into_dyn()));
-        arrays.insert("generated_logits".to_string(), stored(generated.logits.mapv(Real::to_f64).into_dyn()));
+        arrays.insert("generated_logits".to_string(), stored(generated.logits.mapv(T::to_f64).into_dyn()));
     }
     let unmatched: Vec<String> = recorder.unmatched().into_iter().map(String::from).collect();
     if !unmatched.is_empty() {
@@ -100,6 +100,6 @@ fn outputs<T: Real>(
         )));
     }
     arrays.extend(recorder.into_arrays().into_iter().map(|(site, array)| (site, stored(array))));
-    arrays.insert("logits".to_string(), stored(logits.mapv(Real::to_f64).into_dyn()));
+    arrays.insert("logits".to_string(), stored(logits.mapv(T::to_f64).into_dyn()));
     Ok(arrays)
 }

@@ -1,7 +1,7 @@
 //! The format in which a candidate stores, as every command takes it.
 
+use crate::num::Dtype;
 use clap::ValueEnum;
-use goldref::num::Dtype;
 
 /// The formats.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,9 +1,9 @@
 //! The tokens of one request, as every command that runs a checkpoint takes them.
 
-use goldref::error::{Error, Result};
-use goldref::io::npy;
-use goldref::model::{Call, PlannedRequest};
-use goldref::variant::Schedule;
+use crate::error::{Error, Result};
+use crate::io::npy;
+use crate::model::{Call, PlannedRequest};
+use crate::variant::Schedule;
 use ndarray::{Array2, Axis, Ix2};
 use std::path::{Path, PathBuf};
 

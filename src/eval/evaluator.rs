@@ -147,26 +147,26 @@ impl<'t> Evaluator<'t> {
 
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
-        if let Some(changed) = self.intervene(name, || value.mapv(Real::to_f64).into_dyn()) {
+        if let Some(changed) = self.intervene(name, || value.mapv(T::to_f64).into_dyn()) {
             value = narrowed(changed, value);
         }
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
-        self.record(name, role, || value.mapv(Real::to_f64).into_dyn());
+        self.record(name, role, || value.mapv(T::to_f64).into_dyn());
         value
     }
 
     /// The tensor `value` is read at the site `name`: it was rounded when it was stored. A trace keeps the last call's, which holds those of
     /// earlier calls.
     pub fn read<'a, T: Real, D: Dimension>(&mut self, name: &str, value: CowArray<'a, T, D>) -> CowArray<'a, T, D> {
-        let value = match self.intervene(name, || value.mapv(Real::to_f64).into_dyn()) {
+        let value = match self.intervene(name, || value.mapv(T::to_f64).into_dyn()) {
             Some(changed) => narrowed(changed, value.into_owned()).into(),
             None => value,
         };
         if let Some(trace) = self.trace.as_deref_mut()
             && trace.wants(&self.scope, name)
         {
-            trace.record_whole(format!("{}{name}", self.scope), value.mapv(Real::to_f64).into_dyn());
+            trace.record_whole(format!("{}{name}", self.scope), value.mapv(T::to_f64).into_dyn());
         }
         value
     }

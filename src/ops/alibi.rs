@@ -55,7 +55,7 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     let biases =
         Array3::from_shape_fn((params.num_heads, q.len(), kv.len()), |(h, i, j)| bias(slopes[h], q[i], kv[j]).to_f64());
     Ok(Answer::from([
-        ("slopes".to_string(), slopes.mapv(Real::to_f64).into_dyn()),
+        ("slopes".to_string(), slopes.mapv(T::to_f64).into_dyn()),
         ("bias".to_string(), biases.into_dyn()),
     ]))
 }

@@ -337,6 +337,7 @@ fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::Float;
     use ndarray::array;
 
     fn assert_close(actual: &ndarray::Array2<f64>, expected: &[f64]) {
@@ -412,7 +413,7 @@ mod tests {
         let weights = Norm { weight: Some(array![3.0f32, 3.0, 3.0, 3.0]), bias: None };
         let of = |downcast| {
             let spec = NormSpec { downcast, ..spec(NormKind::Rms) };
-            norm(&x, &weights, &spec, &Evaluator::new(numerics)).mapv(|y| y.round_to(Dtype::Bf16))
+            norm(&x, &weights, &spec, &Evaluator::new(numerics)).mapv(|y| Float::round_to(y, Dtype::Bf16))
         };
         assert_ne!(of(Downcast::BeforeWeight), of(Downcast::AfterWeight));
     }

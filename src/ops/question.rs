@@ -156,5 +156,5 @@ pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item
 
 /// An answer of one array called `out`.
 pub(crate) fn answer_out<T: Real, D: Dimension>(out: ndarray::Array<T, D>) -> Answer {
-    Answer::from([("out".to_string(), out.mapv(Real::to_f64).into_dyn())])
+    Answer::from([("out".to_string(), out.mapv(T::to_f64).into_dyn())])
 }

@@ -82,5 +82,5 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
             target.index_axis_mut(Axis(axis - 1), row).assign(&source.index_axis(Axis(axis - 1), t));
         }
     }
-    Ok(Answer::from([("present_cache".to_string(), cache.mapv(Real::to_f64))]))
+    Ok(Answer::from([("present_cache".to_string(), cache.mapv(T::to_f64))]))
 }

@@ -110,5 +110,5 @@ impl Subject {
 }
 
 fn named<T: Real>(logits: BTreeMap<String, ndarray::Array3<T>>) -> BTreeMap<String, ArrayD<f64>> {
-    logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.mapv(Real::to_f64).into_dyn())).collect()
+    logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.mapv(T::to_f64).into_dyn())).collect()
 }

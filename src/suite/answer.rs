@@ -226,7 +226,7 @@ fn run_model<T: Real>(model: &Model<T>, plan: &Plan, wanted: &[&str], variant: &
     let mut answer: Answer =
         recorder.into_arrays().into_iter().filter(|(site, _)| wanted.contains(&site.as_str())).collect();
     answer.extend(
-        logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), array.mapv(Real::to_f64).into_dyn())),
+        logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), array.mapv(T::to_f64).into_dyn())),
     );
     Ok(Asked::Answered(answer))
 }

@@ -2,7 +2,7 @@
 //!
 //! Written by mpmath: random arguments (seed 5) and the correctly rounded results, as bit patterns.
 
-use goldref::num::Real;
+use goldref::num::Float;
 
 fn assert_bits_f64(name: &str, function: fn(f64) -> f64, table: &[(u64, u64)]) {
     for &(x, expected) in table {
@@ -32,7 +32,7 @@ fn assert_bits_f32(name: &str, function: fn(f32) -> f32, table: &[(u32, u32)]) {
 fn elementary_functions_are_correctly_rounded() {
     assert_bits_f64(
         "exp",
-        Real::exp,
+        Float::exp,
         &[
             (0x406581fef5567df4, 0x4f72cfb5197662f1),
             (0x407528074fabe640, 0x5e74762ae6cc8871),
@@ -50,7 +50,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "exp",
-        Real::exp,
+        Float::exp,
         &[
             (0xc09e5dd1, 0x3be85a3c),
             (0xc2223182, 0x2235284d),
@@ -68,7 +68,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "ln",
-        Real::ln,
+        Float::ln,
         &[
             (0x406041ef7dbf1869, 0x401378d4e3c20589),
             (0x3e899bf4c05b63c6, 0xc02ef1ace0da4e52),
@@ -86,7 +86,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "ln",
-        Real::ln,
+        Float::ln,
         &[
             (0x399649b6, 0xc1028412),
             (0x483f2aa7, 0x4142f431),
@@ -104,7 +104,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "tanh",
-        Real::tanh,
+        Float::tanh,
         &[
             (0xc017d66da06c938b, 0xbfefffe40cbc5cc0),
             (0x400114e9807dfb28, 0x3fef1e2cdace8770),
@@ -122,7 +122,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "tanh",
-        Real::tanh,
+        Float::tanh,
         &[
             (0x403fd7b3, 0x3f7eba50),
             (0x40846f2c, 0x3f7fdeaf),
@@ -140,7 +140,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "erfc",
-        Real::erfc,
+        Float::erfc,
         &[
             (0x4037d1be9f2cefed, 0x0c70d10778ff4c71),
             (0x4038340f510a81f9, 0x0ac5ba2069004c3d),
@@ -158,7 +158,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "erfc",
-        Real::erfc,
+        Float::erfc,
         &[
             (0xbff3f29e, 0x3fff1989),
             (0x3f8b60a1, 0x3dfd17b5),
@@ -176,7 +176,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "sin",
-        Real::sin,
+        Float::sin,
         &[
             (0x411717b4b2e3f790, 0x3fe8d4b0b87681cd),
             (0x412e515b4215e8e2, 0x3fd5fb42b93d7ab2),
@@ -194,7 +194,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "sin",
-        Real::sin,
+        Float::sin,
         &[
             (0xc60ad76c, 0xbf7d84b5),
             (0x4602058c, 0x3f23643d),
@@ -212,7 +212,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "cos",
-        Real::cos,
+        Float::cos,
         &[
             (0xc125688a9f30d6b2, 0xbfdd3fde05339d5b),
             (0x41250a77968892e8, 0x3fd0e15cd1be2d2a),
@@ -230,7 +230,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "cos",
-        Real::cos,
+        Float::cos,
         &[
             (0xc4f086c6, 0x3c629710),
             (0xc5dceefb, 0x3e8e55a0),
@@ -248,7 +248,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f64(
         "rsqrt",
-        Real::rsqrt,
+        Float::rsqrt,
         &[
             (0x3f6a232bace1ac89, 0x4031b4254ff8bcd9),
             (0x41012e03305afa7d, 0x3f65d6310bd00125),
@@ -266,7 +266,7 @@ fn elementary_functions_are_correctly_rounded() {
     );
     assert_bits_f32(
         "rsqrt",
-        Real::rsqrt,
+        Float::rsqrt,
         &[
             (0x3b5c248e, 0x418a0806),
             (0x4858e7d3, 0x3b0b0ebc),

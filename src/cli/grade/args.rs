@@ -1,9 +1,9 @@
 //! What `goldref grade` takes.
 
+use crate::error::{Error, Result};
+use crate::grade::Hints;
+use crate::grade::class::Partition;
 use clap::ValueEnum;
-use goldref::error::{Error, Result};
-use goldref::grade::Hints;
-use goldref::grade::class::Partition;
 use std::ffi::OsString;
 use std::path::PathBuf;
 

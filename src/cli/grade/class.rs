@@ -3,11 +3,11 @@
 use super::args::Args;
 use crate::cli::report::say;
 use crate::cli::{exit_code, progress};
-use goldref::error::{Error, Result};
-use goldref::grade::class::{ClassRun, Resume, submissions_in};
-use goldref::grade::{GradeReport, Grading, Source};
-use goldref::report::{Picture, class_csv, grade_markdown, speed_up_plot};
-use goldref::{grade, io};
+use crate::error::{Error, Result};
+use crate::grade::class::{ClassRun, Resume, submissions_in};
+use crate::grade::{GradeReport, Grading, Source};
+use crate::report::{Picture, class_csv, grade_markdown, speed_up_plot};
+use crate::{grade, io};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -3,10 +3,10 @@
 use super::class::{CLASS, summary};
 use crate::cli::exit_code;
 use crate::cli::report::say;
-use goldref::error::Result;
-use goldref::grade::class::merged;
-use goldref::io;
-use goldref::report::class_csv;
+use crate::error::Result;
+use crate::grade::class::merged;
+use crate::io;
+use crate::report::class_csv;
 use std::path::PathBuf;
 
 /// Arguments of `goldref merge`.

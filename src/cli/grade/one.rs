@@ -5,9 +5,9 @@ use super::exit_code_of;
 use crate::cli::progress;
 use crate::cli::report::{note, plottable, say};
 use crate::cli::run::writable;
-use goldref::error::{Error, Result};
-use goldref::grade::{GradeReport, Grading, Source, Submission, class, grade};
-use goldref::{io, report};
+use crate::error::{Error, Result};
+use crate::grade::{GradeReport, Grading, Source, Submission, class, grade};
+use crate::{io, report};
 use std::path::Path;
 
 pub(super) fn main(args: &Args, grading: &Grading) -> Result<u8> {

@@ -53,7 +53,7 @@ impl Sites<'_> {
             }
         }
         if let Some(softcap) = softcap_late {
-            scores.mapv_inplace(|s| softcap * core_math::tanh(s / softcap));
+            scores.mapv_inplace(|s| softcap * crate::num::core_math::tanh(s / softcap));
         }
         Some(scores.into_dyn())
     }
@@ -110,7 +110,7 @@ impl Sites<'_> {
             let slope = if self.has(D::AlibiSlopes) {
                 // One step off for a power of two, the formula of powers of two for another number.
                 let step = h + usize::from(!power_of_two);
-                core_math::exp2(-8.0 * step as f64 / heads as f64)
+                crate::num::core_math::exp2(-8.0 * step as f64 / heads as f64)
             } else {
                 slopes[h]
             };

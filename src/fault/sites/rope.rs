@@ -100,8 +100,8 @@ impl Sites<'_> {
             }
             let (from, table) = (x.slice(s![b, h, t, ..]), angles.slice(s![b, h, t, ..]));
             let mut to = y.slice_mut(s![b, h, t, ..]);
-            let cos = |i: usize| core_math::cos(table[i]) * factor;
-            let sin = |i: usize| sign * core_math::sin(table[i]) * factor;
+            let cos = |i: usize| crate::num::core_math::cos(table[i]) * factor;
+            let sin = |i: usize| sign * crate::num::core_math::sin(table[i]) * factor;
             for place in 0..2 * half {
                 // The other member of the pair, with the sign that it enters with.
                 let (other, entering) = match rope.layout {

@@ -56,7 +56,8 @@ impl Sites<'_> {
 
     fn lane(&self, scores: &[f64]) -> Vec<f64> {
         if self.has(D::NoMaxShift) {
-            let e: Vec<f64> = scores.iter().map(|&s| f64::from(core_math::exp(s as f32 as f64) as f32)).collect();
+            let e: Vec<f64> =
+                scores.iter().map(|&s| f64::from(crate::num::core_math::exp(s as f32 as f64) as f32)).collect();
             let total: f64 = e.iter().sum();
             return e.iter().map(|e| e / total).collect();
         }
@@ -80,19 +81,20 @@ impl Sites<'_> {
             finite(largest(&scores[..end]))
         };
         let last = top(scores.len().saturating_sub(1));
-        let power = |x: f64| if self.has(D::Base2) { core_math::exp2(x) } else { core_math::exp(x) };
+        let power =
+            |x: f64| if self.has(D::Base2) { crate::num::core_math::exp2(x) } else { crate::num::core_math::exp(x) };
         let whole = finite(largest(scores));
         let e: Vec<f64> =
             scores.iter().enumerate().map(|(at, s)| power(s - if online { top(at) } else { whole })).collect();
         let mut total: f64 = e.iter().sum();
         if self.has(D::PlusOne) {
-            total += core_math::exp(-last);
+            total += crate::num::core_math::exp(-last);
         }
         if self.has(D::EpsInDenominator) {
             total += 1e-5;
         }
         if self.has(D::TileTail) {
-            total += ((TILE - scores.len() % TILE) % TILE) as f64 * core_math::exp(-last);
+            total += ((TILE - scores.len() % TILE) % TILE) as f64 * crate::num::core_math::exp(-last);
         }
         let total = if total == 0.0 && !self.has(D::NanRows) { 1.0 } else { total };
         e.iter().map(|e| e / total).collect()
@@ -103,7 +105,7 @@ impl Sites<'_> {
 fn twice(scores: &Array4<f64>, probs: &mut Array4<f64>) {
     for (mut probs, scores) in probs.rows_mut().into_iter().zip(scores.rows()) {
         for (p, &s) in probs.iter_mut().zip(scores) {
-            *p = if s > f64::NEG_INFINITY { core_math::exp(*p) } else { 0.0 };
+            *p = if s > f64::NEG_INFINITY { crate::num::core_math::exp(*p) } else { 0.0 };
         }
         let total: f64 = probs.sum();
         let total = if total == 0.0 { 1.0 } else { total };

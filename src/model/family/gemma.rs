@@ -9,7 +9,7 @@ use crate::model::layout::Layout;
 use crate::model::spec::{
     AttentionLayerSpec, EmbeddingSpec, HeadSpec, LayerSpec, ModelSpec, Position, QkNorm, QkNormOver,
 };
-use crate::num::Real;
+use crate::num::core_math;
 use crate::ops::activation::Activation;
 use crate::ops::norm::{Downcast, NormSpec, WeightForm};
 use crate::ops::rope::RopeSpec;
@@ -164,7 +164,7 @@ fn attention(config: &Config<'_>, sizes: &Sizes) -> Result<AttentionLayerSpec> {
     Ok(AttentionLayerSpec {
         qkv_bias: attention_bias,
         o_bias: attention_bias,
-        scale: Real::rsqrt(config.positive_or("query_pre_attn_scalar", 256.0)?),
+        scale: core_math::rsqrt(config.positive_or("query_pre_attn_scalar", 256.0)?),
         ..sizes.attention()
     })
 }

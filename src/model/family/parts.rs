@@ -5,7 +5,7 @@ use crate::model::config::{Config, ask};
 use crate::model::spec::{
     AttentionLayerSpec, EmbeddingSpec, HeadSpec, LayerSpec, MlpSpec, ModelSpec, Position, Residual, Scale,
 };
-use crate::num::Real;
+use crate::num::core_math;
 use crate::ops::activation::Activation;
 use crate::ops::norm::{Downcast, NormKind, NormSpec, WeightForm};
 use crate::ops::rope::{RopeLayout, RopeSpec};
@@ -96,7 +96,7 @@ impl Sizes {
             o_bias: false,
             qk_norm: None,
             position: Position::None,
-            scale: Real::rsqrt(self.head_dim as f64),
+            scale: core_math::rsqrt(self.head_dim as f64),
             softcap: None,
             sliding_window: None,
         }

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::config::{Config, ask};
-use crate::num::Real;
+use crate::num::core_math;
 use crate::ops::rope::{RopeLayout, RopeScaling, RopeSpec};
 
 /// What a family fixes about its rotary embedding.
@@ -223,7 +223,7 @@ fn longrope(object: &Config<'_>, rotary_dim: usize, max: f64, original: f64) -> 
         None if original <= 1.0 => {
             return Err(object.refuse("original_max_position_embeddings", "it must be above 1"));
         }
-        None => (1.0 + Real::ln(factor) / Real::ln(original)).sqrt(),
+        None => (1.0 + core_math::log(factor) / core_math::log(original)).sqrt(),
     };
     Ok(RopeScaling::LongRope {
         short_factor,

@@ -8,11 +8,11 @@ use super::softmax_rows::softmax_rows;
 use super::{ScoreMask, ScoreRule};
 use crate::eval::Numerics;
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
-use crate::num::{Real, round_each};
+use crate::num::parallel::{Pool, for_each_chunk};
+use crate::num::{Real, round_each, scale_each};
 use crate::ops::activation::soften_each;
-use crate::simd::{Isa, Level, Work, dispatch};
+use crate::simd::Level;
 use ndarray::{Array1, Array4, ArrayView2, ArrayView4, ArrayViewMut2, s};
-use rayon::prelude::*;
 
 /// Queries of a block: their scores stay in the second cache up to some thousand keys.
 const QUERIES: usize = 64;
@@ -56,7 +56,8 @@ impl<T: Real> Attention<'_, T> {
         let queries = q.to_shape((batch * kv_heads, members * q_len, head_dim)).expect("the same numbers");
         let rows = members * q_len;
         let Some(contexts) = out.as_slice_mut().filter(|contexts| !contexts.is_empty()) else { return out };
-        contexts.par_chunks_mut(rows * v_dim).enumerate().for_each(|(shared, contexts)| {
+        let memories = Pool::default();
+        for_each_chunk(contexts, rows * v_dim, &|shared, contexts| {
             let (b, kv_head) = (shared / kv_heads, shared % kv_heads);
             let (k, v) = (k.slice(s![b, kv_head, .., ..]), v.slice(s![b, kv_head, .., ..]));
             let group = Group {
@@ -69,11 +70,13 @@ impl<T: Real> Attention<'_, T> {
             };
             // A block does not reach from one head into the next unless it holds all queries of both.
             let whole = if q_len >= QUERIES { q_len } else { QUERIES / q_len * q_len };
-            contexts.par_chunks_mut(whole * v_dim).enumerate().for_each(|(part, contexts)| {
-                contexts.par_chunks_mut(QUERIES * v_dim).enumerate().for_each_init(Vec::new, |memory, (block, out)| {
+            for_each_chunk(contexts, whole * v_dim, &|part, contexts| {
+                for_each_chunk(contexts, QUERIES * v_dim, &|block, out| {
                     let rows = out.len() / v_dim;
                     let out = ArrayViewMut2::from_shape((rows, v_dim), out).expect("a row of context for each query");
-                    self.block(&group, part * whole + block * QUERIES, memory, out);
+                    let mut memory = memories.take();
+                    self.block(&group, part * whole + block * QUERIES, &mut memory, out);
+                    memories.give_back(memory);
                 });
             });
         });
@@ -84,7 +87,7 @@ impl<T: Real> Attention<'_, T> {
     fn prepared<'a>(&self, k: ArrayView2<'a, T>, v: ArrayView2<'a, T>, queries: usize) -> KeysAndValues<'a, T> {
         let rules = self.rules();
         let level = Level::chosen();
-        if queries < QUERIES || level == Level::Definition || !rules.only_rounds_operands::<T>() {
+        if queries < QUERIES || !level.has_fma() || !rules.only_rounds_operands::<T>() {
             return KeysAndValues::Plain(k, v);
         }
         KeysAndValues::Packed(Packed::new(level, k.t(), rules), Packed::new(level, v, rules))
@@ -100,10 +103,10 @@ impl<T: Real> Attention<'_, T> {
         let stride = keys.next_multiple_of(16) + 16;
         memory.resize(rows * stride, T::ZERO);
         let scores = ArrayViewMut2::from_shape((rows, stride), memory).expect("as many numbers as these rows have");
-        let mut scores = scores.slice_move(s![.., ..keys]);
-        self.products(group, first, scores.view_mut());
-        self.probabilities(group, first, scores.view_mut());
-        self.combine(group, scores.view(), out);
+        self.products(group, first, scores.slice_move(s![.., ..keys]));
+        self.probabilities(group, first, memory, stride, keys);
+        let probs = ArrayView2::from_shape((rows, stride), memory).expect("as many numbers as these rows have");
+        self.combine(group, probs.slice_move(s![.., ..keys]), out);
     }
 
     /// `q kᵀ` over the first keys.
@@ -117,18 +120,19 @@ impl<T: Real> Attention<'_, T> {
     }
 
     /// From products to probabilities: scale, softcap, mask, softmax along the keys, each stored.
-    fn probabilities(&self, group: &Group<T>, first: usize, mut scores: ArrayViewMut2<T>) {
-        let (level, stored) = (Level::chosen(), self.numerics.scores);
+    fn probabilities(&self, group: &Group<T>, first: usize, scores: &mut [T], stride: usize, keys: usize) {
+        let stored = self.numerics.scores;
         let scale = T::from_f64(self.rule.scale);
         let mut at = first;
         // The rows of a head share its sink.
-        while at < first + scores.nrows() {
+        let behind = first + scores.len() / stride;
+        while at < behind {
             let (head, query) = (group.first_head + at / group.q_len, at % group.q_len);
-            let end = (at + group.q_len - query).min(first + scores.nrows());
-            let mut rows = scores.slice_mut(s![at - first..end - first, ..]);
-            for (mut row, query) in rows.rows_mut().into_iter().zip(query..) {
-                let row = row.as_slice_mut().expect("a row of scores is contiguous");
-                dispatch(level, Scaled { row, scale });
+            let end = (at + group.q_len - query).min(behind);
+            let rows = &mut scores[(at - first) * stride..(end - first) * stride];
+            for (row, query) in rows.chunks_mut(stride).zip(query..) {
+                let row = &mut row[..keys];
+                scale_each(row, scale);
                 round_each(row, stored);
                 if let Some(softcap) = self.rule.softcap {
                     soften_each(row, softcap);
@@ -139,10 +143,9 @@ impl<T: Real> Attention<'_, T> {
                     round_each(row, stored);
                 }
             }
-            softmax_rows(rows.view_mut(), self.sinks.map(|sinks| sinks[head]), self.numerics.softmax);
-            for mut row in rows.rows_mut() {
-                let row = row.as_slice_mut().expect("a row of scores is contiguous");
-                round_each(row, self.numerics.probs);
+            softmax_rows(rows, stride, keys, self.sinks.map(|sinks| sinks[head]), self.numerics.softmax);
+            for row in rows.chunks_mut(stride) {
+                round_each(&mut row[..keys], self.numerics.probs);
             }
             at = end;
         }
@@ -160,21 +163,5 @@ impl<T: Real> Attention<'_, T> {
 
     fn rules(&self) -> ProductRules {
         self.numerics.product_rules()
-    }
-}
-
-/// `scale · s`.
-struct Scaled<'a, T> {
-    row: &'a mut [T],
-    scale: T,
-}
-
-impl<T: Real> Work for Scaled<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for s in self.row.iter_mut() {
-            *s = *s * self.scale;
-        }
     }
 }

@@ -95,9 +95,9 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
     if let (None, Some(scores)) = (rule.softcap, answer.get("scores").cloned()) {
         answer.insert("softcapped_scores".to_string(), scores);
     }
-    answer.insert("present_key".to_string(), k.mapv(Real::to_f64).into_dyn());
-    answer.insert("present_value".to_string(), v.mapv(Real::to_f64).into_dyn());
-    answer.insert("out".to_string(), join_heads(context, heads).mapv(Real::to_f64));
+    answer.insert("present_key".to_string(), k.mapv(T::to_f64).into_dyn());
+    answer.insert("present_value".to_string(), v.mapv(T::to_f64).into_dyn());
+    answer.insert("out".to_string(), join_heads(context, heads).mapv(T::to_f64));
     Ok(answer)
 }
 

@@ -195,10 +195,10 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
         }
     };
     let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
-    let widen = |x: &Array3<T>| x.mapv(Real::to_f64).into_dyn();
+    let widen = |x: &Array3<T>| x.mapv(T::to_f64).into_dyn();
     answer.insert("cos".to_string(), widen(&tables.cos));
     answer.insert("sin".to_string(), widen(&tables.sin));
-    answer.insert("out".to_string(), join_heads(out, heads).mapv(Real::to_f64));
+    answer.insert("out".to_string(), join_heads(out, heads).mapv(T::to_f64));
     Ok(answer)
 }
 

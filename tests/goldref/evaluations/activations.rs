@@ -47,7 +47,7 @@ fn gelu_of(x: f64, approximate: Option<&str>, s: &Style) -> f64 {
     match approximate {
         // x/2 · (1 + erf(x/√2))
         None | Some("none") => {
-            let erf = s.r(core_math::erf(s.div(x, s.r(SQRT_2))));
+            let erf = s.r(goldref::num::core_math::erf(s.div(x, s.r(SQRT_2))));
             s.mul(half, s.add(1.0, erf))
         }
         // x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))

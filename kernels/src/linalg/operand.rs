@@ -1,0 +1,120 @@
+//! The products, compiled once for each pair of scalar and storage format: what is generic over them elsewhere calls these and compiles none of its own.
+
+use super::kernel::product;
+use super::tiled::Packed;
+use super::{ProductRules, Terms};
+use crate::num::{Float, Stored};
+use crate::simd::Level;
+use half::{bf16, f16};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+/// A format of right operands of the scalar `T`: of f64 all four, of f32 all but f64.
+pub trait Operand<T: Float>: Stored<T> {
+    /// See [`super::matmul_at`] and [`super::weighted_sum_at`].
+    fn product(level: Level, a: ArrayView2<T>, b: ArrayView2<Self>, terms: Terms, rules: ProductRules) -> Array2<T>;
+}
+
+/// A scalar of the reference with all that is done with it: `f64` or `f32`.
+pub trait Real: Float + Operand<Self> {
+    /// The product with a right operand in single precision.
+    fn product_f32(
+        level: Level,
+        a: ArrayView2<Self>,
+        b: ArrayView2<f32>,
+        terms: Terms,
+        rules: ProductRules,
+    ) -> Array2<Self>;
+    /// The product with a right operand in bfloat16.
+    fn product_bf16(
+        level: Level,
+        a: ArrayView2<Self>,
+        b: ArrayView2<bf16>,
+        terms: Terms,
+        rules: ProductRules,
+    ) -> Array2<Self>;
+    /// The product with a right operand in IEEE half precision.
+    fn product_f16(
+        level: Level,
+        a: ArrayView2<Self>,
+        b: ArrayView2<f16>,
+        terms: Terms,
+        rules: ProductRules,
+    ) -> Array2<Self>;
+    /// See [`Packed::new`].
+    fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self>;
+    /// See [`Packed::product`].
+    fn packed_product(packed: &Packed<Self>, a: ArrayView2<Self>, terms: Terms, out: ArrayViewMut2<Self>);
+}
+
+impl Operand<f64> for f64 {
+    fn product(level: Level, a: ArrayView2<f64>, b: ArrayView2<f64>, terms: Terms, rules: ProductRules) -> Array2<f64> {
+        product(level, a, b, terms, rules)
+    }
+}
+
+/// Storage formats that both scalars hold: the scalar has the product.
+macro_rules! operand {
+    ($stored:ty, $product:ident) => {
+        impl<T: Real> Operand<T> for $stored {
+            #[inline]
+            fn product(
+                level: Level,
+                a: ArrayView2<T>,
+                b: ArrayView2<Self>,
+                terms: Terms,
+                rules: ProductRules,
+            ) -> Array2<T> {
+                T::$product(level, a, b, terms, rules)
+            }
+        }
+    };
+}
+operand!(f32, product_f32);
+operand!(bf16, product_bf16);
+operand!(f16, product_f16);
+
+macro_rules! real {
+    ($scalar:ty) => {
+        impl Real for $scalar {
+            fn product_f32(
+                level: Level,
+                a: ArrayView2<Self>,
+                b: ArrayView2<f32>,
+                terms: Terms,
+                rules: ProductRules,
+            ) -> Array2<Self> {
+                product(level, a, b, terms, rules)
+            }
+
+            fn product_bf16(
+                level: Level,
+                a: ArrayView2<Self>,
+                b: ArrayView2<bf16>,
+                terms: Terms,
+                rules: ProductRules,
+            ) -> Array2<Self> {
+                product(level, a, b, terms, rules)
+            }
+
+            fn product_f16(
+                level: Level,
+                a: ArrayView2<Self>,
+                b: ArrayView2<f16>,
+                terms: Terms,
+                rules: ProductRules,
+            ) -> Array2<Self> {
+                product(level, a, b, terms, rules)
+            }
+
+            fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self> {
+                Packed::packed(level, b, rules)
+            }
+
+            fn packed_product(packed: &Packed<Self>, a: ArrayView2<Self>, terms: Terms, out: ArrayViewMut2<Self>) {
+                packed.times(a, terms, out);
+            }
+        }
+    };
+}
+real!(f64);
+real!(f32);

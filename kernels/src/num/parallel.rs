@@ -1,0 +1,114 @@
+//! Loops that threads share. What comes out does not depend on how many threads there are.
+//!
+//! All of them are one instance of the thread pool's machinery: the work is called through a reference, once for each index or chunk and not for each number.
+//! A parallel iterator instead would be compiled anew, with some 2000 lines of LLVM IR, for each closure.
+
+use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
+
+/// Values below which threads cost more than they save.
+const WORTH_THREADS: usize = 1 << 15;
+/// Pieces for each thread, so that one that is late does not keep the others waiting.
+const PIECES_A_THREAD: usize = 2;
+
+/// Calls `work` with each index below `count`, in any order.
+pub fn for_each_index(count: usize, work: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().with_max_len(1).for_each(work);
+}
+
+/// What `work` says of each index below `count`, in the order of the indices.
+pub fn map<R: Send>(count: usize, work: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> {
+    let mut results: Vec<Option<R>> = std::iter::repeat_with(|| None).take(count).collect();
+    for_each_chunk(&mut results, 1, &|index, place| place[0] = Some(work(index)));
+    results.into_iter().flatten().collect()
+}
+
+/// As [`map`], for work that can fail.
+///
+/// # Errors
+/// That of the first index that has one.
+pub fn try_map<R: Send, E: Send>(count: usize, work: &(dyn Fn(usize) -> Result<R, E> + Sync)) -> Result<Vec<R>, E> {
+    map(count, work).into_iter().collect()
+}
+
+/// Calls `work` with the number of each chunk of `len` values and the chunk itself; the last one may have fewer.
+///
+/// # Panics
+/// If `len` is 0.
+pub fn for_each_chunk<T: Send>(values: &mut [T], len: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    // Each lock is taken once, by the one thread that works on the chunk.
+    let chunks: Vec<Mutex<&mut [T]>> = values.chunks_mut(len).map(Mutex::new).collect();
+    for_each_index(chunks.len(), &|number| {
+        work(number, &mut chunks[number].lock().unwrap_or_else(PoisonError::into_inner));
+    });
+}
+
+/// Calls `work` with each piece of `values` and the index of its first value. A piece is made of whole units of `unit`
+/// values, such as the rows of an array; the last one may have fewer. Few values are one piece.
+pub fn in_pieces<T: Send>(values: &mut [T], unit: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    let threads = rayon::current_num_threads();
+    if values.is_empty() || threads == 1 || values.len() < WORTH_THREADS {
+        work(0, values);
+        return;
+    }
+    let unit = unit.max(1);
+    let len = values.len().div_ceil(unit).div_ceil(threads * PIECES_A_THREAD) * unit;
+    for_each_chunk(values, len, &|number, piece| work(number * len, piece));
+}
+
+/// Things that are dear to make and serve one after the other, such as memory: as many as threads use at a time.
+#[derive(Debug, Default)]
+pub struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Pool<T> {
+    /// One that was given back, else a new one.
+    pub fn take(&self) -> T {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// For whoever takes next.
+    pub fn give_back(&self, thing: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_in_one_piece_of_whole_units() {
+        for (len, unit) in [(0, 3), (7, 3), (WORTH_THREADS * 3, 100), (WORTH_THREADS + 5, 1), (WORTH_THREADS * 2, 0)] {
+            let mut values = vec![0usize; len];
+            in_pieces(&mut values, unit, &|first, piece| {
+                assert!(first % unit.max(1) == 0);
+                piece.iter_mut().zip(first..).for_each(|(value, index)| *value += index + 1);
+            });
+            assert!(values.into_iter().eq(1..=len));
+        }
+    }
+
+    #[test]
+    fn results_stand_in_the_order_of_the_indices_on_any_number_of_threads() {
+        for threads in [1, 2, 7] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let squares = pool.install(|| map(1000, &|index| index * index));
+            assert!(squares.into_iter().eq((0..1000).map(|index| index * index)));
+        }
+        assert!(map(0, &|index| index).is_empty());
+    }
+
+    #[test]
+    fn of_several_errors_the_first_is_told() {
+        let of = |index: usize| if index % 10 == 7 { Err(index) } else { Ok(index) };
+        assert_eq!(try_map(100, &of), Err(7));
+        assert_eq!(try_map(7, &of), Ok((0..7).collect()));
+    }
+
+    #[test]
+    fn chunks_are_whole_but_for_the_last() {
+        let mut values = vec![0; 10];
+        for_each_chunk(&mut values, 4, &|number, chunk| chunk.fill(10 * number + chunk.len()));
+        assert_eq!(values, [4, 4, 4, 4, 14, 14, 14, 14, 22, 22]);
+    }
+}
