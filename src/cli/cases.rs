@@ -1,8 +1,8 @@
 //! Which cases of which suites, as every command asks for them.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::suite::{Selected, Store};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -26,20 +26,14 @@ impl Cases {
 
     /// The suites.
     pub(super) fn store(&self) -> Result<Store> {
-        Store::open(self.fixtures.clone().map_or_else(bundled, Ok)?)
+        match &self.fixtures {
+            Some(folder) => Store::open(folder),
+            None => Store::bundled(),
+        }
     }
 
     /// What is selected of them, and of `variants`.
     pub(super) fn selected(&self, variants: &[String]) -> Selected {
         Selected { suites: self.suite.clone(), variants: variants.to_vec(), cases: self.case.clone() }
     }
-}
-
-/// The fixtures of the source tree this program was built from, else those of the current folder.
-fn bundled() -> Result<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    [built.clone(), PathBuf::from("fixtures")]
-        .into_iter()
-        .find(|folder| folder.is_dir())
-        .ok_or_else(|| Error::read(built, "the bundled fixtures are not there any more; name a folder with --fixtures"))
 }

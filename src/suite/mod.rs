@@ -6,6 +6,8 @@
 mod answer;
 mod asked;
 mod bits;
+#[cfg(feature = "fixtures")]
+mod bundled;
 mod case;
 mod diff;
 mod exam;
