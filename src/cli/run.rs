@@ -6,6 +6,7 @@ use super::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::{Array, Checkpoint, npz};
+use crate::linalg::convert::to_f64;
 use crate::model::{Model, PlannedRequest, Recorder, Session, generate};
 use crate::num::{Dtype, Real};
 use crate::variant::{self, Variant};
@@ -90,7 +91,7 @@ fn outputs<T: Real>(
         let mut untraced = Evaluator::new(variant.numerics);
         let generated = generate(model, last, args.generate, &mut session, &mut untraced)?;
         arrays.insert("generated".to_string(), Array::I64(generated.tokens.into_dyn()));
-        arrays.insert("generated_logits".to_string(), stored(generated.logits.mapv(T::to_f64).into_dyn()));
+        arrays.insert("generated_logits".to_string(), stored(to_f64(&generated.logits)));
     }
     let unmatched: Vec<String> = recorder.unmatched().into_iter().map(String::from).collect();
     if !unmatched.is_empty() {
@@ -100,6 +101,6 @@ fn outputs<T: Real>(
         )));
     }
     arrays.extend(recorder.into_arrays().into_iter().map(|(site, array)| (site, stored(array))));
-    arrays.insert("logits".to_string(), stored(logits.mapv(T::to_f64).into_dyn()));
+    arrays.insert("logits".to_string(), stored(to_f64(&logits)));
     Ok(arrays)
 }

@@ -1,6 +1,7 @@
 //! Rounds and records at each site.
 
 use super::{Counter, Intervention, Numerics, Operation, Role, Rounding, Trace, Work};
+use crate::linalg::convert::{from_f64, to_f64};
 use crate::num::parallel::in_pieces;
 use crate::num::{Dtype, RandomStream, Real, perturb_each, round_each, round_stochastic_each};
 use ndarray::{Array, ArrayBase, ArrayD, CowArray, DataMut, Dimension};
@@ -147,39 +148,39 @@ impl<'t> Evaluator<'t> {
 
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
-        if let Some(changed) = self.intervene(name, || value.mapv(T::to_f64).into_dyn()) {
+        if let Some(changed) = self.intervene(name, &|| to_f64(&value)) {
             value = narrowed(changed, value);
         }
         let dtype = self.numerics.dtype_of(role);
         self.round(&mut value, dtype);
-        self.record(name, role, || value.mapv(T::to_f64).into_dyn());
+        self.record(name, role, &|| to_f64(&value));
         value
     }
 
     /// The tensor `value` is read at the site `name`: it was rounded when it was stored. A trace keeps the last call's, which holds those of
     /// earlier calls.
     pub fn read<'a, T: Real, D: Dimension>(&mut self, name: &str, value: CowArray<'a, T, D>) -> CowArray<'a, T, D> {
-        let value = match self.intervene(name, || value.mapv(T::to_f64).into_dyn()) {
+        let value = match self.intervene(name, &|| to_f64(&value)) {
             Some(changed) => narrowed(changed, value.into_owned()).into(),
             None => value,
         };
         if let Some(trace) = self.trace.as_deref_mut()
             && trace.wants(&self.scope, name)
         {
-            trace.record_whole(format!("{}{name}", self.scope), value.mapv(T::to_f64).into_dyn());
+            trace.record_whole(format!("{}{name}", self.scope), to_f64(&value));
         }
         value
     }
 
     /// What the intervention makes of a site that it wants.
-    fn intervene(&mut self, name: &str, widened: impl FnOnce() -> ArrayD<f64>) -> Option<ArrayD<f64>> {
+    fn intervene(&mut self, name: &str, widened: &dyn Fn() -> ArrayD<f64>) -> Option<ArrayD<f64>> {
         let intervention = self.intervention.as_deref_mut().filter(|intervention| intervention.wants(name))?;
         let mut value = widened();
         intervention.at(self.layer, name, &mut value);
         Some(value)
     }
 
-    fn record(&mut self, name: &str, role: Role, widened: impl FnOnce() -> ArrayD<f64>) {
+    fn record(&mut self, name: &str, role: Role, widened: &dyn Fn() -> ArrayD<f64>) {
         if let Some(trace) = self.trace.as_deref_mut()
             && trace.wants(&self.scope, name)
         {
@@ -194,7 +195,7 @@ impl<'t> Evaluator<'t> {
 
 /// In the scalar that computes; `before` where the number of axes is another.
 fn narrowed<T: Real, D: Dimension>(changed: ArrayD<f64>, before: Array<T, D>) -> Array<T, D> {
-    changed.mapv(T::from_f64).into_dimensionality().unwrap_or(before)
+    from_f64(&changed).into_dimensionality().unwrap_or(before)
 }
 
 #[cfg(test)]

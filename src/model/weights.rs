@@ -8,12 +8,11 @@ use super::spec::{LayerSpec, ModelSpec, QkNormOver};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
 use crate::io::Checkpoint;
-use crate::num::{Dtype, Real, round_f64};
+use crate::num::{Dtype, Real, parallel, round_f64};
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
 use ndarray::{Array1, ArrayD, Axis, concatenate};
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 /// All weights of a model.
@@ -131,7 +130,7 @@ fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Weight<T>,
         let head = Weight::from_file(head)?.stored_as::<T>(stored);
         let same = |(a, b): (&T, &T)| a == b || (a.is_nan() && b.is_nan());
         let same_row = |row: usize| head.row(row).iter().zip(&embed_tokens.row(row)).all(same);
-        if (0..rows).into_par_iter().all(same_row) {
+        if parallel::map(rows, &same_row).into_iter().all(|same| same) {
             return Ok(());
         }
     }

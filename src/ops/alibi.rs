@@ -10,6 +10,7 @@
 use super::question::{Answer, Question, refuse_oversize, refuse_positions, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use ndarray::{Array1, Array3, Ix1};
 use serde::Deserialize;
@@ -54,10 +55,7 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     let slopes = slopes::<T>(params.num_heads);
     let biases =
         Array3::from_shape_fn((params.num_heads, q.len(), kv.len()), |(h, i, j)| bias(slopes[h], q[i], kv[j]).to_f64());
-    Ok(Answer::from([
-        ("slopes".to_string(), slopes.mapv(T::to_f64).into_dyn()),
-        ("bias".to_string(), biases.into_dyn()),
-    ]))
+    Ok(Answer::from([("slopes".to_string(), to_f64(&slopes)), ("bias".to_string(), biases.into_dyn())]))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::Array;
+use crate::linalg::convert::{from_f64, to_f64};
 use crate::num::{Dtype, Real};
 use ndarray::{ArrayD, Dimension};
 use serde::Deserialize;
@@ -52,7 +53,7 @@ impl<'a> Question<'a> {
     /// # Errors
     /// If it is missing.
     pub fn plain<T: Real>(&self, name: &str) -> Result<ArrayD<T>> {
-        Ok(self.raw(name)?.to_f64().mapv(T::from_f64))
+        Ok(from_f64(&self.raw(name)?.to_f64()))
     }
 
     /// The array rounded as a stored activation.
@@ -156,5 +157,5 @@ pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item
 
 /// An answer of one array called `out`.
 pub(crate) fn answer_out<T: Real, D: Dimension>(out: ndarray::Array<T, D>) -> Answer {
-    Answer::from([("out".to_string(), out.mapv(T::to_f64).into_dyn())])
+    Answer::from([("out".to_string(), to_f64(&out))])
 }

@@ -8,6 +8,7 @@
 use super::question::{Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use ndarray::Axis;
 use serde::Deserialize;
@@ -82,5 +83,5 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
             target.index_axis_mut(Axis(axis - 1), row).assign(&source.index_axis(Axis(axis - 1), t));
         }
     }
-    Ok(Answer::from([("present_cache".to_string(), cache.mapv(T::to_f64))]))
+    Ok(Answer::from([("present_cache".to_string(), to_f64(&cache))]))
 }

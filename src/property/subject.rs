@@ -4,6 +4,7 @@ use super::trial::Posed;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics};
 use crate::io::Checkpoint;
+use crate::linalg::convert::to_f64;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Model, ModelSpec, Unwatched};
 use crate::num::{Dtype, Real};
@@ -110,5 +111,5 @@ impl Subject {
 }
 
 fn named<T: Real>(logits: BTreeMap<String, ndarray::Array3<T>>) -> BTreeMap<String, ArrayD<f64>> {
-    logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.mapv(T::to_f64).into_dyn())).collect()
+    logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), to_f64(&x))).collect()
 }

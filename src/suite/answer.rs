@@ -5,6 +5,7 @@ use crate::candidate::ProgramQuestion;
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::{Array, Checkpoint};
+use crate::linalg::convert::to_f64;
 use crate::model::{Call, Model, Plan, PlannedRequest, Recorder};
 use crate::num::{Dtype, Real};
 use crate::ops::{self, Answer, Question};
@@ -225,8 +226,6 @@ fn run_model<T: Real>(model: &Model<T>, plan: &Plan, wanted: &[&str], variant: &
     let logits = plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
     let mut answer: Answer =
         recorder.into_arrays().into_iter().filter(|(site, _)| wanted.contains(&site.as_str())).collect();
-    answer.extend(
-        logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), array.mapv(T::to_f64).into_dyn())),
-    );
+    answer.extend(logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), to_f64(&array))));
     Ok(Asked::Answered(answer))
 }

@@ -1,12 +1,13 @@
 //! The products, compiled once for each pair of scalar and storage format: what is generic over them elsewhere calls these and compiles none of its own.
 
+use super::convert::converted;
 use super::kernel::product;
 use super::tiled::Packed;
 use super::{ProductRules, Terms};
 use crate::num::{Float, Stored};
 use crate::simd::Level;
 use half::{bf16, f16};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2};
 
 /// A format of right operands of the scalar `T`: of f64 all four, of f32 all but f64.
 pub trait Operand<T: Float>: Stored<T> {
@@ -40,6 +41,10 @@ pub trait Real: Float + Operand<Self> {
         terms: Terms,
         rules: ProductRules,
     ) -> Array2<Self>;
+    /// See [`super::convert::to_f64`].
+    fn array_to_f64(x: ArrayViewD<Self>) -> ArrayD<f64>;
+    /// See [`super::convert::from_f64`].
+    fn array_from_f64(x: ArrayViewD<f64>) -> ArrayD<Self>;
     /// See [`Packed::new`].
     fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self>;
     /// See [`Packed::product`].
@@ -104,6 +109,14 @@ macro_rules! real {
                 rules: ProductRules,
             ) -> Array2<Self> {
                 product(level, a, b, terms, rules)
+            }
+
+            fn array_to_f64(x: ArrayViewD<Self>) -> ArrayD<f64> {
+                converted(x, f64::from)
+            }
+
+            fn array_from_f64(x: ArrayViewD<f64>) -> ArrayD<Self> {
+                converted(x, |x| x as Self)
             }
 
             fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self> {

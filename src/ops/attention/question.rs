@@ -4,6 +4,7 @@ use super::{Allowed, Heads, ScoreMask, ScoreRule, attention, join_heads, split_h
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Trace};
 use crate::io::Array as Stored;
+use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::alibi;
 use crate::ops::mask::{Causal, MaskRule, WindowAlign};
@@ -95,9 +96,9 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
     if let (None, Some(scores)) = (rule.softcap, answer.get("scores").cloned()) {
         answer.insert("softcapped_scores".to_string(), scores);
     }
-    answer.insert("present_key".to_string(), k.mapv(T::to_f64).into_dyn());
-    answer.insert("present_value".to_string(), v.mapv(T::to_f64).into_dyn());
-    answer.insert("out".to_string(), join_heads(context, heads).mapv(T::to_f64));
+    answer.insert("present_key".to_string(), to_f64(&k));
+    answer.insert("present_value".to_string(), to_f64(&v));
+    answer.insert("out".to_string(), to_f64(&join_heads(context, heads)));
     Ok(answer)
 }
 

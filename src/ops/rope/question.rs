@@ -3,6 +3,7 @@
 use super::{RopeLayout, RopeScaling, RopeSpec, RopeTables, inv_freq, rotate, tables, yarn_attention_factor};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::attention::{Heads, join_heads, split_heads};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
@@ -195,10 +196,10 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
         }
     };
     let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
-    let widen = |x: &Array3<T>| x.mapv(T::to_f64).into_dyn();
+    let widen = |x: &Array3<T>| to_f64(x);
     answer.insert("cos".to_string(), widen(&tables.cos));
     answer.insert("sin".to_string(), widen(&tables.sin));
-    answer.insert("out".to_string(), join_heads(out, heads).mapv(T::to_f64));
+    answer.insert("out".to_string(), to_f64(&join_heads(out, heads)));
     Ok(answer)
 }
 

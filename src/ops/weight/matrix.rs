@@ -1,8 +1,8 @@
 //! A matrix whose parts and transpose share its memory.
 
 use crate::io::numbers::Numbers;
+use crate::num::{Real, Stored};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// A matrix of numbers of a file, or of owned ones. Clones, parts and the transpose are views of the same memory.
@@ -57,7 +57,7 @@ impl<E> Matrix<E> {
     }
 
     /// Whether columns lie in one piece, and rows do not.
-    fn lies_by_columns(&self) -> bool {
+    pub(super) fn lies_by_columns(&self) -> bool {
         self.strides[0] == 1 && self.strides[1] != 1
     }
 }
@@ -69,27 +69,22 @@ impl<E: Copy + Send + Sync> Matrix<E> {
         Self::from(self.view().select(Axis(0), &rows))
     }
 
-    /// Each number changed, in memory of its own, in which it lies in the same order.
-    pub(super) fn map<D: Copy + Default + Send + Sync>(&self, change: impl Fn(E) -> D + Sync) -> Matrix<D> {
-        if self.lies_by_columns() {
-            return self.clone().transposed().map(change).transposed();
-        }
+    /// How many rows or columns lie in one piece, and how long they are.
+    pub(super) fn lines(&self) -> (usize, usize) {
         let [rows, columns] = self.shape;
-        let mut changed = vec![D::default(); rows * columns];
-        let view = self.view();
-        changed.par_chunks_mut(columns.max(1)).enumerate().for_each(|(row, changed)| {
-            changed.iter_mut().zip(view.row(row)).for_each(|(changed, &x)| *changed = change(x));
-        });
-        Matrix::new(Numbers::from(changed), rows, columns)
+        if self.lies_by_columns() { (columns, rows) } else { (rows, columns) }
     }
 
-    /// How many numbers are so.
-    pub(super) fn count(&self, so: impl Fn(E) -> bool + Sync) -> usize {
-        if self.lies_by_columns() {
-            return self.clone().transposed().count(so);
-        }
+    /// The numbers of a line, widened.
+    pub(super) fn widen_line<T: Real>(&self, line: usize, wide: &mut [T])
+    where
+        E: Stored<T>,
+    {
+        let axis = Axis(if self.lies_by_columns() { 1 } else { 0 });
         let view = self.view();
-        (0..self.shape[0]).into_par_iter().map(|row| view.row(row).iter().filter(|&&x| so(x)).count()).sum()
+        for (wide, x) in wide.iter_mut().zip(view.index_axis(axis, line)) {
+            *wide = x.widen();
+        }
     }
 }
 

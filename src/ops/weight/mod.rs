@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::Array;
 use crate::io::mapped::{Floats, MappedArray};
 use crate::linalg::{ProductRules, matmul};
-use crate::num::{Dtype, Real, Stored, round_f64};
+use crate::num::{Dtype, Real, Stored, parallel, round_f64};
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, ArrayView2};
 use std::any::Any;
@@ -100,7 +100,7 @@ impl<T: Real> Weight<T> {
     /// # Panics
     /// If there is no such row.
     pub fn row(&self, row: usize) -> Array1<T> {
-        each!(self, matrix => matrix.view().row(row).mapv(|x| x.widen()))
+        each!(self, matrix => matrix.view().row(row).iter().map(|x| x.widen()).collect())
     }
 
     /// All numbers, widened.
@@ -164,7 +164,7 @@ impl Weight<f64> {
                 let numbers = matrix(array.to_f64().into_iter().collect());
                 match array {
                     // bf16 has all numbers of E4M3, in a quarter of the memory.
-                    Array::F8E4M3(_) => Self::Bf16(numbers.map(bf16::from_f64)),
+                    Array::F8E4M3(_) => Self::Bf16(Self::Own(numbers).map(bf16::from_f64)),
                     _ => Self::Own(numbers),
                 }
             }
@@ -173,10 +173,13 @@ impl Weight<f64> {
 
     /// How many numbers are infinite or NaN.
     pub fn non_finite(&self) -> usize {
-        fn is_not<E: Stored<f64>>(x: E) -> bool {
-            !x.widen().is_finite()
-        }
-        each!(self, matrix => matrix.count(is_not))
+        let (lines, len) = each!(self, matrix => matrix.lines());
+        let counts = parallel::map(lines, &|line| {
+            let mut wide = vec![0.0; len];
+            self.widen_line(line, &mut wide);
+            wide.iter().filter(|x| !x.is_finite()).count()
+        });
+        counts.into_iter().sum()
     }
 
     /// The same numbers for the scalar `T`, each rounded once to `stored`: unchanged and where they lie if `stored` holds
@@ -204,8 +207,23 @@ impl Weight<f64> {
         }
     }
 
+    /// Each number changed, in memory of its own, in which it lies in the same order.
     fn map<D: Copy + Default + Send + Sync>(&self, change: impl Fn(f64) -> D + Sync) -> Matrix<D> {
-        each!(self, matrix => matrix.map(|x| change(x.widen())))
+        let (lines, len) = each!(self, matrix => matrix.lines());
+        let mut changed = vec![D::default(); lines * len];
+        parallel::in_pieces(&mut changed, len, &|first, changed| {
+            let mut wide = vec![0.0; len];
+            for (changed, line) in changed.chunks_mut(len.max(1)).zip(first / len.max(1)..) {
+                self.widen_line(line, &mut wide);
+                changed.iter_mut().zip(&wide).for_each(|(changed, &x)| *changed = change(x));
+            }
+        });
+        let changed = Matrix::new(changed.into(), lines, len);
+        if each!(self, matrix => matrix.lies_by_columns()) { changed.transposed() } else { changed }
+    }
+
+    fn widen_line(&self, line: usize, wide: &mut [f64]) {
+        each!(self, matrix => matrix.widen_line(line, wide));
     }
 }
 
