@@ -10,17 +10,16 @@ use crate::error::{Error, Result};
 use crate::fault::{self, Fault, FaultAnswer};
 use crate::io::Array;
 use crate::model::{Model, Plan};
-use crate::num::RandomStream;
+use crate::num::{RandomStream, parallel};
 use crate::suite::{NewCase, planned};
 use crate::variant::Schedule;
 use ndarray::{Array2, Array3, ArrayD, s};
-use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Questions for each checkpoint.
-const QUESTIONS: u64 = 24;
+const QUESTIONS: usize = 24;
 /// Answers nearer to each other than this, in proportion to their size, are the same function: their arithmetic differs, not they.
 const APART: f64 = 1e-4;
 
@@ -57,14 +56,12 @@ impl Laboratory {
         let named = |name: &&str| fault::find(name).ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"")));
         let faults: Vec<Vec<&'static Fault>> =
             suspects.iter().map(|names| names.iter().map(named).collect()).collect::<Result<_>>()?;
-        let tried: Vec<(&PathBuf, u64)> =
-            self.models().keys().flat_map(|folder| (0..QUESTIONS).map(move |number| (folder, number))).collect();
-        let one = |&(folder, number): &(&PathBuf, u64)| {
-            let model = self.models().get(folder).ok_or_else(|| Error::ask("a model was not loaded"))?;
+        // Model by model, all of its questions.
+        let found = parallel::try_map(self.models().len() * QUESTIONS, &|at| {
+            let ((folder, model), number) = (&self.models()[at / QUESTIONS], (at % QUESTIONS) as u64);
             let question = question(model, RandomStream::new(seed, number), number);
             Ok(self.apart(model, &question, &faults)?.map(|(apart, right)| (apart, folder.clone(), question, right)))
-        };
-        let found: Vec<_> = tried.par_iter().map(one).collect::<Result<Vec<_>>>()?;
+        })?;
         let best = found.into_iter().flatten().max_by(|(a, ..), (b, ..)| a.total_cmp(b));
         Ok(best.filter(|(apart, ..)| *apart > APART).map(|(apart, folder, question, right)| {
             let expected = right.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect();
