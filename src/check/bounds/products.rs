@@ -123,7 +123,8 @@ pub(super) fn ask_matmul(question: &Question, numerics: &Numerics) -> Result<Bou
     let value = matmul::matmul_with(&a, &b, |a, b| {
         let bounded = product(a.to_owned(), b.to_owned(), &steps);
         radii.extend_from_slice(&bounded.radius);
-        Array2::from_shape_vec((a.nrows(), b.ncols()), bounded.value).expect("a row for each of a, a column for each of b")
+        Array2::from_shape_vec((a.nrows(), b.ncols()), bounded.value)
+            .expect("a row for each of a, a column for each of b")
     })?;
     Ok(super::out(Bounded::new(value.shape(), super::row_major(&value), radii).stored(steps.activations)))
 }

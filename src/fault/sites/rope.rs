@@ -66,9 +66,8 @@ impl Sites<'_> {
         if self.has(D::TablesOfOtherOffset) {
             // Tables known by their length alone.
             let layer = self.layer?;
-            let is_known = |(of_layer, of_role, known): &&Table| {
-                (*of_layer, *of_role, known.dim()) == (layer, role, angles.dim())
-            };
+            let is_known =
+                |(of_layer, of_role, known): &&Table| (*of_layer, *of_role, known.dim()) == (layer, role, angles.dim());
             match self.tables.iter().find(is_known) {
                 Some((_, _, known)) => angles = known.clone(),
                 None => self.tables.push((layer, role, angles.clone())),
