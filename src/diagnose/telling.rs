@@ -125,6 +125,11 @@ fn compared(logits: &Logits, plan: &Plan) -> Vec<f64> {
     all
 }
 
+/// An array `[batch, len]` of a number for each token.
+fn each_token(batch: usize, len: usize, number: &dyn Fn(usize, usize) -> i64) -> ArrayD<i64> {
+    Array2::from_shape_fn((batch, len), |(b, t)| number(b, t)).into_dyn()
+}
+
 /// One question of the situation that its number stands for.
 fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
     let most = model.spec.embedding.learned_positions.unwrap_or(usize::MAX).min(24);
@@ -132,10 +137,9 @@ fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
     let len = len.min(most.max(1));
     let first = 1 + stream.below(1, len.max(2) - 1);
     let ids = |salt: u64, batch: usize| -> ArrayD<i64> {
-        Array2::from_shape_fn((batch, len), |(b, t)| {
+        each_token(batch, len, &|b, t| {
             stream.below(salt + 1000 * (b * len + t) as u64 + 10, model.spec.vocab_size) as i64
         })
-        .into_dyn()
     };
     let named = |name: &str, array: ArrayD<i64>| (name.to_string(), Array::I64(array));
     let single = || std::iter::once(first).chain(std::iter::repeat_n(1, len - first)).collect::<Vec<_>>();
@@ -151,14 +155,14 @@ fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
         2 => plain(json!({"steps": chunks()}), vec![named("input_ids", ids(1, 2))]),
         3 => {
             let padding = stream.below(2, len);
-            let mask = Array2::from_shape_fn((2, len), |(b, t)| i64::from(b == 1 || t >= padding)).into_dyn();
+            let mask = each_token(2, len, &|b, t| i64::from(b == 1 || t >= padding));
             let inputs = vec![named("input_ids", ids(1, 2)), named("attention_mask", mask)];
             Question { compare_where: Some("attention_mask".to_string()), ..plain(json!({"steps": single()}), inputs) }
         }
         4 => {
             let room = model.spec.embedding.learned_positions.map_or(2000, |rows| rows.saturating_sub(len));
             let from = stream.below(3, room.max(1));
-            let positions = Array2::from_shape_fn((1, len), |(_, t)| (from + t) as i64).into_dyn();
+            let positions = each_token(1, len, &|_, t| (from + t) as i64);
             plain(json!({"steps": chunks()}), vec![named("input_ids", ids(1, 1)), named("position_ids", positions)])
         }
         _ => plain(
