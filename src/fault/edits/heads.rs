@@ -75,7 +75,7 @@ fn packed(parts: [&Linear<f64>; 3]) -> Option<Columns> {
     let weights = [parts[0].weight.view(), parts[1].weight.view(), parts[2].weight.view()];
     let bias = match &parts {
         [Columns { bias: Some(q), .. }, Columns { bias: Some(k), .. }, Columns { bias: Some(v), .. }] => {
-            Some(concatenate(Axis(0), &[q.view(), k.view(), v.view()]).ok()?)
+            Some(q.iter().chain(k).chain(v).copied().collect())
         }
         _ => None,
     };

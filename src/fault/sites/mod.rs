@@ -159,7 +159,6 @@ type Table = (usize, char, Array4<f64>);
 type Cache = Vec<Option<[Array4<f64>; 2]>>;
 
 /// Stands at the sites of one request.
-#[derive(Debug)]
 pub(super) struct Sites<'m> {
     model: &'m Model<f64>,
     deviations: &'m [Deviation],
@@ -280,6 +279,15 @@ impl<'m> Sites<'m> {
             "mlp.activated" | "mlp.gated" => self.wrong_mlp(site),
             _ => self.wrong_norm(site),
         }
+    }
+}
+
+impl std::fmt::Debug for Sites<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sites")
+            .field("deviations", &self.deviations)
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
     }
 }
 
