@@ -212,9 +212,13 @@ impl Hypothesis {
         Self { faults, answers, score }
     }
 
+    /// How much it leaves unexplained of each deviating case.
     fn left(&self, observed: &[Observed]) -> Vec<f64> {
-        let deviating = observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates);
-        deviating.filter_map(|(case, answer)| case.unexplained(answer)).collect()
+        let mut left = Vec::new();
+        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
+            left.extend(case.unexplained(answer));
+        }
+        left
     }
 
     /// The mean logarithm of what it leaves unexplained of some cases.
@@ -242,17 +246,16 @@ impl Hypothesis {
     }
 
     fn suspect(&self, observed: &[Observed]) -> Suspect {
-        let mut coefficients: Vec<f64> = observed
-            .iter()
-            .zip(&self.answers)
-            .filter(|(case, _)| case.deviates)
-            .filter_map(|(case, answer)| case.coefficient(answer))
-            .collect();
+        let mut coefficients: Vec<f64> = Vec::new();
+        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
+            coefficients.extend(case.coefficient(answer));
+        }
         sort::sort_by(&mut coefficients, &f64::total_cmp);
+        let said = |of: fn(&Fault) -> &'static str| self.faults.iter().map(|fault| of(fault)).collect();
         Suspect {
-            faults: self.faults.iter().map(|fault| fault.name).collect(),
-            look_at: self.faults.iter().map(|fault| fault.look_at).collect(),
-            formula: self.faults.iter().map(|fault| fault.formula).collect(),
+            faults: said(|fault| fault.name),
+            look_at: said(|fault| fault.look_at),
+            formula: said(|fault| fault.formula),
             score: self.score,
             explained: self.left(observed).iter().filter(|&&left| left < EXPLAINED).count(),
             coefficient: coefficients.get(coefficients.len() / 2).copied(),

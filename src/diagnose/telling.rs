@@ -53,9 +53,14 @@ impl Laboratory {
         if suspects.len() < 2 {
             return Err(Error::ask("there is nothing to tell apart: one suspect alone explains the answers"));
         }
-        let named = |name: &&str| fault::find(name).ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"")));
-        let faults: Vec<Vec<&'static Fault>> =
-            suspects.iter().map(|names| names.iter().map(named).collect()).collect::<Result<_>>()?;
+        let mut faults: Vec<Vec<&'static Fault>> = Vec::new();
+        for names in suspects {
+            let mut named = Vec::new();
+            for name in names {
+                named.push(fault::find(name).ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"")))?);
+            }
+            faults.push(named);
+        }
         // Model by model, all of its questions.
         let found = parallel::try_map(self.models().len() * QUESTIONS, &|at| {
             let ((folder, model), number) = (&self.models()[at / QUESTIONS], (at % QUESTIONS) as u64);
@@ -64,7 +69,10 @@ impl Laboratory {
         })?;
         let best = found.into_iter().flatten().max_by(|(a, ..), (b, ..)| a.total_cmp(b));
         Ok(best.filter(|(apart, ..)| *apart > APART).map(|(apart, folder, question, right)| {
-            let expected = right.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect();
+            let mut expected = BTreeMap::new();
+            for (suffix, x) in right {
+                expected.insert(format!("logits{suffix}"), x.into_dyn());
+            }
             let Question { params, inputs, compare_where } = question;
             let (id, op) = ("telling".to_string(), "model".to_string());
             TellingCase { case: NewCase { id, op, params, inputs, expected, compare_where }, checkpoint: folder, apart }
@@ -144,10 +152,12 @@ fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
     let named = |name: &str, array: ArrayD<i64>| (name.to_string(), Array::I64(array));
     let single = || std::iter::once(first).chain(std::iter::repeat_n(1, len - first)).collect::<Vec<_>>();
     let chunks = || if first < len { vec![first, len - first] } else { vec![len] };
-    let plain = |params: Value, inputs: Vec<(String, Array)>| Question {
-        params,
-        inputs: inputs.into_iter().collect(),
-        compare_where: None,
+    let plain = |params: Value, named: Vec<(String, Array)>| {
+        let mut inputs = BTreeMap::new();
+        for (name, array) in named {
+            inputs.insert(name, array);
+        }
+        Question { params, inputs, compare_where: None }
     };
     match number % 6 {
         0 => plain(json!({}), vec![named("input_ids", ids(1, 2))]),

@@ -49,8 +49,7 @@ mod sealed {
         const FORMAT: Option<Dtype>;
         const SIZE: usize = size_of::<Self>();
         fn from_le(bytes: &[u8]) -> Self;
-        /// Bytes, and those of this element behind them.
-        fn append_le(self, bytes: Vec<u8>) -> Vec<u8>;
+        fn put_le(self, bytes: &mut Vec<u8>);
         fn to_f64(self) -> f64;
         fn value(self) -> Value {
             Value::Float(self.to_f64())
@@ -64,11 +63,6 @@ mod sealed {
 }
 use sealed::Stored;
 
-fn with(mut bytes: Vec<u8>, more: &[u8]) -> Vec<u8> {
-    bytes.extend_from_slice(more);
-    bytes
-}
-
 macro_rules! float {
     ($type:ty, $name:literal, $format:expr, $digits:literal, $to_f64:expr) => {
         impl Stored for $type {
@@ -80,8 +74,8 @@ macro_rules! float {
                 exact.copy_from_slice(bytes);
                 <$type>::from_le_bytes(exact)
             }
-            fn append_le(self, bytes: Vec<u8>) -> Vec<u8> {
-                with(bytes, &self.to_le_bytes())
+            fn put_le(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
@@ -121,8 +115,8 @@ macro_rules! whole {
                 exact.copy_from_slice(bytes);
                 <$type>::from_le_bytes(exact)
             }
-            fn append_le(self, bytes: Vec<u8>) -> Vec<u8> {
-                with(bytes, &self.to_le_bytes())
+            fn put_le(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
@@ -161,8 +155,8 @@ impl Stored for bool {
     fn from_le(bytes: &[u8]) -> Self {
         bytes[0] != 0
     }
-    fn append_le(self, bytes: Vec<u8>) -> Vec<u8> {
-        with(bytes, &[u8::from(self)])
+    fn put_le(self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(self));
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {
@@ -188,8 +182,8 @@ impl Stored for F8 {
     fn from_le(bytes: &[u8]) -> Self {
         Self(bytes[0])
     }
-    fn append_le(self, bytes: Vec<u8>) -> Vec<u8> {
-        with(bytes, &[self.0])
+    fn put_le(self, bytes: &mut Vec<u8>) {
+        bytes.push(self.0);
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {
@@ -298,7 +292,9 @@ impl<T: Stored> InBytes<'_, T> {
 /// The elements of a slice as little-endian bytes.
 fn bytes_of<T: Stored>(slice: &[T]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "big") {
-        return Cow::Owned(slice.iter().fold(Vec::new(), |bytes, x| x.append_le(bytes)));
+        let mut bytes = Vec::with_capacity(size_of_val(slice));
+        slice.iter().for_each(|x| x.put_le(&mut bytes));
+        return Cow::Owned(bytes);
     }
     // SAFETY: the types of this file have no padding, and bytes may lie anywhere; they are borrowed as long as the elements are.
     Cow::Borrowed(unsafe { std::slice::from_raw_parts(slice.as_ptr().cast(), size_of_val(slice)) })
@@ -321,7 +317,13 @@ impl<'a> Operand<'a> {
     fn of_view<T: Stored + 'a>(view: ArrayView<'a, T, IxDyn>) -> Self {
         let bytes = match view.to_slice() {
             Some(slice) => bytes_of(slice),
-            None => Cow::Owned(view.iter().fold(Vec::new(), |bytes, x| x.append_le(bytes))),
+            None => {
+                let mut bytes = Vec::with_capacity(view.len() * T::SIZE);
+                for x in &view {
+                    x.put_le(&mut bytes);
+                }
+                Cow::Owned(bytes)
+            }
         };
         Self::of_bytes::<T>(view.shape(), bytes, false)
     }

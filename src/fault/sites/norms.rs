@@ -144,7 +144,7 @@ impl Sites<'_> {
         let which = self.which(&[D::ResidualFromNormed, D::ResidualMissing])?;
         let spec = self.layer_spec()?;
         let from_norm = which == D::ResidualFromNormed;
-        let scaled = |x: &ArrayD<f64>| spec.residual_scale.map_or_else(|| x.clone(), |scale| x.mapv(|x| scale * x));
+        let scaled = |x: &ArrayD<f64>| spec.residual_scale.map_or_else(|| x.clone(), |scale| x * scale);
         let x = self.last(&["x"])?;
         let a_in = if from_norm { self.last(&["x", "input_norm"])? } else { x };
         let a = scaled(self.last(&["attn.out", "attn.post_norm"])?);
