@@ -168,7 +168,11 @@ impl Sites<'_> {
         if site == "mlp.activated" && self.has(D::GeluTerm) && is_gelu(spec.activation) {
             let root = (2.0 / PI).sqrt();
             let wrong = |x: f64| 0.5 * x * (1.0 + core_math::tanh(root * (x + 0.044_715 * x * x)));
-            return Some(self.last(&["mlp.up", "mlp.gate"])?.mapv(wrong));
+            let mut activated = self.last(&["mlp.up", "mlp.gate"])?.clone();
+            for x in &mut activated {
+                *x = wrong(*x);
+            }
+            return Some(activated);
         }
         None
     }

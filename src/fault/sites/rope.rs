@@ -61,8 +61,10 @@ impl Sites<'_> {
             let position = if self.has(D::PositionsInBf16) { in_bf16(position) } else { position };
             position * frequencies[i]
         };
-        let mut angles =
-            Array4::from_shape_fn((batch, heads, len, frequencies.len()), |(b, h, t, i)| angle(b, h, t, i));
+        let mut angles = Array4::zeros((batch, heads, len, frequencies.len()));
+        for ((b, h, t, i), place) in angles.indexed_iter_mut() {
+            *place = angle(b, h, t, i);
+        }
         if self.has(D::TablesOfOtherOffset) {
             // Tables known by their length alone.
             let layer = self.layer?;
