@@ -34,7 +34,6 @@ use crate::eval::Numerics;
 use crate::ops::Question;
 use ndarray::ArrayD;
 use radius::{Radius, Step, Steps};
-use std::collections::BTreeMap;
 
 /// The bounds of one output array.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,18 +95,15 @@ pub fn operations() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|(name, _)| *name)
 }
 
-/// The bounds of each output array of `op`; `None` where the operation has none.
+/// The bounds of each output array of `op`, by name; `None` where the operation has none.
 ///
 /// # Errors
 /// Arrays or parameters that the operation refuses.
-pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Option<BTreeMap<String, Bound>>> {
+pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Option<Vec<(String, Bound)>>> {
     let Some((_, ask)) = ALL.iter().find(|(name, _)| *name == op) else { return Ok(None) };
     let smallest = Steps::of(numerics).smallest_normal;
-    let mut bounds = BTreeMap::new();
-    for (name, bounded) in ask(question, numerics)? {
-        bounds.insert(name, bounded.finish(smallest));
-    }
-    Ok(Some(bounds))
+    let answer = ask(question, numerics)?;
+    Ok(Some(answer.into_iter().map(|(name, bounded)| (name, bounded.finish(smallest))).collect()))
 }
 
 /// Values with their radii, in row-major order.
