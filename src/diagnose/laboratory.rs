@@ -183,8 +183,10 @@ impl Laboratory {
 
     /// How long a question takes, in some unit: tokens times weights.
     pub(super) fn cost(&self, question: &ModelQuestion) -> u128 {
-        let tokens: usize =
-            question.plan.requests.iter().flat_map(|request| &request.calls).map(|call| call.input_ids.len()).sum();
+        let mut tokens = 0;
+        for request in &question.plan.requests {
+            tokens += request.calls.iter().map(|call| call.input_ids.len()).sum::<usize>();
+        }
         let weights = self.model(question).map_or(0, |model| parameters(&model.spec).total());
         tokens as u128 * weights
     }
