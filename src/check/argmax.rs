@@ -3,9 +3,11 @@
 //! Knows rows of numbers; which arrays are logits is known elsewhere.
 
 use super::comparison::Operand;
-use crate::num::json_number;
-use rayon::prelude::*;
+use crate::num::{json_number, parallel};
 use serde::{Deserialize, Serialize};
+
+/// Parts of a large array that threads share.
+const PARTS: usize = 128;
 
 /// What the errors do to the argmax.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,15 +67,20 @@ pub fn argmax_of_operands(actual: &Operand, expected: &Operand) -> Option<Argmax
     if actual.shape() != expected.shape() || expected.is_empty() {
         return None;
     }
-    let of_row_number = |(a, e): &mut (Vec<f64>, Vec<f64>), row: usize| {
-        actual.values(row * width, a);
-        expected.values(row * width, e);
-        of_row(a, e)
-    };
-    let buffers = || (vec![0.0; width], vec![0.0; width]);
+    let rows = expected.len() / width;
+    let length = rows.div_ceil(PARTS);
     // Counts and minima: the order in which they are gathered changes nothing.
-    let rows = (0..expected.len() / width).into_par_iter();
-    Some(rows.map_init(buffers, of_row_number).reduce(|| Argmax::NONE, Argmax::add))
+    let parts = parallel::map(rows.div_ceil(length), &|part| {
+        let (mut a, mut e) = (vec![0.0; width], vec![0.0; width]);
+        let mut found = Argmax::NONE;
+        for row in part * length..rows.min((part + 1) * length) {
+            actual.values(row * width, &mut a);
+            expected.values(row * width, &mut e);
+            found = found.add(of_row(&a, &e));
+        }
+        found
+    });
+    Some(parts.into_iter().fold(Argmax::NONE, Argmax::add))
 }
 
 fn of_row(actual: &[f64], expected: &[f64]) -> Argmax {

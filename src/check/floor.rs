@@ -12,7 +12,7 @@
 //! is no W: the floor is an experiment and not a proof, and an error beyond 9 σ of its row is not called rounding.
 
 use crate::num::Dtype;
-use ndarray::{ArrayD, Axis, Zip};
+use ndarray::ArrayD;
 
 /// Standard deviations of the estimate.
 const ESTIMATE: f64 = 3.0;
@@ -36,29 +36,41 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -
     if evaluations.is_empty() || evaluations.iter().any(|y| y.shape() != exact.shape()) {
         return None;
     }
-    let mut variance = ArrayD::<f64>::zeros(exact.raw_dim());
+    let values = row_major(exact);
+    let mut variance = vec![0.0; values.len()];
     for evaluation in evaluations {
-        Zip::from(&mut variance).and(*evaluation).and(exact).for_each(|variance, &y, &exact| {
+        for ((variance, y), exact) in variance.iter_mut().zip(row_major(evaluation)).zip(&values) {
             let error = y - exact;
             if error.is_finite() {
                 *variance += error * error / evaluations.len() as f64;
             }
-        });
+        }
     }
-    if let Some(last) = variance.ndim().checked_sub(1) {
-        for mut row in variance.lanes_mut(Axis(last)) {
-            let mean = row.sum() / row.len().max(1) as f64;
-            row.mapv_inplace(|own| if own > mean { own } else { mean });
+    if let Some(&width) = exact.shape().last() {
+        for row in variance.chunks_mut(width.max(1)) {
+            // In ndarray's order of the sum: eight running sums.
+            let mean = ndarray::aview1(row).sum() / width as f64;
+            for own in row {
+                *own = if *own > mean { *own } else { mean };
+            }
         }
     }
     let u = stored.unit_roundoff();
-    Zip::from(&mut variance).and(exact).for_each(|variance, &y| {
+    for (variance, y) in variance.iter_mut().zip(values) {
         if y.is_finite() {
             *variance += (u * y).powi(2) / 3.0;
         }
-    });
-    let sigma = variance.mapv(f64::sqrt);
-    Some(Floor { estimate: &sigma * ESTIMATE, centred: &sigma * CENTRED, evaluations: evaluations.len() })
+    }
+    let times = |factor: f64| {
+        let radii = variance.iter().map(|variance| variance.sqrt() * factor).collect();
+        ArrayD::from_shape_vec(exact.raw_dim(), radii).expect("one radius for each value")
+    };
+    Some(Floor { estimate: times(ESTIMATE), centred: times(CENTRED), evaluations: evaluations.len() })
+}
+
+/// The elements of an array, the last index moving first.
+fn row_major(x: &ArrayD<f64>) -> Vec<f64> {
+    x.iter().copied().collect()
 }
 
 #[cfg(test)]

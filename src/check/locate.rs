@@ -125,7 +125,7 @@ impl Locator {
     pub(super) fn add_run(&mut self, start: usize, missed: &[u8], squares: &[f64]) {
         let Some((inner, outer)) = self.axes.split_last_mut() else {
             // A single element without axes.
-            return self.begin(start, missed.iter().map(|&m| u64::from(m)).sum(), squares.iter().sum());
+            return self.begin(start, counted(missed), squares.iter().sum());
         };
         let (mut at, mut misses_of_run, mut squared_of_run) = (0, 0, 0.0);
         let mut first_of_run = None;
@@ -133,7 +133,7 @@ impl Locator {
             let index = (start + at) % inner.length;
             let count = (inner.length - index).min(missed.len() - at);
             let (row, row_squares) = (&missed[at..at + count], &squares[at..at + count]);
-            let misses = row.iter().map(|&m| u64::from(m)).sum::<u64>();
+            let misses = counted(row);
             if misses > 0 {
                 let squared = inner.add_row(index, row, row_squares);
                 let offset = row.iter().position(|&m| m != 0).unwrap_or(0);
@@ -245,6 +245,12 @@ impl Locator {
     }
 }
 
+/// How many are missed, each told by 1 or 0.
+#[inline]
+fn counted(missed: &[u8]) -> u64 {
+    missed.iter().map(|&m| u64::from(m)).sum()
+}
+
 /// The squared error of a miss; one that is no number counts as a miss alone.
 pub(super) fn finite_square(err: f64) -> f64 {
     let square = err * err;
@@ -277,7 +283,7 @@ impl Axis {
             while at < missed.len() {
                 let slice = (index + at) / self.width;
                 let end = ((slice + 1) * self.width - index).min(missed.len());
-                self.misses[slice] += missed[at..end].iter().map(|&m| u64::from(m)).sum::<u64>();
+                self.misses[slice] += counted(&missed[at..end]);
                 let part = squares[at..end].iter().fold(0.0, |sum, square| sum + square);
                 self.squared[slice] += part;
                 squared += part;
@@ -287,7 +293,7 @@ impl Axis {
         let mut all = 0;
         for pair in missed.chunks(2) {
             even += u64::from(pair[0]);
-            all += pair.iter().map(|&m| u64::from(m)).sum::<u64>();
+            all += counted(pair);
         }
         self.by_parity[index % 2] += even;
         self.by_parity[1 - index % 2] += all - even;

@@ -104,8 +104,12 @@ impl SetComparison {
 /// # Errors
 /// When no name is on both sides: then nothing could be asked.
 pub fn compare_sets(actual: &[MappedArray], expected: &[MappedArray], question: &SetQuestion) -> Result<SetComparison> {
-    let by_name = |arrays: &'_ [MappedArray]| -> BTreeMap<String, usize> {
-        arrays.iter().enumerate().map(|(number, array)| (array.name().to_string(), number)).collect()
+    let by_name = |arrays: &[MappedArray]| {
+        let mut numbers = BTreeMap::new();
+        for (number, array) in arrays.iter().enumerate() {
+            numbers.insert(array.name().to_string(), number);
+        }
+        numbers
     };
     let (actual_names, expected_names) = (by_name(actual), by_name(expected));
     if !expected_names.keys().any(|name| actual_names.contains_key(name)) {

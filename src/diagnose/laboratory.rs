@@ -8,9 +8,8 @@ use crate::fault::{self, Fault, FaultAnswer, run};
 use crate::io::Checkpoint;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Model, Unwatched};
-use crate::num::Dtype;
+use crate::num::{Dtype, parallel, sort};
 use crate::suite::{Case, ModelQuestion, Selected, Store, selected_cases};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -36,7 +35,8 @@ pub struct Laboratory {
     pub questions: Vec<ModelQuestion>,
     /// The format.
     pub stored: Dtype,
-    models: BTreeMap<PathBuf, Model<f64>>,
+    /// By the folder of the checkpoint, which ascend.
+    models: Vec<(PathBuf, Model<f64>)>,
     /// What each fault answers to each question, computed when it is first asked for.
     catalogue: Vec<OnceLock<Vec<Prediction>>>,
 }
@@ -46,8 +46,11 @@ fn own_error(question: &ModelQuestion, dtype: Dtype) -> Result<f64> {
     let narrow = if dtype == Dtype::F64 { Dtype::F32 } else { dtype };
     let model: Model<f32> = Model::load(&Checkpoint::open(&question.checkpoint)?, narrow)?;
     let logits = question.plan.run(&model, Numerics::in_format(narrow), CacheKind::Contiguous, &mut Unwatched)?;
-    let logits = logits.into_iter().map(|(suffix, x)| (suffix, x.mapv(f64::from))).collect();
-    let gap = question.compared(&logits).map_or(0.0, |own| largest_gap(&own, &question.expected));
+    let mut wide = BTreeMap::new();
+    for (suffix, x) in logits {
+        wide.insert(suffix, x.mapv(f64::from));
+    }
+    let gap = question.compared(&wide).map_or(0.0, |own| largest_gap(&own, &question.expected));
     Ok(if gap.is_finite() { gap * dtype.eps() / narrow.eps() } else { 0.0 })
 }
 
@@ -65,21 +68,27 @@ impl Laboratory {
     /// # Errors
     /// Files that cannot be read.
     pub fn of(cases: &[&Case], stored: Dtype) -> Result<Self> {
-        let asked: Vec<_> = cases.par_iter().map(|case| ModelQuestion::of(case)).collect::<Result<_>>()?;
+        let asked = parallel::try_map(cases.len(), &|at| ModelQuestion::of(cases[at]))?;
         let questions: Vec<ModelQuestion> = asked.into_iter().flatten().collect();
         let weights = if matches!(stored, Dtype::F32 | Dtype::F64) { Dtype::F64 } else { stored };
         let mut folders: Vec<PathBuf> = questions.iter().map(|question| question.checkpoint.clone()).collect();
-        folders.sort();
+        sort::sort_by(&mut folders, &PathBuf::cmp);
         folders.dedup();
-        let load = |folder: &PathBuf| Ok((folder.clone(), Model::load(&Checkpoint::open(folder)?, weights)?));
-        let models = folders.par_iter().map(load).collect::<Result<_>>()?;
+        let models = parallel::try_map(folders.len(), &|at| {
+            Ok((folders[at].clone(), Model::load(&Checkpoint::open(&folders[at])?, weights)?))
+        })?;
         let catalogue = questions.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { questions, stored, models, catalogue })
     }
 
-    /// The checkpoints.
-    pub(super) fn models(&self) -> &BTreeMap<PathBuf, Model<f64>> {
+    /// The checkpoints, by their folders.
+    pub(super) fn models(&self) -> &[(PathBuf, Model<f64>)] {
         &self.models
+    }
+
+    /// The checkpoint of a question.
+    fn model(&self, question: &ModelQuestion) -> Option<&Model<f64>> {
+        self.models.iter().find(|(folder, _)| *folder == question.checkpoint).map(|(_, model)| model)
     }
 
     /// What is rounded where faults are predicted.
@@ -99,7 +108,7 @@ impl Laboratory {
         numerics: &Numerics,
         faults: &[&Fault],
     ) -> Result<Prediction> {
-        let model = self.models.get(&question.checkpoint).ok_or_else(|| Error::ask("a model was not loaded"))?;
+        let model = self.model(question).ok_or_else(|| Error::ask("a model was not loaded"))?;
         Ok(match run(model, &question.plan, numerics, faults)? {
             FaultAnswer::NoPlace => None,
             FaultAnswer::Logits(logits) => question.compared(&logits).map(Arc::new),
@@ -108,11 +117,10 @@ impl Laboratory {
 
     /// What a model without faults answers to these questions.
     pub(super) fn right(&self, cases: &[usize]) -> Result<Vec<Vec<f64>>> {
-        let one = |&case: &usize| {
-            let question = &self.questions[case];
+        parallel::try_map(cases.len(), &|at| {
+            let question = &self.questions[cases[at]];
             Ok(self.predict(question, &[])?.map_or_else(|| question.expected.clone(), |right| right.to_vec()))
-        };
-        cases.par_iter().map(one).collect()
+        })
     }
 
     /// The catalogue without any rounding, on the weights as they are stored; in f32 it is the one that is kept.
@@ -126,11 +134,13 @@ impl Laboratory {
             return self.catalogue(cases, progress);
         }
         let faults: Vec<&'static Fault> = fault::all().collect();
-        let one = |fault: &'static Fault| {
-            let each = cases.iter().map(|&case| self.predict_in(&self.questions[case], &exact, &[fault]));
-            Ok((fault, each.collect::<Result<_>>()?))
-        };
-        faults.into_par_iter().map(one).collect()
+        parallel::try_map(faults.len(), &|at| {
+            let mut answers = Vec::with_capacity(cases.len());
+            for &case in cases {
+                answers.push(self.predict_in(&self.questions[case], &exact, &[faults[at]])?);
+            }
+            Ok((faults[at], answers))
+        })
     }
 
     /// What each fault of the catalogue answers to one question.
@@ -138,8 +148,10 @@ impl Laboratory {
         if let Some(known) = self.catalogue[case].get() {
             return Ok(known);
         }
-        let computed: Vec<Prediction> =
-            fault::all().map(|fault| self.predict(&self.questions[case], &[fault])).collect::<Result<_>>()?;
+        let mut computed = Vec::new();
+        for fault in fault::all() {
+            computed.push(self.predict(&self.questions[case], &[fault])?);
+        }
         Ok(self.catalogue[case].get_or_init(|| computed))
     }
 
@@ -149,15 +161,12 @@ impl Laboratory {
         cases: &[usize],
         progress: &(dyn Fn() + Sync),
     ) -> Result<Vec<(&'static Fault, Vec<Prediction>)>> {
-        let each: Vec<&[Prediction]> = cases
-            .par_iter()
-            .with_max_len(1)
-            .map(|&case| self.answers(case).inspect(|_| progress()))
-            .collect::<Result<_>>()?;
-        Ok(fault::all()
-            .enumerate()
-            .map(|(at, fault)| (fault, each.iter().map(|answers| answers[at].clone()).collect()))
-            .collect())
+        let each = parallel::try_map(cases.len(), &|at| self.answers(cases[at]).inspect(|_| progress()))?;
+        let mut catalogue = Vec::new();
+        for (at, fault) in fault::all().enumerate() {
+            catalogue.push((fault, each.iter().map(|answers| answers[at].clone()).collect()));
+        }
+        Ok(catalogue)
     }
 
     /// What a right program in `dtype` may be off by: four times what PyTorch is, and where a suite does not say so, eight times what goldref in
@@ -174,9 +183,11 @@ impl Laboratory {
 
     /// How long a question takes, in some unit: tokens times weights.
     pub(super) fn cost(&self, question: &ModelQuestion) -> u128 {
-        let tokens: usize =
-            question.plan.requests.iter().flat_map(|request| &request.calls).map(|call| call.input_ids.len()).sum();
-        let weights = self.models.get(&question.checkpoint).map_or(0, |model| parameters(&model.spec).total());
+        let mut tokens = 0;
+        for request in &question.plan.requests {
+            tokens += request.calls.iter().map(|call| call.input_ids.len()).sum::<usize>();
+        }
+        let weights = self.model(question).map_or(0, |model| parameters(&model.spec).total());
         tokens as u128 * weights
     }
 }

@@ -11,7 +11,7 @@ use super::score::{Observed, score};
 use super::{hidden, pairs};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use rayon::prelude::*;
+use crate::num::{parallel, sort};
 use serde::Serialize;
 
 /// One case of the candidate.
@@ -116,28 +116,24 @@ pub fn diagnose(
         return Err(Error::ask("no case about a model was answered, and nothing answered is not a success"));
     }
     let right = laboratory.right(&asked)?;
-    let facts: Vec<(f64, f64)> = asked
-        .par_iter()
-        .zip(&right)
-        .map(|(&case, right)| {
-            let question = &laboratory.questions[case];
-            let gap = answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
-            // What the format makes of a right answer, and what sums in another order do beside it.
-            let floor = laboratory.floor(question, laboratory.stored)?;
-            let own = 3.0 * largest_gap(right, &question.expected);
-            Ok((gap, if own > floor { own } else { floor.max(1e-9) }))
-        })
-        .collect::<Result<_>>()?;
-    let observed: Vec<Observed> = asked
-        .iter()
-        .zip(&right)
-        .zip(&facts)
-        .filter_map(|((&case, right), &(gap, allowed))| {
-            let actual = answers[case].as_deref()?;
-            // The worst of many is three to four times their root mean square, and `allowed` four times the worst.
-            Some(Observed { actual, right, noise: allowed / 14.0, deviates: gap > allowed })
-        })
-        .collect();
+    let facts: Vec<(f64, f64)> = parallel::try_map(asked.len(), &|at| {
+        let (case, right) = (asked[at], &right[at]);
+        let question = &laboratory.questions[case];
+        let gap = answers[case].as_deref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
+        // What the format makes of a right answer, and what sums in another order do beside it.
+        let floor = laboratory.floor(question, laboratory.stored)?;
+        let own = 3.0 * largest_gap(right, &question.expected);
+        Ok((gap, if own > floor { own } else { floor.max(1e-9) }))
+    })?;
+    let (mut observed, mut cases) = (Vec::new(), Vec::new());
+    for ((&case, right), &(gap, allowed)) in asked.iter().zip(&right).zip(&facts) {
+        let Some(actual) = answers[case].as_deref() else { continue };
+        let deviates = gap > allowed;
+        // The worst of many is three to four times their root mean square, and `allowed` four times the worst.
+        observed.push(Observed { actual, right, noise: allowed / 14.0, deviates });
+        let (case, error) = (laboratory.questions[case].name.clone(), Some(gap).filter(|gap| gap.is_finite()));
+        cases.push(CaseEvidence { case, error, allowed, deviates, unexplained: None });
+    }
     let mut diagnosis = Diagnosis {
         stored: laboratory.stored.name(),
         answered: asked.len(),
@@ -147,17 +143,7 @@ pub fn diagnose(
         suspects: Vec::new(),
         telling: None,
         hints: Vec::new(),
-        cases: asked
-            .iter()
-            .zip(&facts)
-            .map(|(&case, &(gap, allowed))| CaseEvidence {
-                case: laboratory.questions[case].name.clone(),
-                error: Some(gap).filter(|gap| gap.is_finite()),
-                allowed,
-                deviates: gap > allowed,
-                unexplained: None,
-            })
-            .collect(),
+        cases,
     };
     if diagnosis.deviating == 0 {
         let found = hidden::patterns(laboratory, &asked, &observed, progress)?;
@@ -167,13 +153,15 @@ pub fn diagnose(
         return Ok(diagnosis);
     }
     let catalogue = laboratory.catalogue(&asked, progress)?;
-    let mut hypotheses: Vec<Hypothesis> =
-        catalogue.into_par_iter().map(|(fault, answers)| Hypothesis::of(vec![fault], answers, &observed)).collect();
-    hypotheses.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let mut hypotheses = parallel::map(catalogue.len(), &|at| {
+        let (fault, answers) = &catalogue[at];
+        Hypothesis::of(vec![fault], answers.clone(), &observed)
+    });
+    best_first(&mut hypotheses);
     let open: Vec<usize> = (0..asked.len()).filter(|&at| observed[at].is_open(&hypotheses[0].answers[at])).collect();
     if !open.is_empty() {
         let mut two = pairs::search(laboratory, &asked, &observed, &hypotheses, &open)?;
-        two.sort_by(|a, b| a.score.total_cmp(&b.score));
+        best_first(&mut two);
         // Two explain a little more than one as a matter of course. A second name needs what the first leaves to become a third.
         let better = |two: &Hypothesis| {
             two.score < hypotheses[0].score
@@ -183,7 +171,7 @@ pub fn diagnose(
             two.truncate(2 * SUSPECTS);
             two.append(&mut hypotheses);
             hypotheses = two;
-            hypotheses.sort_by(|a, b| a.score.total_cmp(&b.score));
+            best_first(&mut hypotheses);
         }
     }
     let best = hypotheses[0].score;
@@ -213,6 +201,10 @@ pub(super) struct Hypothesis {
     pub(super) score: f64,
 }
 
+fn best_first(hypotheses: &mut [Hypothesis]) {
+    sort::sort_by(hypotheses, &|a, b| a.score.total_cmp(&b.score));
+}
+
 impl Hypothesis {
     pub(super) fn of(faults: Vec<&'static Fault>, answers: Vec<Prediction>, observed: &[Observed]) -> Self {
         let left = observed.iter().zip(&answers).filter_map(|(case, answer)| case.unexplained(answer));
@@ -220,9 +212,13 @@ impl Hypothesis {
         Self { faults, answers, score }
     }
 
+    /// How much it leaves unexplained of each deviating case.
     fn left(&self, observed: &[Observed]) -> Vec<f64> {
-        let deviating = observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates);
-        deviating.filter_map(|(case, answer)| case.unexplained(answer)).collect()
+        let mut left = Vec::new();
+        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
+            left.extend(case.unexplained(answer));
+        }
+        left
     }
 
     /// The mean logarithm of what it leaves unexplained of some cases.
@@ -250,17 +246,16 @@ impl Hypothesis {
     }
 
     fn suspect(&self, observed: &[Observed]) -> Suspect {
-        let mut coefficients: Vec<f64> = observed
-            .iter()
-            .zip(&self.answers)
-            .filter(|(case, _)| case.deviates)
-            .filter_map(|(case, answer)| case.coefficient(answer))
-            .collect();
-        coefficients.sort_by(f64::total_cmp);
+        let mut coefficients: Vec<f64> = Vec::new();
+        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
+            coefficients.extend(case.coefficient(answer));
+        }
+        sort::sort_by(&mut coefficients, &f64::total_cmp);
+        let said = |of: fn(&Fault) -> &'static str| self.faults.iter().map(|fault| of(fault)).collect();
         Suspect {
-            faults: self.faults.iter().map(|fault| fault.name).collect(),
-            look_at: self.faults.iter().map(|fault| fault.look_at).collect(),
-            formula: self.faults.iter().map(|fault| fault.formula).collect(),
+            faults: said(|fault| fault.name),
+            look_at: said(|fault| fault.look_at),
+            formula: said(|fault| fault.formula),
             score: self.score,
             explained: self.left(observed).iter().filter(|&&left| left < EXPLAINED).count(),
             coefficient: coefficients.get(coefficients.len() / 2).copied(),

@@ -8,8 +8,7 @@ use super::naming::Hypothesis;
 use super::score::{Observed, score};
 use crate::error::Result;
 use crate::fault::{Fault, Kind};
-use rayon::prelude::*;
-use std::collections::BTreeSet;
+use crate::num::{parallel, sort};
 
 /// Cases on which all pairs are tried.
 const PROBES: usize = 3;
@@ -29,33 +28,36 @@ pub(super) fn search(
     open: &[usize],
 ) -> Result<Vec<Hypothesis>> {
     let usable: Vec<usize> = (0..singles.len()).filter(|&at| singles[at].faults[0].kind != Kind::Equivalent).collect();
-    let ordered = |a: usize, b: usize| if a < b { (a, b) } else { (b, a) };
-    let mut all = BTreeSet::new();
+    let (mut all, mut beside) = (Vec::new(), Vec::new());
     for (at, &a) in usable.iter().enumerate() {
-        all.extend(usable[at + 1..].iter().map(|&b| ordered(a, b)));
+        for &b in &usable[at + 1..] {
+            all.push((a, b));
+            if at < SINGLES {
+                beside.push((a, b));
+            }
+        }
     }
     let trial = Trial { laboratory, asked, observed, singles };
-    let beside: BTreeSet<Pair> = usable
-        .iter()
-        .take(SINGLES)
-        .flat_map(|&a| usable.iter().filter(move |&&b| b != a).map(move |&b| ordered(a, b)))
-        .collect();
     let cheapest = |places: &[usize], most: usize| {
         let mut places = places.to_vec();
-        places.sort_by_key(|&place| laboratory.cost(&laboratory.questions[asked[place]]));
+        let cost = |place: usize| laboratory.cost(&laboratory.questions[asked[place]]);
+        sort::sort_by(&mut places, &|&a, &b| cost(a).cmp(&cost(b)));
         places.truncate(most);
         places
     };
-    let mut kept: BTreeSet<Pair> = trial.best(beside, &cheapest(open, OPEN), 1)?;
+    let mut kept = trial.best(beside, &cheapest(open, OPEN), 1)?;
     kept.extend(trial.best(all, &trial.probes(), 4)?);
-    kept.into_par_iter()
-        .map(|pair| {
-            let answers =
-                (0..asked.len()).map(|place| trial.together(place, pair)).collect::<Result<Vec<Prediction>>>()?;
-            let faults: Vec<&'static Fault> = [pair.0, pair.1].iter().map(|&at| singles[at].faults[0]).collect();
-            Ok(Hypothesis::of(faults, answers, observed))
-        })
-        .collect()
+    sort::sort_by(&mut kept, &Pair::cmp);
+    kept.dedup();
+    parallel::try_map(kept.len(), &|at| {
+        let mut answers = Vec::with_capacity(asked.len());
+        for place in 0..asked.len() {
+            answers.push(trial.together(place, kept[at])?);
+        }
+        let (a, b) = kept[at];
+        let faults: Vec<&'static Fault> = vec![singles[a].faults[0], singles[b].faults[0]];
+        Ok(Hypothesis::of(faults, answers, observed))
+    })
 }
 
 /// Places of two faults among the single ones, the lower first.
@@ -70,17 +72,15 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     /// The best of some pairs on some cases, case by case; after each only one in `thinning` goes on.
-    fn best(&self, pairs: BTreeSet<Pair>, places: &[usize], thinning: usize) -> Result<BTreeSet<Pair>> {
+    fn best(&self, pairs: Vec<Pair>, places: &[usize], thinning: usize) -> Result<Vec<Pair>> {
         let mut tried: Vec<(f64, Pair)> = pairs.into_iter().map(|pair| (0.0, pair)).collect();
         for &place in places {
-            tried = tried
-                .into_par_iter()
-                .map(|(so_far, pair)| {
-                    let left = self.observed[place].unexplained(&self.together(place, pair)?).unwrap_or(1.0);
-                    Ok((so_far + score([left].into_iter()), pair))
-                })
-                .collect::<Result<_>>()?;
-            tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+            tried = parallel::try_map(tried.len(), &|at| {
+                let (so_far, pair) = tried[at];
+                let left = self.observed[place].unexplained(&self.together(place, pair)?).unwrap_or(1.0);
+                Ok((so_far + score([left].into_iter()), pair))
+            })?;
+            sort::sort_by(&mut tried, &|a, b| a.0.total_cmp(&b.0));
             // What explains nothing of one case is not tried on the next.
             tried.truncate((tried.len() / thinning).max(KEPT));
         }
@@ -107,11 +107,13 @@ impl Trial<'_> {
             left.fold(1.0, |least: f64, left| if left < least { left } else { least })
         };
         let question = |place: usize| &self.laboratory.questions[self.asked[place]];
-        let mut open: Vec<usize> = (0..self.asked.len()).filter(|&place| self.observed[place].deviates).collect();
+        let open: Vec<usize> = (0..self.asked.len()).filter(|&place| self.observed[place].deviates).collect();
         // What is least explained by any one fault has most need of two.
-        open.sort_by_key(|&place| (least(place) < 0.05, self.laboratory.cost(question(place))));
+        let need = |place: usize| (least(place) < 0.05, self.laboratory.cost(question(place)));
+        let needs: Vec<_> = open.iter().map(|&place| need(place)).collect();
+        let order = sort::sorted_indices(open.len(), &|a, b| needs[a].cmp(&needs[b]));
         let mut chosen: Vec<usize> = Vec::new();
-        for place in open {
+        for place in order.into_iter().map(|at| open[at]) {
             let known = chosen.iter().any(|&other| question(other).checkpoint == question(place).checkpoint);
             if !known && chosen.len() < PROBES {
                 chosen.push(place);

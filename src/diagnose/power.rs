@@ -6,9 +6,8 @@
 use super::laboratory::Laboratory;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, Group, Kind, has_operation_form, run_operation};
-use crate::num::Dtype;
+use crate::num::{Dtype, parallel};
 use crate::suite::OperationCase;
-use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -87,30 +86,26 @@ pub fn power(
         return Err(Error::ask("no case is selected, and faults are held against cases"));
     }
     let catalogue = laboratory.catalogue(&all, progress)?;
-    let floors: Vec<f64> = laboratory
-        .questions
-        .par_iter()
-        .map(|question| laboratory.floor(question, Dtype::F32))
-        .collect::<Result<_>>()?;
-    let distances: Vec<(&Fault, Vec<f64>)> = catalogue
-        .par_iter()
-        .map(|(fault, answers)| {
-            let models = answers.iter().zip(&laboratory.questions).zip(&floors).map(|((answer, question), &floor)| {
-                let worst = answer.as_ref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
-                if worst > floor { worst } else { 0.0 }
-            });
-            let each: Vec<f64> = models.chain(operations.iter().map(|case| of_operation(case, fault))).collect();
-            (*fault, each)
-        })
-        .collect();
-    let models = laboratory
-        .questions
-        .iter()
-        .map(|question| Held { name: question.name.clone(), cost: laboratory.cost(question) });
-    let numbers =
-        |case: &OperationCase| case.question.inputs.values().map(|x| x.shape().iter().product::<usize>() as u128).sum();
-    let held: Vec<Held> =
-        models.chain(operations.iter().map(|case| Held { name: case.name.clone(), cost: numbers(case) })).collect();
+    let questions = &laboratory.questions;
+    let floors = parallel::try_map(questions.len(), &|at| laboratory.floor(&questions[at], Dtype::F32))?;
+    let distances = parallel::map(catalogue.len(), &|at| {
+        let (fault, answers) = &catalogue[at];
+        let mut each = Vec::with_capacity(questions.len() + operations.len());
+        for ((answer, question), &floor) in answers.iter().zip(questions).zip(&floors) {
+            let worst = answer.as_ref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
+            each.push(if worst > floor { worst } else { 0.0 });
+        }
+        each.extend(operations.iter().map(|case| of_operation(case, fault)));
+        (*fault, each)
+    });
+    let mut held = Vec::with_capacity(questions.len() + operations.len());
+    for question in questions {
+        held.push(Held { name: question.name.clone(), cost: laboratory.cost(question) });
+    }
+    for case in operations {
+        let numbers = case.question.inputs.values().map(|x| x.shape().iter().product::<usize>() as u128);
+        held.push(Held { name: case.name.clone(), cost: numbers.sum() });
+    }
     let tightest = tolerances.first().copied().unwrap_or(0.0);
     let ops: BTreeSet<&str> = operations.iter().map(|case| case.question.op.as_str()).collect();
     let faults = distances.iter().map(|(fault, each)| of_fault(&held, &ops, tolerances, fault, each)).collect();

@@ -10,17 +10,16 @@ use crate::error::{Error, Result};
 use crate::fault::{self, Fault, FaultAnswer};
 use crate::io::Array;
 use crate::model::{Model, Plan};
-use crate::num::RandomStream;
+use crate::num::{RandomStream, parallel};
 use crate::suite::{NewCase, planned};
 use crate::variant::Schedule;
 use ndarray::{Array2, Array3, ArrayD, s};
-use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Questions for each checkpoint.
-const QUESTIONS: u64 = 24;
+const QUESTIONS: usize = 24;
 /// Answers nearer to each other than this, in proportion to their size, are the same function: their arithmetic differs, not they.
 const APART: f64 = 1e-4;
 
@@ -54,20 +53,26 @@ impl Laboratory {
         if suspects.len() < 2 {
             return Err(Error::ask("there is nothing to tell apart: one suspect alone explains the answers"));
         }
-        let named = |name: &&str| fault::find(name).ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"")));
-        let faults: Vec<Vec<&'static Fault>> =
-            suspects.iter().map(|names| names.iter().map(named).collect()).collect::<Result<_>>()?;
-        let tried: Vec<(&PathBuf, u64)> =
-            self.models().keys().flat_map(|folder| (0..QUESTIONS).map(move |number| (folder, number))).collect();
-        let one = |&(folder, number): &(&PathBuf, u64)| {
-            let model = self.models().get(folder).ok_or_else(|| Error::ask("a model was not loaded"))?;
+        let mut faults: Vec<Vec<&'static Fault>> = Vec::new();
+        for names in suspects {
+            let mut named = Vec::new();
+            for name in names {
+                named.push(fault::find(name).ok_or_else(|| Error::ask(format!("no fault is called \"{name}\"")))?);
+            }
+            faults.push(named);
+        }
+        // Model by model, all of its questions.
+        let found = parallel::try_map(self.models().len() * QUESTIONS, &|at| {
+            let ((folder, model), number) = (&self.models()[at / QUESTIONS], (at % QUESTIONS) as u64);
             let question = question(model, RandomStream::new(seed, number), number);
             Ok(self.apart(model, &question, &faults)?.map(|(apart, right)| (apart, folder.clone(), question, right)))
-        };
-        let found: Vec<_> = tried.par_iter().map(one).collect::<Result<Vec<_>>>()?;
+        })?;
         let best = found.into_iter().flatten().max_by(|(a, ..), (b, ..)| a.total_cmp(b));
         Ok(best.filter(|(apart, ..)| *apart > APART).map(|(apart, folder, question, right)| {
-            let expected = right.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect();
+            let mut expected = BTreeMap::new();
+            for (suffix, x) in right {
+                expected.insert(format!("logits{suffix}"), x.into_dyn());
+            }
             let Question { params, inputs, compare_where } = question;
             let (id, op) = ("telling".to_string(), "model".to_string());
             TellingCase { case: NewCase { id, op, params, inputs, expected, compare_where }, checkpoint: folder, apart }
@@ -128,6 +133,11 @@ fn compared(logits: &Logits, plan: &Plan) -> Vec<f64> {
     all
 }
 
+/// An array `[batch, len]` of a number for each token.
+fn each_token(batch: usize, len: usize, number: &dyn Fn(usize, usize) -> i64) -> ArrayD<i64> {
+    Array2::from_shape_fn((batch, len), |(b, t)| number(b, t)).into_dyn()
+}
+
 /// One question of the situation that its number stands for.
 fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
     let most = model.spec.embedding.learned_positions.unwrap_or(usize::MAX).min(24);
@@ -135,18 +145,19 @@ fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
     let len = len.min(most.max(1));
     let first = 1 + stream.below(1, len.max(2) - 1);
     let ids = |salt: u64, batch: usize| -> ArrayD<i64> {
-        Array2::from_shape_fn((batch, len), |(b, t)| {
+        each_token(batch, len, &|b, t| {
             stream.below(salt + 1000 * (b * len + t) as u64 + 10, model.spec.vocab_size) as i64
         })
-        .into_dyn()
     };
     let named = |name: &str, array: ArrayD<i64>| (name.to_string(), Array::I64(array));
     let single = || std::iter::once(first).chain(std::iter::repeat_n(1, len - first)).collect::<Vec<_>>();
     let chunks = || if first < len { vec![first, len - first] } else { vec![len] };
-    let plain = |params: Value, inputs: Vec<(String, Array)>| Question {
-        params,
-        inputs: inputs.into_iter().collect(),
-        compare_where: None,
+    let plain = |params: Value, named: Vec<(String, Array)>| {
+        let mut inputs = BTreeMap::new();
+        for (name, array) in named {
+            inputs.insert(name, array);
+        }
+        Question { params, inputs, compare_where: None }
     };
     match number % 6 {
         0 => plain(json!({}), vec![named("input_ids", ids(1, 2))]),
@@ -154,14 +165,14 @@ fn question(model: &Model<f64>, stream: RandomStream, number: u64) -> Question {
         2 => plain(json!({"steps": chunks()}), vec![named("input_ids", ids(1, 2))]),
         3 => {
             let padding = stream.below(2, len);
-            let mask = Array2::from_shape_fn((2, len), |(b, t)| i64::from(b == 1 || t >= padding)).into_dyn();
+            let mask = each_token(2, len, &|b, t| i64::from(b == 1 || t >= padding));
             let inputs = vec![named("input_ids", ids(1, 2)), named("attention_mask", mask)];
             Question { compare_where: Some("attention_mask".to_string()), ..plain(json!({"steps": single()}), inputs) }
         }
         4 => {
             let room = model.spec.embedding.learned_positions.map_or(2000, |rows| rows.saturating_sub(len));
             let from = stream.below(3, room.max(1));
-            let positions = Array2::from_shape_fn((1, len), |(_, t)| (from + t) as i64).into_dyn();
+            let positions = each_token(1, len, &|_, t| (from + t) as i64);
             plain(json!({"steps": chunks()}), vec![named("input_ids", ids(1, 1)), named("position_ids", positions)])
         }
         _ => plain(

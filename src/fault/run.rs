@@ -7,7 +7,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Model, Plan, PlannedCall, PlannedRequest, Unwatched, Watcher};
 use ndarray::Array3;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,13 +40,17 @@ pub fn run_watched(
     watcher: &mut dyn Watcher,
 ) -> Result<FaultAnswer> {
     let (mut edited, mut plan, mut numerics) = (None, plan.clone(), *numerics);
-    let mut deviations = BTreeSet::new();
+    let mut deviations = Vec::new();
     for fault in faults {
         let applies = match fault.edit {
             Edit::Model(edit) => edit(edited.get_or_insert_with(|| model.clone())),
             Edit::Plan(edit) => edit(&mut plan, model),
             Edit::Numerics(edit) => edit(&mut numerics, model),
-            Edit::Sites(deviation) => deviation.has_place(model, &plan) && deviations.insert(deviation),
+            Edit::Sites(deviation) => {
+                let applies = deviation.has_place(model, &plan) && !deviations.contains(&deviation);
+                deviations.push(deviation);
+                applies
+            }
         };
         if !applies {
             return Ok(FaultAnswer::NoPlace);

@@ -38,18 +38,23 @@ pub(super) struct Judging<'c> {
     oracle: Option<Answer>,
     measures: BTreeMap<&'static str, Measures>,
     /// What is said of an expected array, by its place, to all answers in one format.
-    formats: BTreeMap<(usize, Dtype), FormatFacts>,
+    formats: Vec<((usize, Dtype), FormatFacts)>,
 }
 
 /// Radii of each output array under some numerics.
 enum Measures {
-    Bounds(BTreeMap<String, Bound>),
-    Floors { evaluations: Vec<Answer>, floors: BTreeMap<String, Floor> },
+    Bounds(Vec<(String, Bound)>),
+    Floors { evaluations: Vec<Answer>, floors: Vec<(String, Floor)> },
+}
+
+/// What is said of the array of this name.
+fn named<'m, T>(measures: &'m [(String, T)], array: &str) -> Option<&'m T> {
+    measures.iter().find(|(name, _)| name == array).map(|(_, measure)| measure)
 }
 
 impl<'c> Judging<'c> {
     pub(super) fn new(case: &'c Case, inputs: &'c BTreeMap<String, Array>, wanted: &'c [&'c str]) -> Self {
-        Self { case, inputs, wanted, oracle: None, measures: BTreeMap::new(), formats: BTreeMap::new() }
+        Self { case, inputs, wanted, oracle: None, measures: BTreeMap::new(), formats: Vec::new() }
     }
 
     /// Takes the answer that `variant` computed, so that none is computed twice.
@@ -91,16 +96,15 @@ impl<'c> Judging<'c> {
             None => None,
             Some(Measures::Bounds(bounds)) => {
                 let exact = match self.measures.get(ORACLE) {
-                    Some(Measures::Bounds(exact)) => exact.get(array),
+                    Some(Measures::Bounds(exact)) => named(exact, array),
                     _ => None,
                 };
-                bounds
-                    .get(array)
+                named(bounds, array)
                     .zip(exact)
                     .map(|(bound, exact)| Yardstick::of_bound(bound, &exact.value, &variant.numerics, uncertainty))
             }
             Some(Measures::Floors { floors, .. }) => {
-                floors.get(array).map(|floor| Yardstick::of_floor(floor, uncertainty))
+                named(floors, array).map(|floor| Yardstick::of_floor(floor, uncertainty))
             }
         })
     }
@@ -126,7 +130,7 @@ impl<'c> Judging<'c> {
             let perturbed = Variant { numerics: variant.numerics.perturbed(seed), ..*variant };
             evaluations.extend(self.ask(&perturbed, prepared)?);
         }
-        let mut floors = BTreeMap::new();
+        let mut floors = Vec::new();
         for (array, exact) in self.oracle.iter().flatten() {
             let of_array: Vec<&ArrayD<f64>> = evaluations.iter().filter_map(|answer| answer.get(array)).collect();
             let floor = floor(exact, &of_array, variant.numerics.activations);
@@ -138,7 +142,7 @@ impl<'c> Judging<'c> {
     }
 
     /// The bounds of the case's operation; `None` where it has none.
-    fn bounds(&self, numerics: &Numerics) -> Result<Option<BTreeMap<String, Bound>>> {
+    fn bounds(&self, numerics: &Numerics) -> Result<Option<Vec<(String, Bound)>>> {
         bounds::bounds(&self.case.op, &Question { params: &self.case.params, arrays: self.inputs }, numerics)
     }
 
@@ -203,9 +207,13 @@ pub(super) fn judge_answer(
         }
         let format = FormatOf { expected: *dtype, output: output_format(variant, name) };
         let argmax = is_logits(name).then(|| argmax_of(actual, expected)).flatten();
-        let of_format = judging.formats.entry((place, format.output));
-        let tolerance =
-            of_format.or_insert_with(|| FormatFacts::of(expected, selection, format, ladder)).with_bound(largest);
+        let wanted = (place, format.output);
+        let known = judging.formats.iter().position(|(known, _)| *known == wanted);
+        let at = known.unwrap_or_else(|| {
+            judging.formats.push((wanted, FormatFacts::of(expected, selection, format, ladder)));
+            judging.formats.len() - 1
+        });
+        let tolerance = judging.formats[at].1.with_bound(largest);
         arrays.push(ArrayResult {
             name: name.clone(),
             dtype: dtype.name().to_string(),

@@ -31,7 +31,9 @@ fn opinions(
     let question = ops::Question { params, arrays };
     let oracle = Numerics::plain(Dtype::F64);
     let expected = ops::find(op).unwrap().ask(&question, &mut Evaluator::new(oracle)).unwrap();
-    let of = |numerics: &Numerics| -> BTreeMap<String, Bound> { bounds(op, &question, numerics).unwrap().unwrap() };
+    let of = |numerics: &Numerics| -> BTreeMap<String, Bound> {
+        bounds(op, &question, numerics).unwrap().unwrap().into_iter().collect()
+    };
     let (bound, exact) = (of(numerics), of(&oracle));
     let mut found = Vec::new();
     for (name, actual) in answer {

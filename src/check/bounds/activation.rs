@@ -17,7 +17,6 @@ use crate::eval::{Evaluator, Numerics};
 use crate::num::Dtype;
 use crate::ops::activation::{self, Activation, ActivationInputs, GatedInputs};
 use crate::ops::question::Question;
-use ndarray::Dimension;
 
 /// GELU as a question.
 pub(super) fn ask_gelu(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
@@ -47,29 +46,24 @@ pub(super) fn ask_geglu(question: &Question, numerics: &Numerics) -> Result<Boun
 fn ask(numerics: &Numerics, inputs: ActivationInputs<f64>) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let ActivationInputs { x, function } = inputs;
-    Ok(super::out(activate(&Bounded::exact(x), function, numerics.arithmetic, &steps).stored(steps.activations)))
+    Ok(super::out(activate(Bounded::exact(&x), function, numerics.arithmetic, &steps).stored(steps.activations)))
 }
 
 /// The activated gate is stored before the product, or is not.
 fn ask_gated(numerics: &Numerics, inputs: GatedInputs<f64>) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let GatedInputs { gate, up, function } = inputs;
-    let mut out = activate(&Bounded::exact(gate), function, numerics.arithmetic, &steps).stored(steps.activations);
-    ndarray::Zip::from(&mut out.value).and(&mut out.radius).and(&up).for_each(|value, radius, &up| {
+    let mut out = activate(Bounded::exact(&gate), function, numerics.arithmetic, &steps).stored(steps.activations);
+    for ((value, radius), up) in out.value.iter_mut().zip(&mut out.radius).zip(super::row_major(&up)) {
         *value *= up;
         *radius = radius.times(up).rounded(*value, steps.arithmetic);
-    });
+    }
     Ok(super::out(out.stored(steps.activations)))
 }
 
 /// The function of each element, not yet stored.
-pub(super) fn activate<D: Dimension>(
-    x: &Bounded<D>,
-    function: Activation,
-    arithmetic: Dtype,
-    steps: &Steps,
-) -> Bounded<D> {
-    x.clone().map(|x, radius| {
+fn activate(x: Bounded, function: Activation, arithmetic: Dtype, steps: &Steps) -> Bounded {
+    x.map(|x, radius| {
         let y = function.apply(x);
         let (own, slope) = own_error(x, y, function, arithmetic, steps.arithmetic.u);
         let steepest = match function {

@@ -22,111 +22,95 @@ use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics, Trace};
 use crate::num::Dtype;
-use crate::ops::attention::{AttentionInputs, ScoreMask, ScoreRule, attention, join_heads};
+use crate::ops::attention::{AttentionInputs, Heads, ScoreMask, ScoreRule, attention};
 use crate::ops::question::Question;
-use ndarray::{Array1, Array4, Axis, Ix4, s};
+use ndarray::{Array1, Array4, ArrayD};
 use std::collections::BTreeMap;
 
 /// Every stage with its error, by the name of its site without `attn.`.
-pub(super) type Stages = BTreeMap<&'static str, Bounded<Ix4>>;
+pub(super) type Stages = [(&'static str, Bounded); 5];
 
 /// Attention as a question.
 pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let AttentionInputs { q, k, v, mask, rule, sinks, heads } =
         AttentionInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
-    let (present_key, present_value) = (Bounded::exact(k.clone()), Bounded::exact(v.clone()));
-    let stages = stages(
-        &Bounded::exact(q),
-        &Bounded::exact(k),
-        &Bounded::exact(v),
-        &mask,
-        &rule,
-        sinks.as_ref(),
-        &Steps::of(numerics),
-    );
+    let [q, k, v] = [q, k, v].map(|x| Bounded::exact(&x.into_dyn()));
     let mut answer = BoundedAnswer::new();
-    for (name, stage) in stages {
-        if name == "context" {
-            let Bounded { value, radius, .. } = stage;
-            let out = Bounded::new(join_heads(value, heads), join_heads(radius, heads));
-            answer.insert("out".to_string(), out);
-        } else {
-            answer.insert(name.to_string(), stage.into_dyn());
+    for (name, stage) in stages(&q, &k, &v, &mask, &rule, sinks.as_ref(), &Steps::of(numerics)) {
+        match (name, heads) {
+            ("context", Heads::Axis) => answer.push(("out".to_string(), stage)),
+            ("context", Heads::Flat) => answer.push(("out".to_string(), stage.with_merged_heads())),
+            _ => answer.push((name.to_string(), stage)),
         }
     }
-    answer.insert("present_key".to_string(), present_key.into_dyn());
-    answer.insert("present_value".to_string(), present_value.into_dyn());
+    answer.push(("present_key".to_string(), k));
+    answer.push(("present_value".to_string(), v));
     Ok(answer)
 }
 
 /// The stages `scores`, `softcapped_scores`, `masked_scores`, `probs` and `context`.
 pub(super) fn stages(
-    q: &Bounded<Ix4>,
-    k: &Bounded<Ix4>,
-    v: &Bounded<Ix4>,
+    q: &Bounded,
+    k: &Bounded,
+    v: &Bounded,
     mask: &ScoreMask<f64>,
     rule: &ScoreRule,
     sinks: Option<&Array1<f64>>,
     steps: &Steps,
 ) -> Stages {
-    let mut exact = exact_stages(q, k, v, mask, rule, sinks);
-    let mut take = |name: &str| exact.remove(name).unwrap_or_else(|| Array4::zeros((0, 0, 0, 0)));
+    let exact = exact_stages(q, k, v, mask, rule, sinks);
+    let values = |site: &str| exact.get(site).map_or_else(Vec::new, super::row_major);
 
-    let value = take("scores");
-    let radius = score_radii(q, k, rule.scale, steps);
-    let scores = Bounded::new(value, radius).stored(steps.scores);
-
+    let scores = scores(q, k, values("attn.scores"), rule.scale, steps).stored(steps.scores);
     let capped = match rule.softcap {
         None => scores.clone(),
-        Some(softcap) => softcapped(&scores, take("softcapped_scores"), softcap, steps),
+        Some(softcap) => softcapped(&scores, values("attn.softcapped_scores"), softcap, steps),
     };
-    let masked = masked(&capped, take("masked_scores"), mask, steps);
-    let (probs, context) = attend(&masked, take("probs"), take("context"), v, sinks, steps);
+    let masked = masked(&capped, values("attn.masked_scores"), mask, steps);
+    let (probs, context) = attend(&masked, values("attn.probs"), values("attn.context"), v, sinks, steps);
     // The scale is one rounded constant for all scores.
-    BTreeMap::from([
+    [
         ("scores", scores.sharing(Shared::All)),
         ("softcapped_scores", capped.sharing(Shared::All)),
         ("masked_scores", masked.sharing(Shared::All)),
         ("probs", probs),
         ("context", context),
-    ])
+    ]
 }
 
-/// The values of each stage in f64.
+/// The values of each stage in f64, by the name of its site.
 fn exact_stages(
-    q: &Bounded<Ix4>,
-    k: &Bounded<Ix4>,
-    v: &Bounded<Ix4>,
+    q: &Bounded,
+    k: &Bounded,
+    v: &Bounded,
     mask: &ScoreMask<f64>,
     rule: &ScoreRule,
     sinks: Option<&Array1<f64>>,
-) -> BTreeMap<String, Array4<f64>> {
+) -> BTreeMap<String, ArrayD<f64>> {
+    let array = |x: &Bounded| {
+        let axes: [usize; 4] = x.axes();
+        Array4::from_shape_vec(axes, x.value.clone()).expect("a value for each place")
+    };
+    let (q, k, v) = (array(q), array(k), array(v));
     let mut trace = Trace::of(["*"]);
     let mut eval = Evaluator::with_trace(Numerics::plain(Dtype::F64), &mut trace);
-    attention(&q.value, k.value.view(), v.value.view(), mask, rule, sinks, &mut eval);
-    let four_axes = |array: ndarray::ArrayD<f64>| array.into_dimensionality::<Ix4>().ok();
-    trace
-        .into_arrays()
-        .into_iter()
-        .filter_map(|(site, array)| Some((site.trim_start_matches("attn.").to_string(), four_axes(array)?)))
-        .collect()
+    attention(&q, k.view(), v.view(), mask, rule, sinks, &mut eval);
+    trace.into_arrays()
 }
 
-/// The error of `scale · q kᵀ`, not yet stored. The scale is a rounded constant: two roundings.
-fn score_radii(q: &Bounded<Ix4>, k: &Bounded<Ix4>, scale: f64, steps: &Steps) -> Array4<Radius> {
-    let (batch, num_heads, q_len, head_dim) = q.value.dim();
-    let (_, num_key_value_heads, kv_len, _) = k.value.dim();
+/// `scale · q kᵀ`, not yet stored. The scale is a rounded constant: two roundings.
+fn scores(q: &Bounded, k: &Bounded, value: Vec<f64>, scale: f64, steps: &Steps) -> Bounded {
+    let [batch, num_heads, q_len, head_dim] = q.axes();
+    let [_, num_key_value_heads, kv_len, _] = k.axes();
     let group = num_heads / num_key_value_heads.max(1);
-    let (queries, keys) = (q.pairs(), k.pairs());
-    let row = |first: usize| first * head_dim..(first + 1) * head_dim;
     let mut radii = Vec::with_capacity(batch * num_heads * q_len * kv_len);
-    for (b, h, i) in ndarray::indices((batch, num_heads, q_len)) {
-        let query = &queries[row((b * num_heads + h) * q_len + i)];
+    for row in 0..batch * num_heads * q_len {
+        let (b, h) = (row / (num_heads * q_len), row / q_len % num_heads);
         for j in 0..kv_len {
-            let key = &keys[row((b * num_key_value_heads + h / group) * kv_len + j)];
+            let (query, key) = (row * head_dim, ((b * num_key_value_heads + h / group) * kv_len + j) * head_dim);
             let mut dot = Dot::default();
-            for (&q, &k) in query.iter().zip(key) {
-                dot.add(q, k, steps.operands);
+            for d in 0..head_dim {
+                dot.add(q.pair(query + d), k.pair(key + d), steps.operands);
             }
             let (value, radius) = dot.finish(steps.accumulator);
             let scaled = scale * value;
@@ -135,75 +119,68 @@ fn score_radii(q: &Bounded<Ix4>, k: &Bounded<Ix4>, scale: f64, steps: &Steps) ->
             radii.push(radius.times(scale).rounded(scaled, steps.arithmetic).rounded(scaled, steps.arithmetic));
         }
     }
-    Array4::from_shape_vec((batch, num_heads, q_len, kv_len), radii).expect("one radius for each score")
+    Bounded::new(&[batch, num_heads, q_len, kv_len], value, radii)
 }
 
 /// `softcap · tanh(s / softcap)`: the slope is at most 1, and `x tanh'(x) ≤ tanh x` for the rounding of the quotient.
-fn softcapped(scores: &Bounded<Ix4>, value: Array4<f64>, softcap: f64, steps: &Steps) -> Bounded<Ix4> {
-    let mut radius = scores.radius.clone();
-    ndarray::Zip::from(&mut radius).and(&value).and(&scores.value).for_each(|radius, &capped, &score| {
+fn softcapped(scores: &Bounded, value: Vec<f64>, softcap: f64, steps: &Steps) -> Bounded {
+    let mut radii = scores.radius.clone();
+    for (at, radius) in radii.iter_mut().enumerate() {
+        let (capped, score) = (value[at], scores.value[at]);
         let slope = 1.0 - (score / softcap).tanh().powi(2);
         let inherited = Radius { variance: radius.variance * slope * slope, ..*radius };
         let own = Radius::uniform((FUNCTION + 1.0) * steps.arithmetic.u * capped.abs());
         *radius = inherited.plus(own).rounded(capped, steps.arithmetic);
-    });
-    Bounded::new(value, radius).stored(steps.scores)
+    }
+    Bounded::new(&scores.shape, value, radii).stored(steps.scores)
 }
 
 /// `s + additive`, and −∞ where a key is not allowed: exactly.
-fn masked(scores: &Bounded<Ix4>, value: Array4<f64>, mask: &ScoreMask<f64>, steps: &Steps) -> Bounded<Ix4> {
-    let mut radius = scores.radius.clone();
-    if mask.additive.is_some() {
-        ndarray::Zip::from(&mut radius).and(&value).for_each(|radius, &value| {
-            *radius = radius.rounded(value, steps.arithmetic).rounded(value, steps.scores);
-        });
-    }
-    ndarray::Zip::from(&mut radius).and(&value).for_each(|radius, &value| {
+fn masked(scores: &Bounded, value: Vec<f64>, mask: &ScoreMask<f64>, steps: &Steps) -> Bounded {
+    let mut radii = scores.radius.clone();
+    for (radius, &value) in radii.iter_mut().zip(&value) {
         if value == f64::NEG_INFINITY {
             *radius = Radius::NONE;
+        } else if mask.additive.is_some() {
+            *radius = radius.rounded(value, steps.arithmetic).rounded(value, steps.scores);
         }
-    });
-    Bounded::new(value, radius)
+    }
+    Bounded::new(&scores.shape, value, radii)
 }
 
 /// Probabilities and context of all rows.
 fn attend(
-    masked: &Bounded<Ix4>,
-    probs: Array4<f64>,
-    context: Array4<f64>,
-    v: &Bounded<Ix4>,
+    masked: &Bounded,
+    probs: Vec<f64>,
+    context: Vec<f64>,
+    v: &Bounded,
     sinks: Option<&Array1<f64>>,
     steps: &Steps,
-) -> (Bounded<Ix4>, Bounded<Ix4>) {
-    let (batch, num_heads, q_len, kv_len) = masked.value.dim();
-    let group = num_heads / v.value.dim().1.max(1);
-    let mut probs_radius = Array4::from_elem(probs.raw_dim(), Radius::NONE);
-    let mut context_radius = Array4::from_elem(context.raw_dim(), Radius::NONE);
-    let (scores, radii) = (masked.value.as_standard_layout(), masked.radius.as_standard_layout());
-    for b in 0..batch {
-        for h in 0..num_heads {
-            for i in 0..q_len {
-                let (scores, radii) = (scores.slice(s![b, h, i, ..]), radii.slice(s![b, h, i, ..]));
-                let (Some(scores), Some(radii)) = (scores.as_slice(), radii.as_slice()) else { continue };
-                let row = softmax::row(scores, radii, sinks.map(|sinks| sinks[h]), steps);
-                for (j, radius) in row.radii().into_iter().enumerate() {
-                    probs_radius[[b, h, i, j]] = radius.rounded(probs[[b, h, i, j]], steps.probs);
-                }
-                let shared = row_weights(&row, probs.slice(s![b, h, i, ..]).iter().copied(), steps);
-                let (values, value_radii) =
-                    (v.value.slice(s![b, h / group, .., ..]), v.radius.slice(s![b, h / group, .., ..]));
-                for (d, (values, value_radii)) in
-                    values.axis_iter(Axis(1)).zip(value_radii.axis_iter(Axis(1))).enumerate()
-                {
-                    let o = context[[b, h, i, d]];
-                    let keys = (0..kv_len).map(|j| (j, values[j], value_radii[j]));
-                    context_radius[[b, h, i, d]] =
-                        context_radii(&row, &shared, o, keys, steps).rounded(o, steps.activations);
-                }
-            }
+) -> (Bounded, Bounded) {
+    let [batch, num_heads, q_len, kv_len] = masked.axes();
+    let [_, num_key_value_heads, _, head_dim] = v.axes();
+    let group = num_heads / num_key_value_heads.max(1);
+    let (mut probs_radii, mut context_radii) = (Vec::with_capacity(probs.len()), Vec::with_capacity(context.len()));
+    for number in 0..batch * num_heads * q_len {
+        let (b, h) = (number / (num_heads * q_len), number / q_len % num_heads);
+        let places = number * kv_len..(number + 1) * kv_len;
+        let (scores, radii) = (&masked.value[places.clone()], &masked.radius[places.clone()]);
+        let row = softmax::row(scores, radii, sinks.map(|sinks| sinks[h]), steps);
+        let probs = &probs[places];
+        for (radius, &prob) in row.radii().into_iter().zip(probs) {
+            probs_radii.push(radius.rounded(prob, steps.probs));
+        }
+        let shared = row_weights(&row, probs, steps);
+        for d in 0..head_dim {
+            let o = context[number * head_dim + d];
+            // The values of a key/value head, component d of each key.
+            let first = (b * num_key_value_heads + h / group) * kv_len * head_dim + d;
+            let radius = context_radius(&row, &shared, o, |j| v.pair(first + j * head_dim), steps);
+            context_radii.push(radius.rounded(o, steps.activations));
         }
     }
-    (Bounded::new(probs, probs_radius), Bounded::new(context, context_radius))
+    let context_shape = [batch, num_heads, q_len, head_dim];
+    (Bounded::new(&masked.shape, probs, probs_radii), Bounded::new(&context_shape, context, context_radii))
 }
 
 /// A factor without limit makes anything possible, even from a probability that is 0 in f64.
@@ -222,28 +199,28 @@ struct Weights {
     keys: f64,
 }
 
-fn row_weights(row: &Row, probs: impl Iterator<Item = f64>, steps: &Steps) -> Weights {
+fn row_weights(row: &Row, probs: &[f64], steps: &Steps) -> Weights {
     let a = row.largest();
     let inner = (2.0 * a).exp_m1() / 2.0;
     let psi = if a > 0.0 { inner.exp_m1() / a } else { 1.0 };
-    let stored: Vec<Step> = probs.map(|p| if p > 0.0 { steps.probs } else { Step::NONE }).collect();
+    let stored: Vec<Step> = probs.iter().map(|&p| if p > 0.0 { steps.probs } else { Step::NONE }).collect();
     let keys = row.probs.iter().filter(|&&p| p > 0.0).count() as f64;
     Weights { worst: row.relative_worst(), psi: if psi.is_nan() { f64::INFINITY } else { psi }, stored, keys }
 }
 
 /// The error of one component of a context, not yet stored.
-fn context_radii(
+fn context_radius(
     row: &Row,
     weights: &Weights,
     o: f64,
-    keys: impl Iterator<Item = (usize, f64, Radius)>,
+    value_of: impl Fn(usize) -> (f64, Radius),
     steps: &Steps,
 ) -> Radius {
     let mut of_probs = Radius::NONE;
     let mut rest = Radius::NONE;
     let (mut farthest, mut magnitude, mut partial, mut partial_squares, mut squares) = (0.0, 0.0, 0.0f64, 0.0, 0.0);
-    for (j, v, dv) in keys {
-        let p = row.probs[j];
+    for (j, &p) in row.probs.iter().enumerate() {
+        let (v, dv) = value_of(j);
         let (e, distance) = (row.exponent[j], (v - o).abs());
         // A masked key takes part in nothing, whatever is stored there.
         if p == 0.0 && e == Radius::NONE {

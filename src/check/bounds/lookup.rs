@@ -21,7 +21,7 @@ pub(super) fn ask_embedding(question: &Question, numerics: &Numerics) -> Result<
         own.rounded(value, steps.activations).rounded(value, steps.activations)
     };
     // The scale is one rounded constant for all.
-    with_radii(exact("embedding", question, numerics.weights, Dtype::F64)?, Shared::All, radius)
+    with_radii(exact("embedding", question, numerics.weights, Dtype::F64)?, Shared::All, &radius)
 }
 
 /// ALiBi: a power of two and a product.
@@ -31,7 +31,7 @@ pub(super) fn ask_alibi(question: &Question, numerics: &Numerics) -> Result<Boun
     // no power of two are those of up to twice as many.
     let heads = question.params.get("num_heads").and_then(serde_json::Value::as_u64).unwrap_or(0) as f64;
     let size = (FUNCTION + 1.0 + 2.0 * heads) * steps.arithmetic.u;
-    with_radii(exact("alibi", question, Dtype::F64, Dtype::F64)?, Shared::Axis(0), |value| {
+    with_radii(exact("alibi", question, Dtype::F64, Dtype::F64)?, Shared::Axis(0), &|value| {
         // Slope and bias may both be stored.
         Radius::uniform(size * value.abs()).rounded(value, steps.activations).rounded(value, steps.activations)
     })
@@ -39,12 +39,12 @@ pub(super) fn ask_alibi(question: &Question, numerics: &Numerics) -> Result<Boun
 
 /// Masks are true or false.
 pub(super) fn ask_mask(question: &Question, _: &Numerics) -> Result<BoundedAnswer> {
-    with_radii(exact("mask", question, Dtype::F64, Dtype::F64)?, Shared::All, |_| Radius::NONE)
+    with_radii(exact("mask", question, Dtype::F64, Dtype::F64)?, Shared::All, &|_| Radius::NONE)
 }
 
 /// What is written into a cache is what was given.
 pub(super) fn ask_scatter(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
-    with_radii(exact("tensor_scatter", question, Dtype::F64, numerics.activations)?, Shared::All, |_| Radius::NONE)
+    with_radii(exact("tensor_scatter", question, Dtype::F64, numerics.activations)?, Shared::All, &|_| Radius::NONE)
 }
 
 /// The operation in f64 on inputs that are stored in these formats.
@@ -53,10 +53,11 @@ fn exact(op: &str, question: &Question, weights: Dtype, activations: Dtype) -> R
     op.ask(question, &mut Evaluator::new(Numerics { weights, activations, ..Numerics::plain(Dtype::F64) }))
 }
 
-fn with_radii(answer: Answer, shared: Shared, radius: impl Fn(f64) -> Radius) -> Result<BoundedAnswer> {
-    let bounded = |value: ndarray::ArrayD<f64>| {
-        let radius = value.mapv(&radius);
-        Bounded { value, radius, shared }
-    };
-    Ok(answer.into_iter().map(|(name, value)| (name, bounded(value))).collect())
+fn with_radii(answer: Answer, shared: Shared, radius: &dyn Fn(f64) -> Radius) -> Result<BoundedAnswer> {
+    let mut bounded = BoundedAnswer::new();
+    for (name, value) in &answer {
+        let exact = Bounded::exact(value).map(|value, _| (value, radius(value)));
+        bounded.push((name.clone(), exact.sharing(shared)));
+    }
+    Ok(bounded)
 }

@@ -32,9 +32,8 @@ mod softmax;
 use crate::error::Result;
 use crate::eval::Numerics;
 use crate::ops::Question;
-use ndarray::{Array, ArrayD, Dimension, Zip};
+use ndarray::ArrayD;
 use radius::{Radius, Step, Steps};
-use std::collections::BTreeMap;
 
 /// The bounds of one output array.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,39 +95,41 @@ pub fn operations() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|(name, _)| *name)
 }
 
-/// The bounds of each output array of `op`; `None` where the operation has none.
+/// The bounds of each output array of `op`, by name; `None` where the operation has none.
 ///
 /// # Errors
 /// Arrays or parameters that the operation refuses.
-pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Option<BTreeMap<String, Bound>>> {
+pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Option<Vec<(String, Bound)>>> {
     let Some((_, ask)) = ALL.iter().find(|(name, _)| *name == op) else { return Ok(None) };
     let smallest = Steps::of(numerics).smallest_normal;
     let answer = ask(question, numerics)?;
     Ok(Some(answer.into_iter().map(|(name, bounded)| (name, bounded.finish(smallest))).collect()))
 }
 
-/// Values with their radii.
+/// Values with their radii, in row-major order.
+///
+/// One type for any number of axes: nothing here is compiled anew for each.
 #[derive(Debug, Clone)]
-struct Bounded<D: Dimension> {
-    value: Array<f64, D>,
-    radius: Array<Radius, D>,
+struct Bounded {
+    shape: Vec<usize>,
+    value: Vec<f64>,
+    radius: Vec<Radius>,
     shared: Shared,
 }
 
 /// Output arrays by name.
-type BoundedAnswer = BTreeMap<String, Bounded<ndarray::IxDyn>>;
+type BoundedAnswer = Vec<(String, Bounded)>;
 
-impl<D: Dimension> Bounded<D> {
+impl Bounded {
     /// Values that are what they are: stored inputs.
-    fn exact(value: Array<f64, D>) -> Self {
-        let radius = Array::from_elem(value.raw_dim(), Radius::NONE);
-        Self::new(value, radius)
+    fn exact(value: &ArrayD<f64>) -> Self {
+        Self::new(value.shape(), row_major(value), vec![Radius::NONE; value.len()])
     }
 
-    /// Values and radii of one shape; rows share their roundings.
-    fn new(value: Array<f64, D>, radius: Array<Radius, D>) -> Self {
-        let shared = Shared::Leading(value.ndim().saturating_sub(1));
-        Self { value, radius, shared }
+    /// A value and a radius for each element that `shape` holds; rows share their roundings.
+    fn new(shape: &[usize], value: Vec<f64>, radius: Vec<Radius>) -> Self {
+        let shared = Shared::Leading(shape.len().saturating_sub(1));
+        Self { shape: shape.to_vec(), value, radius, shared }
     }
 
     /// Which elements share a rounding.
@@ -136,26 +137,30 @@ impl<D: Dimension> Bounded<D> {
         Self { shared, ..self }
     }
 
-    /// As pairs in row-major order.
-    fn pairs(&self) -> Vec<(f64, Radius)> {
-        self.value.iter().copied().zip(self.radius.iter().copied()).collect()
+    /// The lengths of its axes.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    fn axes<const COUNT: usize>(&self) -> [usize; COUNT] {
+        self.shape.as_slice().try_into().expect("as many axes as the operation has")
     }
 
-    /// From pairs in row-major order, as many as `shape` holds.
-    fn from_pairs(shape: D, pairs: Vec<(f64, Radius)>) -> Self {
-        let (values, radii): (Vec<f64>, Vec<Radius>) = pairs.into_iter().unzip();
-        let fits = "one pair for each element";
-        Self::new(
-            Array::from_shape_vec(shape.clone(), values).expect(fits),
-            Array::from_shape_vec(shape, radii).expect(fits),
-        )
+    /// The pair at a place.
+    fn pair(&self, at: usize) -> (f64, Radius) {
+        (self.value[at], self.radius[at])
+    }
+
+    /// From pairs, as many as `shape` holds.
+    fn from_pairs(shape: &[usize], pairs: Vec<(f64, Radius)>) -> Self {
+        let (values, radii) = pairs.into_iter().unzip();
+        Self::new(shape, values, radii)
     }
 
     /// Element by element.
     fn map(mut self, f: impl Fn(f64, Radius) -> (f64, Radius)) -> Self {
-        Zip::from(&mut self.value)
-            .and(&mut self.radius)
-            .for_each(|value, radius| (*value, *radius) = f(*value, *radius));
+        for (value, radius) in self.value.iter_mut().zip(&mut self.radius) {
+            (*value, *radius) = f(*value, *radius);
+        }
         self
     }
 
@@ -164,15 +169,27 @@ impl<D: Dimension> Bounded<D> {
         self.map(|value, radius| (value, radius.rounded(value, step)))
     }
 
-    fn into_dyn(self) -> Bounded<ndarray::IxDyn> {
-        Bounded { value: self.value.into_dyn(), radius: self.radius.into_dyn(), shared: self.shared }
+    /// `[batch, heads, len, dim]` as `[batch, len, heads · dim]`.
+    fn with_merged_heads(&self) -> Self {
+        let [batch, heads, len, dim] = self.axes();
+        let (mut value, mut radius) = (Vec::with_capacity(self.value.len()), Vec::with_capacity(self.value.len()));
+        for b in 0..batch {
+            for t in 0..len {
+                for h in 0..heads {
+                    let row = ((b * heads + h) * len + t) * dim;
+                    value.extend_from_slice(&self.value[row..][..dim]);
+                    radius.extend_from_slice(&self.radius[row..][..dim]);
+                }
+            }
+        }
+        Self::new(&[batch, len, heads * dim], value, radius)
     }
 
     /// The three bounds in order, and nothing below what flushing to zero may cost.
     fn finish(self, smallest_normal: f64) -> Bound {
         let count = self.value.len();
         let [mut worst, mut centred, mut estimate] = [(); 3].map(|()| Vec::with_capacity(count));
-        for (value, radius) in self.pairs() {
+        for (value, radius) in self.value.iter().zip(&self.radius) {
             // A value that is not finite is compared as such. Elsewhere NaN is an overflow: nothing is excluded.
             let known = |size: f64| {
                 if !size.is_nan() {
@@ -195,16 +212,20 @@ impl<D: Dimension> Bounded<D> {
             centred.push(c);
             estimate.push(r);
         }
-        let value = self.value.into_dyn();
-        let [worst, centred, estimate] = [worst, centred, estimate]
-            .map(|sizes| ArrayD::from_shape_vec(value.raw_dim(), sizes).expect("one of each for each value"));
+        let [value, worst, centred, estimate] = [self.value, worst, centred, estimate]
+            .map(|sizes| ArrayD::from_shape_vec(self.shape.as_slice(), sizes).expect("one of each for each value"));
         Bound { value, worst, centred, estimate, shared: self.shared }
     }
 }
 
+/// The elements of an array, the last index moving first.
+fn row_major(x: &ArrayD<f64>) -> Vec<f64> {
+    x.iter().copied().collect()
+}
+
 /// An answer of one array called `out`.
-fn out<D: Dimension>(bounded: Bounded<D>) -> BoundedAnswer {
-    BoundedAnswer::from([("out".to_string(), bounded.into_dyn())])
+fn out(bounded: Bounded) -> BoundedAnswer {
+    vec![("out".to_string(), bounded)]
 }
 
 fn larger(a: f64, b: f64) -> f64 {

@@ -9,7 +9,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::ops::attention::ScoreRule;
 use crate::ops::multihead_attention::MultiheadInputs;
 use crate::ops::question::Question;
-use ndarray::{Array1, Array3, Axis, Ix3, Ix4, concatenate};
+use ndarray::{Array1, Array3};
 
 /// The module as a question.
 pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
@@ -17,57 +17,54 @@ pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAns
     let MultiheadInputs { query, key, value, weights, masks } =
         MultiheadInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
     let project = |x: Array3<f64>, layer, extra: Option<&Array1<f64>>| {
-        let projected = linear(&Bounded::exact(x), layer, &steps).stored(steps.activations);
-        in_heads(with_extra_row(projected, extra), weights.num_heads)
+        let projected = linear(&Bounded::exact(&x.into_dyn()), layer, &steps).stored(steps.activations);
+        in_heads(&with_extra_row(projected, extra), weights.num_heads)
     };
     let q = project(query, &weights.q_proj, None);
     let k = project(key, &weights.k_proj, weights.bias_k.as_ref());
     let v = project(value, &weights.v_proj, weights.bias_v.as_ref());
-    let (batch, _, q_len, head_dim) = q.value.dim();
-    let mask = masks.score_mask(batch, weights.num_heads, q_len, k.value.dim().2)?;
+    let [batch, _, q_len, head_dim] = q.axes();
+    let [_, _, kv_len, _] = k.axes();
+    let mask = masks.score_mask(batch, weights.num_heads, q_len, kv_len)?;
     let rule = ScoreRule { scale: 1.0 / (head_dim as f64).sqrt(), softcap: None };
-    let mut stages = stages(&q, &k, &v, &mask, &rule, None, &steps);
     let mut answer = BoundedAnswer::new();
-    if let Some(probs) = stages.remove("probs") {
-        answer.insert("probs".to_string(), probs.into_dyn());
-    }
-    if let Some(context) = stages.remove("context") {
-        let out = linear(&merged(context), &weights.out_proj, &steps).stored(steps.activations);
-        answer.insert("out".to_string(), out.into_dyn());
+    for (name, stage) in stages(&q, &k, &v, &mask, &rule, None, &steps) {
+        match name {
+            "probs" => answer.push((name.to_string(), stage)),
+            "context" => {
+                let out = linear(&stage.with_merged_heads(), &weights.out_proj, &steps).stored(steps.activations);
+                answer.push(("out".to_string(), out));
+            }
+            _ => {}
+        }
     }
     Ok(answer)
 }
 
 /// One more key or value that every query may attend to.
-fn with_extra_row(x: Bounded<Ix3>, row: Option<&Array1<f64>>) -> Bounded<Ix3> {
+fn with_extra_row(x: Bounded, row: Option<&Array1<f64>>) -> Bounded {
     let Some(row) = row else { return x };
-    let (batch, len, width) = x.value.dim();
-    let value = Array3::from_shape_fn((batch, 1, width), |(_, _, d)| row[d]);
-    let radius = Array3::from_elem((batch, 1, width), Radius::NONE);
-    let joined = |a: &Array3<f64>, b: &Array3<f64>| concatenate(Axis(1), &[a.view(), b.view()]);
-    let value = joined(&x.value, &value).unwrap_or(x.value);
-    let radius = Array3::from_shape_fn(
-        value.raw_dim(),
-        |(b, t, d)| if t < len { x.radius[[b, t, d]] } else { radius[[b, 0, d]] },
-    );
-    Bounded::new(value, radius)
+    let [batch, len, width] = x.axes();
+    let mut pairs = Vec::with_capacity(batch * (len + 1) * width);
+    for b in 0..batch {
+        pairs.extend((b * len * width..(b + 1) * len * width).map(|at| x.pair(at)));
+        pairs.extend((0..width).map(|d| (row[d], Radius::NONE)));
+    }
+    Bounded::from_pairs(&[batch, len + 1, width], pairs)
 }
 
 /// `[batch, len, heads · dim]` as `[batch, heads, len, dim]`.
-fn in_heads(x: Bounded<Ix3>, num_heads: usize) -> Bounded<Ix4> {
-    let (batch, len, width) = x.value.dim();
+fn in_heads(x: &Bounded, num_heads: usize) -> Bounded {
+    let [batch, len, width] = x.axes();
     let dim = width / num_heads.max(1);
-    let shape = (batch, num_heads, len, dim);
-    let value = ndarray::Array4::from_shape_fn(shape, |(b, h, t, d)| x.value[[b, t, h * dim + d]]);
-    let radius = ndarray::Array4::from_shape_fn(shape, |(b, h, t, d)| x.radius[[b, t, h * dim + d]]);
-    Bounded::new(value, radius)
-}
-
-/// The inverse of [`in_heads`].
-fn merged(x: Bounded<Ix4>) -> Bounded<Ix3> {
-    let (batch, heads, len, dim) = x.value.dim();
-    let shape = (batch, len, heads * dim);
-    let value = Array3::from_shape_fn(shape, |(b, t, i)| x.value[[b, i / dim, t, i % dim]]);
-    let radius = Array3::from_shape_fn(shape, |(b, t, i)| x.radius[[b, i / dim, t, i % dim]]);
-    Bounded::new(value, radius)
+    let mut pairs = Vec::with_capacity(x.value.len());
+    for b in 0..batch {
+        for h in 0..num_heads {
+            for t in 0..len {
+                let first = (b * len + t) * width + h * dim;
+                pairs.extend((first..first + dim).map(|at| x.pair(at)));
+            }
+        }
+    }
+    Bounded::from_pairs(&[batch, num_heads, len, dim], pairs)
 }

@@ -16,13 +16,14 @@ use crate::eval::{Evaluator, Numerics};
 use crate::num::Dtype;
 use crate::ops::norm::{Downcast, Norm, NormInputs, NormKind, NormSpec, WeightForm, layer_statistics, norm};
 use crate::ops::question::Question;
-use ndarray::{Dimension, IxDyn};
+use ndarray::Array2;
 
 /// RMSNorm as a question.
 pub(super) fn ask_rms(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let inputs = NormInputs::<f64>::read_rms(question, &Evaluator::new(*numerics))?;
-    let bounded = bounded_norm(&Bounded::exact(inputs.rows), &inputs.weights, &inputs.spec, &steps);
+    let rows = Bounded::exact(&inputs.rows.into_dyn());
+    let bounded = bounded_norm(&rows, &inputs.weights, &inputs.spec, &steps);
     Ok(super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis)))
 }
 
@@ -30,7 +31,7 @@ pub(super) fn ask_rms(question: &Question, numerics: &Numerics) -> Result<Bounde
 pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let inputs = NormInputs::<f64>::read_layer(question, &Evaluator::new(*numerics))?;
-    let rows = Bounded::exact(inputs.rows.clone());
+    let rows = Bounded::exact(&inputs.rows.clone().into_dyn());
     let bounded = bounded_norm(&rows, &inputs.weights, &inputs.spec, &steps);
     let mut answer = super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis));
 
@@ -46,16 +47,15 @@ pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<Boun
         leans |= found.leans;
     }
     let shared = if leans { Shared::All } else { Shared::Leading(inputs.axis) };
-    answer.insert("mean".to_string(), Bounded::from_pairs(IxDyn(&kept), means).sharing(shared));
-    answer.insert("inv_std_dev".to_string(), Bounded::from_pairs(IxDyn(&kept), deviations).sharing(shared));
+    answer.push(("mean".to_string(), Bounded::from_pairs(&kept, means).sharing(shared)));
+    answer.push(("inv_std_dev".to_string(), Bounded::from_pairs(&kept, deviations).sharing(shared)));
     Ok(answer)
 }
 
 /// The rows in the input's shape; the axes from `axis` on were one row.
-fn reshaped<D: Dimension>(x: Bounded<D>, shape: &[usize], axis: usize) -> Bounded<IxDyn> {
-    let pairs = x.value.iter().copied().zip(x.radius.iter().copied()).collect();
+fn reshaped(x: Bounded, shape: &[usize], axis: usize) -> Bounded {
     let shared = if x.shared == Shared::All { Shared::All } else { Shared::Leading(axis) };
-    Bounded::from_pairs(IxDyn(shape), pairs).sharing(shared)
+    Bounded { shape: shape.to_vec(), shared, ..x }
 }
 
 /// Errors of the statistics of one row.
@@ -130,20 +130,14 @@ impl Statistics {
     }
 }
 
-/// A norm over the last axis, not yet stored.
-pub(super) fn bounded_norm<D: Dimension>(
-    x: &Bounded<D>,
-    weights: &Norm<f64>,
-    spec: &NormSpec,
-    steps: &Steps,
-) -> Bounded<D> {
-    let value = norm(&x.value, weights, spec, &Evaluator::new(Numerics::plain(Dtype::F64)));
-    let width = x.value.shape().last().copied().unwrap_or(0).max(1);
-    let (values, radii) = (x.value.as_standard_layout(), x.radius.as_standard_layout());
-    let (values, radii) = (values.as_slice().unwrap_or_default(), radii.as_slice().unwrap_or_default());
-    let mut out = Vec::with_capacity(values.len());
+/// A norm of each row, not yet stored.
+fn bounded_norm(x: &Bounded, weights: &Norm<f64>, spec: &NormSpec, steps: &Steps) -> Bounded {
+    let [rows, width] = x.axes();
+    let exact = Array2::from_shape_vec((rows, width), x.value.clone()).expect("rows of one width");
+    let value = norm(&exact, weights, spec, &Evaluator::new(Numerics::plain(Dtype::F64)));
+    let mut out = Vec::with_capacity(x.value.len());
     let mut leans = false;
-    for (row, radii) in values.chunks(width).zip(radii.chunks(width)) {
+    for (row, radii) in x.value.chunks(width.max(1)).zip(x.radius.chunks(width.max(1))) {
         let found = Statistics::of(row, radii, spec, steps);
         leans |= found.leans;
         for (i, &(d, radius)) in found.centred.iter().enumerate() {
@@ -175,6 +169,6 @@ pub(super) fn bounded_norm<D: Dimension>(
             out.push(biased);
         }
     }
-    let bounded = Bounded::from_pairs(value.raw_dim(), value.iter().copied().zip(out).collect());
+    let bounded = Bounded::new(&x.shape, super::row_major(&value.into_dyn()), out);
     if leans { bounded.sharing(Shared::All) } else { bounded }
 }

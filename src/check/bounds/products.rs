@@ -16,7 +16,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::ops::linear::{Linear, LinearInputs};
 use crate::ops::matmul::{self, GemmInputs};
 use crate::ops::question::Question;
-use ndarray::{Array1, Array2, ArrayD, Dimension, Ix2, IxDyn};
+use ndarray::{Array1, Array2};
 
 /// The sum of the products of two rows, and its error.
 #[derive(Debug, Default)]
@@ -72,19 +72,18 @@ impl Dot {
 }
 
 /// `x W + b` over the last axis, not yet stored.
-pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &Steps) -> Bounded<D> {
+pub(super) fn linear(x: &Bounded, layer: &Linear<f64>, steps: &Steps) -> Bounded {
     let (width, outputs) = layer.weight.dim();
     let rows = x.value.len() / width.max(1);
-    let factors = x.pairs();
     // [out, in]: each output reads its weights in turn.
     let weights: Vec<f64> = layer.weight.to_array().t().iter().copied().collect();
     let mut out = Vec::with_capacity(rows * outputs);
     for row in 0..rows {
-        let factors = &factors[row * width..][..width];
+        let factors = row * width..(row + 1) * width;
         for o in 0..outputs {
             let mut dot = Dot::default();
-            for (&factor, &weight) in factors.iter().zip(&weights[o * width..][..width]) {
-                dot.add(factor, (weight, Radius::NONE), steps.operands);
+            for (at, &weight) in factors.clone().zip(&weights[o * width..][..width]) {
+                dot.add(x.pair(at), (weight, Radius::NONE), steps.operands);
             }
             let (mut value, mut radius) = dot.finish(steps.accumulator);
             if let Some(bias) = &layer.bias {
@@ -96,23 +95,23 @@ pub(super) fn linear<D: Dimension>(x: &Bounded<D>, layer: &Linear<f64>, steps: &
             out.push((value, radius));
         }
     }
-    let mut shape = x.value.raw_dim();
-    let last = shape.ndim() - 1;
+    let mut shape = x.shape.clone();
+    let last = shape.len() - 1;
     shape[last] = outputs;
-    Bounded::from_pairs(shape, out)
+    Bounded::from_pairs(&shape, out)
 }
 
 /// [`crate::ops::linear`] as a question.
 pub(super) fn ask_linear(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let LinearInputs { x, layer } = LinearInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
-    Ok(super::out(linear(&Bounded::exact(x), &layer, &steps).stored(steps.activations)))
+    Ok(super::out(linear(&Bounded::exact(&x), &layer, &steps).stored(steps.activations)))
 }
 
 /// A matrix product of two matrices without errors of their own.
-fn product(a: &Array2<f64>, b: &Array2<f64>, steps: &Steps) -> Bounded<Ix2> {
-    let layer = Linear { weight: b.clone().into(), bias: None::<Array1<f64>> };
-    linear(&Bounded::exact(a.clone()), &layer, steps)
+fn product(a: Array2<f64>, b: Array2<f64>, steps: &Steps) -> Bounded {
+    let layer = Linear { weight: b.into(), bias: None::<Array1<f64>> };
+    linear(&Bounded::exact(&a.into_dyn()), &layer, steps)
 }
 
 /// [`crate::ops::matmul::matmul`] as a question.
@@ -122,19 +121,20 @@ pub(super) fn ask_matmul(question: &Question, numerics: &Numerics) -> Result<Bou
     let mut radii: Vec<Radius> = Vec::new();
     // The same batches and shapes as the value; each product hands its radii over in that order.
     let value = matmul::matmul_with(&a, &b, |a, b| {
-        let bounded = product(&a.to_owned(), &b.to_owned(), &steps);
-        radii.extend(bounded.radius.iter());
-        bounded.value
+        let bounded = product(a.to_owned(), b.to_owned(), &steps);
+        radii.extend_from_slice(&bounded.radius);
+        Array2::from_shape_vec((a.nrows(), b.ncols()), bounded.value)
+            .expect("a row for each of a, a column for each of b")
     })?;
-    let radius = ArrayD::from_shape_vec(value.raw_dim(), radii).map_err(crate::error::Error::ask)?;
-    Ok(super::out(Bounded::new(value, radius).stored(steps.activations)))
+    Ok(super::out(Bounded::new(value.shape(), super::row_major(&value), radii).stored(steps.activations)))
 }
 
 /// [`crate::ops::matmul`]'s general form as a question: `alpha · a b + beta · c`.
 pub(super) fn ask_gemm(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
     let GemmInputs { a, b, c, alpha, beta } = GemmInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
-    let mut out = product(&a, &b, &steps);
+    let shape = (a.nrows(), b.ncols());
+    let mut out = product(a, b, &steps);
     // The factors are constants of the arithmetic: one rounding of the constant, one of the product.
     if alpha != 1.0 {
         out = out.map(|value, radius| {
@@ -143,29 +143,13 @@ pub(super) fn ask_gemm(question: &Question, numerics: &Numerics) -> Result<Bound
         });
     }
     if let Some(c) = c {
-        let c =
-            c.broadcast(out.value.raw_dim()).map(|c| c.to_owned()).unwrap_or_else(|| Array2::zeros(out.value.dim()));
         let scaled = |x: f64| Radius::several(2.0, steps.arithmetic.u * (beta * x).abs());
-        ndarray::Zip::from(&mut out.value).and(&mut out.radius).and(&c).for_each(|value, radius, &c| {
+        let c = c.broadcast(shape).map_or_else(|| Array2::zeros(shape), |c| c.to_owned()).into_dyn();
+        for ((value, radius), c) in out.value.iter_mut().zip(&mut out.radius).zip(super::row_major(&c)) {
             *value += beta * c;
             *radius = radius.plus(scaled(c)).rounded(*value, steps.arithmetic);
-        });
+        }
     }
     // The factors are one rounded constant for all.
     Ok(super::out(out.stored(steps.activations).sharing(Shared::All)))
-}
-
-/// The axes of an array as rows: every lane along `axis`, moved to the end.
-pub(super) fn lanes_last(x: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {
-    let mut order: Vec<usize> = (0..x.ndim()).filter(|&i| i != axis).collect();
-    order.push(axis);
-    x.view().permuted_axes(IxDyn(&order)).as_standard_layout().into_owned()
-}
-
-/// The inverse of [`lanes_last`].
-pub(super) fn lanes_back<T: Clone>(x: ArrayD<T>, axis: usize) -> ArrayD<T> {
-    let last = x.ndim() - 1;
-    let mut order: Vec<usize> = (0..last).collect();
-    order.insert(axis, last);
-    x.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned()
 }

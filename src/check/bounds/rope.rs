@@ -13,10 +13,10 @@ use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
 use crate::num::Dtype;
-use crate::ops::attention::join_heads;
+use crate::ops::attention::Heads;
 use crate::ops::question::Question;
 use crate::ops::rope::{RopeInputs, RopeLayout, RopeTables, TableSource, inv_freq, rotate, tables};
-use ndarray::{Array1, Array3, Array4, Ix3, Ix4};
+use ndarray::{Array3, Array4};
 
 /// Roundings on the way to an angle: position, exponent, power, scaling (a blend of two), product.
 const ANGLE: f64 = 16.0;
@@ -26,31 +26,43 @@ pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAns
     let steps = Steps::of(numerics);
     let RopeInputs { x, heads, source, layout } = RopeInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
     let mut answer = BoundedAnswer::new();
-    let (cos, sin) = match source {
-        TableSource::Given(tables) => (Bounded::exact(tables.cos), Bounded::exact(tables.sin)),
+    let (tables, cos, sin) = match source {
+        TableSource::Given(given) => {
+            let exact = |table: &Array3<f64>| Bounded::exact(&table.clone().into_dyn());
+            let (cos, sin) = (exact(&given.cos), exact(&given.sin));
+            (given, cos, sin)
+        }
         TableSource::Computed { spec, positions, longest } => {
             let (freq, _) = inv_freq(&spec, longest);
-            let freq = Array1::from_iter(freq.iter().map(|freq| freq.hi));
+            let freq: Vec<f64> = freq.iter().map(|freq| freq.hi).collect();
             let mut eval = Evaluator::new(Numerics::plain(Dtype::F64));
             let exact = tables::<f64>(&spec, &positions, &mut eval);
-            let angle = Array3::from_shape_fn(exact.cos.raw_dim(), |(b, t, i)| positions[[b, t]] as f64 * freq[i]);
-            let bounded = bounded_tables(exact, &angle, &steps);
-            let radius = freq.mapv(|freq| Radius::uniform(ANGLE * steps.arithmetic.u * freq));
-            answer.insert("inv_freq".to_string(), Bounded::new(freq, radius).sharing(Shared::All).into_dyn());
-            bounded
+            let mut angles = Vec::with_capacity(exact.cos.len());
+            for &position in &positions {
+                angles.extend(freq.iter().map(|freq| position as f64 * freq));
+            }
+            let (cos, sin) = bounded_tables(&exact, &angles, &steps);
+            let radii = freq.iter().map(|freq| Radius::uniform(ANGLE * steps.arithmetic.u * freq)).collect();
+            let bounded = Bounded::new(&[freq.len()], freq, radii).sharing(Shared::All);
+            answer.push(("inv_freq".to_string(), bounded));
+            (exact, cos, sin)
         }
     };
-    let out = rotated(&Bounded::exact(x), &cos, &sin, layout, &steps).stored(steps.activations);
-    let out = Bounded::new(join_heads(out.value, heads), join_heads(out.radius, heads));
+    let value = rotate(&x, &tables, layout);
+    let out = rotated(&Bounded::exact(&x.into_dyn()), &cos, &sin, value, layout, &steps).stored(steps.activations);
+    let out = match heads {
+        Heads::Axis => out,
+        Heads::Flat => out.with_merged_heads(),
+    };
     // The tables of a position serve every batch row and head.
-    let positions = Shared::Axis(out.value.ndim() - 2);
-    answer.insert("out".to_string(), out.sharing(positions));
-    answer.insert("cos".to_string(), cos.sharing(Shared::Axis(1)).into_dyn());
-    answer.insert("sin".to_string(), sin.sharing(Shared::Axis(1)).into_dyn());
+    let positions = Shared::Axis(out.shape.len() - 2);
+    answer.push(("out".to_string(), out.sharing(positions)));
+    answer.push(("cos".to_string(), cos.sharing(Shared::Axis(1))));
+    answer.push(("sin".to_string(), sin.sharing(Shared::Axis(1))));
     Ok(answer)
 }
 
-fn bounded_tables(exact: RopeTables<f64>, angle: &Array3<f64>, steps: &Steps) -> (Bounded<Ix3>, Bounded<Ix3>) {
+fn bounded_tables(exact: &RopeTables<f64>, angles: &[f64], steps: &Steps) -> (Bounded, Bounded) {
     let u = steps.arithmetic.u;
     let radius = |own: f64, other: f64, angle: f64| {
         let delta = ANGLE * u * angle.abs();
@@ -58,22 +70,28 @@ fn bounded_tables(exact: RopeTables<f64>, angle: &Array3<f64>, steps: &Steps) ->
             Radius { variance: (other * delta).powi(2) / 3.0, ..Radius::uniform(delta * (other.abs() + delta)) };
         turned.plus(Radius::uniform((FUNCTION + 1.0) * u * own.abs())).rounded(own, steps.rope_tables)
     };
-    let of = |own: &Array3<f64>, other: &Array3<f64>| {
-        Array3::from_shape_fn(own.raw_dim(), |at| radius(own[at], other[at], angle[at]))
-    };
-    let (cos_radius, sin_radius) = (of(&exact.cos, &exact.sin), of(&exact.sin, &exact.cos));
-    (Bounded::new(exact.cos, cos_radius), Bounded::new(exact.sin, sin_radius))
+    let mut cos = Bounded::exact(&exact.cos.clone().into_dyn());
+    let mut sin = Bounded::exact(&exact.sin.clone().into_dyn());
+    for (at, &angle) in angles.iter().enumerate() {
+        let (cosine, sine) = (cos.value[at], sin.value[at]);
+        cos.radius[at] = radius(cosine, sine, angle);
+        sin.radius[at] = radius(sine, cosine, angle);
+    }
+    (cos, sin)
 }
 
+/// `value` is that of the rotation, which is known already.
 fn rotated(
-    x: &Bounded<Ix4>,
-    cos: &Bounded<Ix3>,
-    sin: &Bounded<Ix3>,
+    x: &Bounded,
+    cos: &Bounded,
+    sin: &Bounded,
+    value: Array4<f64>,
     layout: RopeLayout,
     steps: &Steps,
-) -> Bounded<Ix4> {
-    let value = rotate(&x.value, &RopeTables { cos: cos.value.clone(), sin: sin.value.clone() }, layout);
-    let pairs = cos.value.dim().2;
+) -> Bounded {
+    let value = super::row_major(&value.into_dyn());
+    let [_, num_heads, len, dim] = x.axes();
+    let [_, positions, pairs] = cos.axes();
     let partner = |d: usize| match layout {
         _ if d >= 2 * pairs => None,
         RopeLayout::HalfSplit if d < pairs => Some((d, d + pairs)),
@@ -81,16 +99,17 @@ fn rotated(
         RopeLayout::Interleaved if d.is_multiple_of(2) => Some((d / 2, d + 1)),
         RopeLayout::Interleaved => Some((d / 2, d - 1)),
     };
-    let radius = Array4::from_shape_fn(value.raw_dim(), |(b, h, t, d)| {
-        let own = [b, h, t, d];
-        let Some((pair, other)) = partner(d) else { return x.radius[own] };
-        let other = [b, h, t, other];
-        let product = |at: [usize; 4], table: &Bounded<Ix3>| {
-            let (x, dx, f, df) = (x.value[at], x.radius[at], table.value[[b, t, pair]], table.radius[[b, t, pair]]);
+    let mut radii = x.radius.clone();
+    for (own, radius) in radii.iter_mut().enumerate() {
+        let (row, d) = (own / dim, own % dim);
+        let Some((pair, other)) = partner(d) else { continue };
+        let (b, t) = (row / (num_heads * len), row % len);
+        let product = |at: usize, table: &Bounded| {
+            let ((x, dx), (f, df)) = (x.pair(at), table.pair((b * positions + t) * pairs + pair));
             let inherited = dx.times(f.abs() + df.worst).plus(df.times(x));
             inherited.rounded(x * f, steps.arithmetic).rounded(x * f, steps.activations)
         };
-        product(own, cos).plus(product(other, sin)).rounded(value[own], steps.arithmetic)
-    });
-    Bounded::new(value, radius)
+        *radius = product(own, cos).plus(product(row * dim + other, sin)).rounded(value[own], steps.arithmetic);
+    }
+    Bounded::new(&x.shape, value, radii)
 }

@@ -15,7 +15,6 @@
 //! Rescalings: an evaluation by blocks of keys multiplies what it has by `exp(m - m')` whenever the maximum grows; in the
 //! order of the keys, or from their end, that is at most the number of times a new maximum comes up.
 
-use super::products::{lanes_back, lanes_last};
 use super::radius::{FUNCTION, Radius, Steps, repetition};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
@@ -150,7 +149,7 @@ pub(super) fn growth(a: f64) -> f64 {
 /// Softmax as a question.
 pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
-    along_axis(question, numerics, |scores| {
+    along_axis(question, numerics, &|scores| {
         let row = row(scores, &vec![Radius::NONE; scores.len()], None, &steps);
         row.probs.iter().copied().zip(row.radii()).collect()
     })
@@ -162,7 +161,7 @@ pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAns
 /// logarithm and of the difference.
 pub(super) fn ask_log(question: &Question, numerics: &Numerics) -> Result<BoundedAnswer> {
     let steps = Steps::of(numerics);
-    along_axis(question, numerics, |scores| {
+    along_axis(question, numerics, &|scores| {
         let row = row(scores, &vec![Radius::NONE; scores.len()], None, &steps);
         let mut values = scores.to_vec();
         softmax::log_softmax(&mut values, Dtype::F64);
@@ -182,15 +181,21 @@ pub(super) fn ask_log(question: &Question, numerics: &Numerics) -> Result<Bounde
 fn along_axis(
     question: &Question,
     numerics: &Numerics,
-    of_row: impl Fn(&[f64]) -> Vec<(f64, Radius)>,
+    of_row: &dyn Fn(&[f64]) -> Vec<(f64, Radius)>,
 ) -> Result<BoundedAnswer> {
     let SoftmaxInputs { x, axis } = SoftmaxInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
-    let rows = lanes_last(&x, axis);
-    let width = rows.shape().last().copied().unwrap_or(0).max(1);
-    let values = rows.as_slice().unwrap_or_default();
-    let pairs: Vec<(f64, Radius)> = values.chunks(width).flat_map(of_row).collect();
-    let bounded = Bounded::from_pairs(rows.raw_dim(), pairs).stored(Steps::of(numerics).activations);
-    let back = Bounded::new(lanes_back(bounded.value, axis), lanes_back(bounded.radius, axis));
-    let shared = if axis + 1 == x.ndim() { back.shared } else { Shared::All };
-    Ok(super::out(back.sharing(shared)))
+    let mut bounded = Bounded::exact(&x);
+    let (width, inner) = (x.shape()[axis], x.shape()[axis + 1..].iter().product::<usize>());
+    for first in 0..x.len() / width.max(1) {
+        // A row begins at each index of the axes before and after, and steps over the latter.
+        let begin = first / inner * width * inner + first % inner;
+        let places = || (0..width).map(|i| begin + i * inner);
+        let row: Vec<f64> = places().map(|at| bounded.value[at]).collect();
+        for (at, pair) in places().zip(of_row(&row)) {
+            (bounded.value[at], bounded.radius[at]) = pair;
+        }
+    }
+    let bounded = bounded.stored(Steps::of(numerics).activations);
+    let shared = if axis + 1 == x.ndim() { bounded.shared } else { Shared::All };
+    Ok(super::out(bounded.sharing(shared)))
 }

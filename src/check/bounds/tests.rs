@@ -5,12 +5,17 @@ use crate::io::Array as Stored;
 use crate::num::Dtype;
 use ndarray::array;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const U: f64 = 5.960464477539063e-8; // 2^-24
 
 fn of(op: &str, params: Value, arrays: &[(&str, ArrayD<f64>)], numerics: &Numerics) -> BTreeMap<String, Bound> {
     let arrays = arrays.iter().map(|(name, x)| (name.to_string(), Stored::F64(x.clone()))).collect();
-    bounds(op, &Question { params: &params, arrays: &arrays }, numerics).unwrap().unwrap()
+    by_name(op, &Question { params: &params, arrays: &arrays }, numerics)
+}
+
+fn by_name(op: &str, question: &Question, numerics: &Numerics) -> BTreeMap<String, Bound> {
+    bounds(op, question, numerics).unwrap().unwrap().into_iter().collect()
 }
 
 fn close(actual: f64, expected: f64) {
@@ -132,7 +137,7 @@ fn poison_at_masked_places_reaches_no_bound() {
         ("attn_mask".to_string(), Stored::Bool(array![[true, false]].into_dyn())),
     ]);
     let question = Question { params: &json!({}), arrays: &arrays };
-    let bound = &bounds("attention", &question, &Numerics::plain(Dtype::F32)).unwrap().unwrap()["out"];
+    let bound = &by_name("attention", &question, &Numerics::plain(Dtype::F32))["out"];
     assert_eq!(bound.value[[0, 0, 0, 0]], 7.0);
     assert!(bound.worst[[0, 0, 0, 0]] < 1e-4, "{:e}", bound.worst[[0, 0, 0, 0]]);
 }
@@ -160,7 +165,7 @@ fn an_angle_is_as_uncertain_as_its_position_is_large() {
         ]);
         let params = json!({"rope_theta": 10000.0});
         let question = Question { params: &params, arrays: &arrays };
-        bounds("rope", &question, &Numerics::plain(Dtype::F32)).unwrap().unwrap()["out"].worst[[0, 0, 0, 0]]
+        by_name("rope", &question, &Numerics::plain(Dtype::F32))["out"].worst[[0, 0, 0, 0]]
     };
     assert!((4e-3..6e-3).contains(&at(5000.0)), "{:e}", at(5000.0));
     assert!(at(1.0) < 1e-5);
@@ -173,7 +178,7 @@ fn moving_values_costs_nothing() {
         ("weight".to_string(), Stored::F64(array![[1.0], [0.1]].into_dyn())),
     ]);
     let question = Question { params: &json!({}), arrays: &arrays };
-    let bound = bounds("embedding", &question, &Numerics::stored_in(Dtype::Bf16)).unwrap().unwrap()["out"].clone();
+    let bound = by_name("embedding", &question, &Numerics::stored_in(Dtype::Bf16))["out"].clone();
     assert_eq!(bound.worst[[0, 0]], 0.0);
     // 0.1 in bf16, as the numerics store the table.
     assert_eq!(bound.value[[0, 0]], 0.10009765625);

@@ -78,7 +78,7 @@ impl Distribution {
         }
         self.blocks += 1;
         let some_below = count::<V>(err, &self.window, &mut self.counters, ahead);
-        let mut zeros = self.counters[0].iter().map(|&count| u64::from(count)).sum();
+        let mut zeros = counted(&self.counters[0]);
         self.counters[0] = [0; TURNS];
         if some_below {
             let below = add_below::<V>(bins, err, self.window.lowest);
@@ -94,7 +94,7 @@ impl Distribution {
     /// Adds the counts to the bins.
     pub(super) fn flush(&mut self, bins: &mut Bins) {
         for (counter, counts) in self.counters.iter_mut().enumerate() {
-            let count: u64 = counts.iter().map(|&count| u64::from(count)).sum();
+            let count = counted(counts);
             if count > 0 {
                 bins.add_count(self.window.before as usize + counter, count);
                 *counts = [0; TURNS];
@@ -102,6 +102,11 @@ impl Distribution {
         }
         self.blocks = 0;
     }
+}
+
+/// The sum of a counter's turns.
+fn counted(turns: &[u32; TURNS]) -> u64 {
+    turns.iter().map(|&count| u64::from(count)).sum()
 }
 
 /// Counts the errors below a window, eight looked at together; how many there are.

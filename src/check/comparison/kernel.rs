@@ -167,10 +167,8 @@ impl Work for Block<'_, '_> {
         let mut lanes = [[0.0; LANES]; SUMS];
         let outdone = outdone(totals, rules);
         let extremes = match values {
-            Values::Loaded => errors::<V>(chunks(a).map(V::load), chunks(e).map(V::load), err, outdone, &mut lanes),
-            Values::Singles(a, e) => {
-                errors::<V>(chunks(a).map(V::widen), chunks(e).map(V::widen), err, outdone, &mut lanes)
-            }
+            Values::Loaded => errors(chunks(a), chunks(e), V::load, err, outdone, &mut lanes),
+            Values::Singles(a, e) => errors(chunks(a), chunks(e), V::widen, err, outdone, &mut lanes),
         };
         // A value that is not finite leaves a sum of squares that is not: nothing else has to be asked of most blocks.
         let squares = lanes[1].iter().chain(&lanes[2]).sum::<f64>();
@@ -189,8 +187,8 @@ impl Work for Block<'_, '_> {
         if let Values::Singles(stored_a, stored_e) = values
             && (extremes.zero || new_worst || missed_rung)
         {
-            a.iter_mut().zip(stored_a).for_each(|(a, &stored)| *a = f64::from(stored));
-            e.iter_mut().zip(stored_e).for_each(|(e, &stored)| *e = f64::from(stored));
+            widen(a, stored_a);
+            widen(e, stored_e);
         }
 
         let fillers = (padded - count + not_finite) as u64;
@@ -239,15 +237,23 @@ impl Work for Block<'_, '_> {
 
 /// A slice of whole lanes.
 #[inline(always)]
-fn chunks<T>(values: &[T]) -> impl Iterator<Item = &[T; LANES]> {
-    values.as_chunks::<LANES>().0.iter()
+fn chunks<T>(values: &[T]) -> &[[T; LANES]] {
+    values.as_chunks::<LANES>().0
+}
+
+#[inline(always)]
+fn widen(values: &mut [f64], stored: &[f32]) {
+    for (value, &stored) in values.iter_mut().zip(stored) {
+        *value = f64::from(stored);
+    }
 }
 
 /// Errors, their sums and extremes.
 #[inline(always)]
-fn errors<V: Lanes>(
-    a: impl Iterator<Item = V>,
-    e: impl Iterator<Item = V>,
+fn errors<V: Lanes, T>(
+    a: &[[T; LANES]],
+    e: &[[T; LANES]],
+    load: impl Fn(&[T; LANES]) -> V,
     err: &mut [f64],
     outdone: f64,
     lanes: &mut [[f64; LANES]; SUMS],
@@ -255,7 +261,8 @@ fn errors<V: Lanes>(
     let mut sums = [V::zero(); SUMS];
     let (mut max_err, mut max_expected, mut smallest) = (V::zero(), V::zero(), V::splat(f64::MAX));
     let (outdone, mut outdoing) = (V::splat(outdone), 0);
-    for ((a, e), err) in a.zip(e).zip(err.as_chunks_mut::<LANES>().0) {
+    for ((a, e), err) in a.iter().zip(e).zip(err.as_chunks_mut::<LANES>().0) {
+        let (a, e) = (load(a), load(e));
         let difference = a.sub(e);
         let size = difference.abs();
         size.store(err);
@@ -282,7 +289,17 @@ fn errors<V: Lanes>(
 
 #[inline(always)]
 pub(super) fn largest_lane<V: Lanes>(lanes: V) -> f64 {
-    lanes.array().into_iter().fold(0.0, |m, x| if x > m { x } else { m })
+    largest_of(lanes.array())
+}
+
+/// The largest of numbers that are not NaN and have no minus sign.
+#[inline(always)]
+pub(super) fn largest_of(numbers: [f64; LANES]) -> f64 {
+    let mut largest = 0.0;
+    for x in numbers {
+        largest = if x > largest { x } else { largest };
+    }
+    largest
 }
 
 /// Whether products by powers of two could leave the range of f64: only for numbers that f32 cannot hold.

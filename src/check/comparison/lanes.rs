@@ -57,11 +57,19 @@ pub(super) struct Plain([f64; LANES]);
 impl Plain {
     #[inline(always)]
     fn each(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
+        let mut each = [0.0; LANES];
+        for lane in 0..LANES {
+            each[lane] = f(self.0[lane], other.0[lane]);
+        }
+        Self(each)
     }
     #[inline(always)]
     fn bits(self, f: impl Fn(u64) -> u64) -> Self {
-        Self(self.0.map(|x| f64::from_bits(f(x.to_bits()))))
+        let mut each = [0.0; LANES];
+        for lane in 0..LANES {
+            each[lane] = f64::from_bits(f(self.0[lane].to_bits()));
+        }
+        Self(each)
     }
 }
 
@@ -72,7 +80,11 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn widen(from: &[f32; LANES]) -> Self {
-        Self(from.map(f64::from))
+        let mut each = [0.0; LANES];
+        for lane in 0..LANES {
+            each[lane] = f64::from(from[lane]);
+        }
+        Self(each)
     }
     #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
@@ -116,7 +128,9 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn counters(self, window: &Window, to: &mut [u64; LANES]) {
-        *to = self.0.map(|err| window.counter(err));
+        for lane in 0..LANES {
+            to[lane] = window.counter(self.0[lane]);
+        }
     }
     #[inline(always)]
     fn power(self) -> Self {
@@ -136,19 +150,30 @@ macro_rules! registers {
         #[derive(Clone, Copy)]
         pub(in crate::check::comparison) struct $name([$register; $count]);
 
+        impl $name {
+            #[inline(always)]
+            fn each(register: impl Fn(usize) -> $register) -> Self {
+                let mut each = Self::zero().0;
+                for at in 0..$count {
+                    each[at] = register(at);
+                }
+                Self(each)
+            }
+        }
+
         // The type is handed out by `dispatch` alone, together with the level that has these instructions.
         impl Lanes for $name {
             #[inline(always)]
             fn load(from: &[f64; LANES]) -> Self {
                 let step = LANES / $count;
                 // SAFETY: the instructions are there (see above), and each register reads `step` of eight numbers.
-                Self(std::array::from_fn(|at| unsafe { $load(from.as_ptr().add(at * step)) }))
+                Self::each(|at| unsafe { $load(from.as_ptr().add(at * step)) })
             }
             #[inline(always)]
             fn widen(from: &[f32; LANES]) -> Self {
                 let step = LANES / $count;
                 // SAFETY: the instructions are there, and each register reads `step` of eight numbers.
-                Self(std::array::from_fn(|at| unsafe { $own::widen(from.as_ptr().add(at * step)) }))
+                Self::each(|at| unsafe { $own::widen(from.as_ptr().add(at * step)) })
             }
             #[inline(always)]
             fn store(self, to: &mut [f64; LANES]) {
@@ -166,32 +191,32 @@ macro_rules! registers {
             #[inline(always)]
             fn add(self, other: Self) -> Self {
                 // SAFETY: the instruction is there.
-                Self(std::array::from_fn(|at| unsafe { $add(self.0[at], other.0[at]) }))
+                Self::each(|at| unsafe { $add(self.0[at], other.0[at]) })
             }
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 // SAFETY: the instruction is there.
-                Self(std::array::from_fn(|at| unsafe { $sub(self.0[at], other.0[at]) }))
+                Self::each(|at| unsafe { $sub(self.0[at], other.0[at]) })
             }
             #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 // SAFETY: the instruction is there.
-                Self(std::array::from_fn(|at| unsafe { $mul(self.0[at], other.0[at]) }))
+                Self::each(|at| unsafe { $mul(self.0[at], other.0[at]) })
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: the instruction is there.
-                Self(std::array::from_fn(|at| unsafe { $max(self.0[at], other.0[at]) }))
+                Self::each(|at| unsafe { $max(self.0[at], other.0[at]) })
             }
             #[inline(always)]
             fn min(self, other: Self) -> Self {
                 // SAFETY: the instruction is there.
-                Self(std::array::from_fn(|at| unsafe { $min(self.0[at], other.0[at]) }))
+                Self::each(|at| unsafe { $min(self.0[at], other.0[at]) })
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: the instructions are there.
-                Self(self.0.map(|x| unsafe { $from_bits($and($to_bits(x), $set_bits(!SIGN as i64))) }))
+                Self::each(|at| unsafe { $from_bits($and($to_bits(self.0[at]), $set_bits(!SIGN as i64))) })
             }
             #[inline(always)]
             fn less(self, other: Self) -> u8 {
@@ -213,12 +238,12 @@ macro_rules! registers {
             #[inline(always)]
             fn power(self) -> Self {
                 // SAFETY: the instructions are there.
-                Self(self.0.map(|x| unsafe { $from_bits($and($to_bits(x), $set_bits(EXPONENT as i64))) }))
+                Self::each(|at| unsafe { $from_bits($and($to_bits(self.0[at]), $set_bits(EXPONENT as i64))) })
             }
             #[inline(always)]
             fn reciprocal(self) -> Self {
                 // SAFETY: the instructions are there.
-                Self(self.0.map(|x| unsafe { $from_bits($sub_bits($set_bits(TWICE_BIAS as i64), $to_bits(x))) }))
+                Self::each(|at| unsafe { $from_bits($sub_bits($set_bits(TWICE_BIAS as i64), $to_bits(self.0[at]))) })
             }
         }
     };

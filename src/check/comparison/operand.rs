@@ -10,7 +10,7 @@ use crate::io::mapped::{Contents, MappedArray};
 use crate::num::Dtype;
 use crate::simd::Level;
 use half::{bf16, f16};
-use ndarray::{ArrayView, Dimension};
+use ndarray::{ArrayView, Dimension, IxDyn};
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -49,6 +49,7 @@ mod sealed {
         const FORMAT: Option<Dtype>;
         const SIZE: usize = size_of::<Self>();
         fn from_le(bytes: &[u8]) -> Self;
+        fn put_le(self, bytes: &mut Vec<u8>);
         fn to_f64(self) -> f64;
         fn value(self) -> Value {
             Value::Float(self.to_f64())
@@ -72,6 +73,9 @@ macro_rules! float {
                 let mut exact = [0; size_of::<$type>()];
                 exact.copy_from_slice(bytes);
                 <$type>::from_le_bytes(exact)
+            }
+            fn put_le(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
@@ -111,6 +115,9 @@ macro_rules! whole {
                 exact.copy_from_slice(bytes);
                 <$type>::from_le_bytes(exact)
             }
+            fn put_le(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
@@ -148,6 +155,9 @@ impl Stored for bool {
     fn from_le(bytes: &[u8]) -> Self {
         bytes[0] != 0
     }
+    fn put_le(self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(self));
+    }
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(u8::from(self))
@@ -171,6 +181,9 @@ impl Stored for F8 {
     #[inline(always)]
     fn from_le(bytes: &[u8]) -> Self {
         Self(bytes[0])
+    }
+    fn put_le(self, bytes: &mut Vec<u8>) {
+        bytes.push(self.0);
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {
@@ -215,23 +228,20 @@ pub(super) trait Elements: Sync {
     }
 }
 
-fn is_single<T: 'static>() -> bool {
-    TypeId::of::<T>() == TypeId::of::<f32>()
-}
-
 /// Converts one block, compiled for each instruction set.
-struct Convert<'x, T, I> {
-    from: I,
+struct Convert<'x, T> {
+    from: &'x [u8],
     out: &'x mut [f64],
     element: PhantomData<T>,
 }
 
-impl<T: Stored, I: Iterator<Item = T>> Work for Convert<'_, T, I> {
+impl<T: Stored> Work for Convert<'_, T> {
     type Output = bool;
     #[inline(always)]
     fn run<V: Lanes>(self) -> bool {
         let mut exact = true;
-        for (out, x) in self.out.iter_mut().zip(self.from) {
+        for (out, bytes) in self.out.iter_mut().zip(self.from.chunks_exact(T::SIZE)) {
+            let x = T::from_le(bytes);
             *out = x.to_f64();
             exact &= x.is_exact();
         }
@@ -239,40 +249,22 @@ impl<T: Stored, I: Iterator<Item = T>> Work for Convert<'_, T, I> {
     }
 }
 
-/// Elements in memory.
-struct InMemory<'a, T: Clone>(Cow<'a, [T]>);
-
-impl<T: Stored> Elements for InMemory<'_, T> {
-    fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
-        let from = self.0[start..start + out.len()].iter().copied();
-        dispatch(level, Convert { from, out, element: PhantomData })
-    }
-    fn singles(&self, start: usize, count: usize) -> Option<&[f32]> {
-        let elements = &self.0[start..start + count];
-        // SAFETY: the elements are f32, and borrowed as long as the result is.
-        is_single::<T>().then(|| unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), count) })
-    }
-    fn value(&self, index: usize) -> Value {
-        self.0[index].value()
-    }
-    fn bits(&self, index: usize) -> String {
-        self.0[index].bits()
-    }
-}
-
-/// Little-endian bytes, which need not be aligned.
+/// Elements as little-endian bytes, which need not be aligned. Arrays in memory lie so too: one loop for each type and instruction
+/// set serves both.
 struct InBytes<'a, T> {
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
     element: PhantomData<T>,
+    /// Whether they come from a file, whose pages are worth fetching ahead.
+    mapped: bool,
 }
 
 impl<T: Stored> Elements for InBytes<'_, T> {
     fn load(&self, level: Level, start: usize, out: &mut [f64]) -> bool {
-        let bytes = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
-        dispatch(level, Convert { from: bytes.chunks_exact(T::SIZE).map(T::from_le), out, element: PhantomData })
+        let from = &self.bytes[start * T::SIZE..(start + out.len()) * T::SIZE];
+        dispatch(level, Convert::<T> { from, out, element: PhantomData })
     }
     fn singles(&self, start: usize, count: usize) -> Option<&[f32]> {
-        if !is_single::<T>() || cfg!(target_endian = "big") {
+        if TypeId::of::<T>() != TypeId::of::<f32>() || cfg!(target_endian = "big") {
             return None;
         }
         // SAFETY: any four bytes are an f32.
@@ -281,7 +273,7 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     }
     fn ahead(&self, start: usize, count: usize) -> &[u8] {
         let (start, end) = (start * T::SIZE, (start + count) * T::SIZE);
-        self.bytes.get(start..end.min(self.bytes.len())).unwrap_or(&[])
+        if self.mapped { self.bytes.get(start..end.min(self.bytes.len())).unwrap_or(&[]) } else { &[] }
     }
     fn value(&self, index: usize) -> Value {
         self.one(index).value()
@@ -297,6 +289,17 @@ impl<T: Stored> InBytes<'_, T> {
     }
 }
 
+/// The elements of a slice as little-endian bytes.
+fn bytes_of<T: Stored>(slice: &[T]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "big") {
+        let mut bytes = Vec::with_capacity(size_of_val(slice));
+        slice.iter().for_each(|x| x.put_le(&mut bytes));
+        return Cow::Owned(bytes);
+    }
+    // SAFETY: the types of this file have no padding, and bytes may lie anywhere; they are borrowed as long as the elements are.
+    Cow::Borrowed(unsafe { std::slice::from_raw_parts(slice.as_ptr().cast(), size_of_val(slice)) })
+}
+
 /// One side of a comparison.
 pub struct Operand<'a> {
     pub(super) shape: Vec<usize>,
@@ -308,25 +311,40 @@ pub struct Operand<'a> {
 impl<'a> Operand<'a> {
     /// A view; copied only if it is not in C order.
     pub fn from_view<T: Element + 'a, D: Dimension>(view: ArrayView<'a, T, D>) -> Self {
-        Self::of_view(view)
+        Self::of_view(view.into_dyn())
     }
 
-    fn of_view<T: Stored + 'a, D: Dimension>(view: ArrayView<'a, T, D>) -> Self {
-        let shape = view.shape().to_vec();
-        let elements = view.to_slice().map_or_else(|| Cow::Owned(view.iter().copied().collect()), Cow::Borrowed);
-        Self::new(shape, Box::new(InMemory(elements)), T::FORMAT, T::NAME)
+    fn of_view<T: Stored + 'a>(view: ArrayView<'a, T, IxDyn>) -> Self {
+        let bytes = match view.to_slice() {
+            Some(slice) => bytes_of(slice),
+            None => {
+                let mut bytes = Vec::with_capacity(view.len() * T::SIZE);
+                for x in &view {
+                    x.put_le(&mut bytes);
+                }
+                Cow::Owned(bytes)
+            }
+        };
+        Self::of_bytes::<T>(view.shape(), bytes, false)
+    }
+
+    fn of_bytes<T: Stored + 'a>(shape: &[usize], bytes: Cow<'a, [u8]>, mapped: bool) -> Self {
+        let elements = InBytes::<T> { bytes, element: PhantomData, mapped };
+        Self { shape: shape.to_vec(), elements: Box::new(elements), format: T::FORMAT, dtype_name: T::NAME }
     }
 
     /// A slice, as an array of one axis.
     pub fn from_slice<T: Element + 'a>(slice: &'a [T]) -> Self {
-        Self::new(vec![slice.len()], Box::new(InMemory(Cow::Borrowed(slice))), T::FORMAT, T::NAME)
+        Self::of_bytes::<T>(&[slice.len()], bytes_of(slice), false)
     }
 
     /// Bytes that are f8 e4m3.
     pub fn from_f8_e4m3<D: Dimension>(view: ArrayView<'a, u8, D>) -> Self {
-        let shape = view.shape().to_vec();
-        let elements: Vec<F8> = view.iter().map(|&byte| F8(byte)).collect();
-        Self::new(shape, Box::new(InMemory(Cow::Owned(elements))), F8::FORMAT, F8::NAME)
+        let bytes = match view.to_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(view.iter().copied().collect()),
+        };
+        Self::of_bytes::<F8>(view.shape(), bytes, false)
     }
 
     /// An array that was read.
@@ -353,38 +371,25 @@ impl<'a> Operand<'a> {
     pub fn from_mapped(array: &'a MappedArray) -> Self {
         let bytes = match array.contents() {
             Contents::Read(array) => return Self::from_array(array),
-            Contents::Bytes(bytes) => bytes,
+            Contents::Bytes(bytes) => Cow::Borrowed(bytes),
         };
-        fn raw<'a, T: Stored + 'a>(shape: &[usize], bytes: &'a [u8]) -> Operand<'a> {
-            let elements = InBytes::<T> { bytes, element: PhantomData };
-            Operand::new(shape.to_vec(), Box::new(elements), T::FORMAT, T::NAME)
-        }
         let shape = array.shape();
         match array.dtype_name() {
-            "f64" => raw::<f64>(shape, bytes),
-            "f32" => raw::<f32>(shape, bytes),
-            "f16" => raw::<f16>(shape, bytes),
-            "bf16" => raw::<bf16>(shape, bytes),
-            "f8_e4m3" => raw::<F8>(shape, bytes),
-            "i64" => raw::<i64>(shape, bytes),
-            "i32" => raw::<i32>(shape, bytes),
-            "i16" => raw::<i16>(shape, bytes),
-            "i8" => raw::<i8>(shape, bytes),
-            "u64" => raw::<u64>(shape, bytes),
-            "u32" => raw::<u32>(shape, bytes),
-            "u16" => raw::<u16>(shape, bytes),
-            "u8" => raw::<u8>(shape, bytes),
-            _ => raw::<bool>(shape, bytes),
+            "f64" => Self::of_bytes::<f64>(shape, bytes, true),
+            "f32" => Self::of_bytes::<f32>(shape, bytes, true),
+            "f16" => Self::of_bytes::<f16>(shape, bytes, true),
+            "bf16" => Self::of_bytes::<bf16>(shape, bytes, true),
+            "f8_e4m3" => Self::of_bytes::<F8>(shape, bytes, true),
+            "i64" => Self::of_bytes::<i64>(shape, bytes, true),
+            "i32" => Self::of_bytes::<i32>(shape, bytes, true),
+            "i16" => Self::of_bytes::<i16>(shape, bytes, true),
+            "i8" => Self::of_bytes::<i8>(shape, bytes, true),
+            "u64" => Self::of_bytes::<u64>(shape, bytes, true),
+            "u32" => Self::of_bytes::<u32>(shape, bytes, true),
+            "u16" => Self::of_bytes::<u16>(shape, bytes, true),
+            "u8" => Self::of_bytes::<u8>(shape, bytes, true),
+            _ => Self::of_bytes::<bool>(shape, bytes, true),
         }
-    }
-
-    fn new(
-        shape: Vec<usize>,
-        elements: Box<dyn Elements + 'a>,
-        format: Option<Dtype>,
-        dtype_name: &'static str,
-    ) -> Self {
-        Self { shape, elements, format, dtype_name }
     }
 
     /// The length of each axis.

@@ -7,8 +7,8 @@ use super::definition::{self, Indices};
 use super::kernel::{self, Scratch};
 use super::operand::Operand;
 use super::totals::{BLOCK, Rules, Totals};
+use crate::num::parallel;
 use crate::simd::Level;
-use rayon::prelude::*;
 
 /// Below this many elements, threads cost more than they save.
 const WORTH_THREADS: usize = 1 << 17;
@@ -22,13 +22,10 @@ pub(super) fn all(level: Level, actual: &Operand, expected: &Operand, rules: &Ru
         return part(level, actual, expected, (0, count), rules);
     }
     let length = count.div_ceil(PARTS).next_multiple_of(BLOCK);
-    let parts: Vec<Totals> = (0..count.div_ceil(length))
-        .into_par_iter()
-        .map(|number| {
-            let start = number * length;
-            part(level, actual, expected, (start, length.min(count - start)), rules)
-        })
-        .collect();
+    let parts = parallel::map(count.div_ceil(length), &|number| {
+        let start = number * length;
+        part(level, actual, expected, (start, length.min(count - start)), rules)
+    });
     let mut totals = Totals::new(rules.rungs.len());
     parts.into_iter().for_each(|part| totals.append(part));
     totals.shown.truncate(rules.show);

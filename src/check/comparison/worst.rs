@@ -1,6 +1,6 @@
 //! The worst errors of a block, and where each is met first.
 
-use super::kernel::{Extremes, largest_lane};
+use super::kernel::{Extremes, largest_lane, largest_of};
 use super::lanes::Lanes;
 use super::totals::{LANES, Rules, Totals, Worst, keep_worst, largest};
 use crate::num::Dtype;
@@ -44,23 +44,21 @@ pub(super) fn worst<V: Lanes>(
     start: usize,
     rules: &Rules,
 ) {
-    let first = |found: Option<usize>| start + found.unwrap_or(0);
     if totals.worst_abs.is_none_or(|worst| extremes.err > worst.err) {
-        let at = first(err.iter().position(|&err| err == extremes.err));
+        let at = start + first(err, extremes.err);
         totals.worst_abs = Some(Worst { err: extremes.err, at });
     }
 
-    let quotient = |err: f64, e: f64| if err > 0.0 { err / e.abs() } else { 0.0 };
     let largest = maximum(err, e, quotient);
     if totals.worst_rel.is_none_or(|worst| largest > worst.err) {
-        let at = first(err.iter().zip(e).position(|(&err, &e)| quotient(err, e) == largest));
+        let at = start + first_quotient(err, e, largest);
         totals.worst_rel = Some(Worst { err: largest, at });
     }
 
     match rules.places {
         None => {
             if totals.worst_ulps.is_none_or(|worst| extremes.err > worst.err) {
-                let at = first(err.iter().position(|&err| err == extremes.err));
+                let at = start + first(err, extremes.err);
                 totals.worst_ulps = Some(Worst { err: extremes.err, at });
             }
         }
@@ -69,11 +67,32 @@ pub(super) fn worst<V: Lanes>(
             // The product by a power of two is exact or ∞, in f64 against 0.
             let largest = maximum_scaled::<V>(err, e, smallest) * factor;
             if totals.worst_ulps.is_none_or(|worst| largest > worst.err) {
-                let at = first(err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) * factor == largest));
+                let at = start + first_scaled(err, e, (smallest, factor), largest);
                 keep_worst(&mut totals.worst_ulps, largest, at);
             }
         }
     }
+}
+
+/// The relative error, 0 for none.
+#[inline(always)]
+fn quotient(err: f64, e: f64) -> f64 {
+    if err > 0.0 { err / e.abs() } else { 0.0 }
+}
+
+/// Where an error stands first, 0 if nowhere. Asked only when one is larger than all before.
+fn first(err: &[f64], wanted: f64) -> usize {
+    err.iter().position(|&err| err == wanted).unwrap_or(0)
+}
+
+/// Where a relative error stands first; asked as rarely.
+fn first_quotient(err: &[f64], e: &[f64], wanted: f64) -> usize {
+    err.iter().zip(e).position(|(&err, &e)| quotient(err, e) == wanted).unwrap_or(0)
+}
+
+/// Where a distance in last places stands first; asked as rarely.
+fn first_scaled(err: &[f64], e: &[f64], (smallest, factor): (f64, f64), wanted: f64) -> usize {
+    err.iter().zip(e).position(|(&err, &e)| scaled(err, e, smallest) * factor == wanted).unwrap_or(0)
 }
 
 /// The largest of a measure that is never NaN.
@@ -86,7 +105,7 @@ fn maximum(err: &[f64], e: &[f64], measure: impl Fn(f64, f64) -> f64) -> f64 {
             max[lane] = if value > max[lane] { value } else { max[lane] };
         }
     }
-    max.into_iter().fold(0.0, |m: f64, x| if x > m { x } else { m })
+    largest_of(max)
 }
 
 /// The largest of [`scaled`].

@@ -6,7 +6,6 @@ use ndarray::{Array2, ArrayD, ArrayViewD, Axis, Slice, concatenate};
 use std::collections::BTreeMap;
 
 /// What the oracle had at one site, call by call.
-#[derive(Debug)]
 pub(super) struct Followed {
     pub(super) site: String,
     pub(super) request: String,
@@ -21,7 +20,6 @@ impl Followed {
 }
 
 /// One call's.
-#[derive(Debug)]
 pub(super) struct Piece {
     /// As it came, before the candidate's values were put there.
     pub(super) value: ArrayD<f64>,
@@ -48,7 +46,6 @@ pub(super) fn beside<'a>(whole: &'a ArrayD<f64>, piece: &Piece) -> Option<ArrayV
 }
 
 /// Follows a plan.
-#[derive(Debug)]
 pub(super) struct Follower<'c> {
     candidate: &'c BTreeMap<String, ArrayD<f64>>,
     followed: Vec<Followed>,
@@ -88,6 +85,12 @@ impl Watcher for Follower<'_> {
         self.real = concatenate(Axis(1), &[self.real.view(), call.real.view()]).unwrap_or_else(|_| call.real.clone());
         self.q_len = call.input_ids.ncols();
         eval.changed_by(self)
+    }
+}
+
+impl std::fmt::Debug for Follower<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower").field("request", &self.request).finish_non_exhaustive()
     }
 }
 

@@ -205,7 +205,11 @@ fn first_divergence(
 
 /// The largest position of a request: what rotary angles are rounded by.
 fn largest_position(plan: &Plan, request: &str) -> f64 {
-    let of_request = plan.requests.iter().filter(|planned| planned.suffix == request);
-    let positions = of_request.flat_map(|planned| &planned.calls).flat_map(|call| call.positions.iter());
-    positions.max().map_or(0.0, |&position| position as f64)
+    let mut largest = None;
+    for planned in plan.requests.iter().filter(|planned| planned.suffix == request) {
+        for call in &planned.calls {
+            largest = largest.max(call.positions.iter().max());
+        }
+    }
+    largest.map_or(0.0, |&position| position as f64)
 }

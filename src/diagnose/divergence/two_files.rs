@@ -6,7 +6,7 @@ use super::measure::{Rounds, measure};
 use super::{Divergence, LeftOut, first_divergence};
 use crate::error::{Error, Result};
 use crate::model::order_of;
-use crate::num::Dtype;
+use crate::num::{Dtype, sort};
 use ndarray::{Array2, ArrayD};
 use std::collections::BTreeMap;
 
@@ -25,9 +25,9 @@ pub fn compare_sites(
 ) -> Result<Divergence> {
     let (mut sites, mut left_out, mut first) = (Vec::new(), Vec::new(), None);
     let mut absent: Vec<String> = expected.keys().filter(|name| !actual.contains_key(*name)).cloned().collect();
-    absent.sort_by_key(|name| order_of(name));
+    sort::sort_by(&mut absent, &|a, b| order_of(a).cmp(&order_of(b)));
     let mut actual: Vec<(String, ArrayD<f64>)> = actual.into_iter().collect();
-    actual.sort_by_key(|(name, _)| order_of(name));
+    sort::sort_by(&mut actual, &|(a, _), (b, _)| order_of(a).cmp(&order_of(b)));
     for (name, array) in actual {
         let Some(right) = expected.get(&name) else {
             left_out.push(LeftOut { name, reason: "the other file has no such array".to_string() });

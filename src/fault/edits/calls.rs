@@ -12,7 +12,7 @@ fn has_positions(model: &Model<f64>) -> bool {
 }
 
 /// Edits each call, told how many tokens earlier requests have and how many of its own come before it; whether any had a place.
-fn each_call(plan: &mut Plan, mut edit: impl FnMut(usize, usize, &mut PlannedCall) -> bool) -> bool {
+fn each_call(plan: &mut Plan, edit: &dyn Fn(usize, usize, &mut PlannedCall) -> bool) -> bool {
     let (mut any, mut earlier) = (false, 0);
     for request in &mut plan.requests {
         let mut before = 0;
@@ -31,7 +31,7 @@ fn counted(shape: (usize, usize), from: usize) -> Array2<i64> {
 
 /// Each call counts from 0.
 pub(crate) fn positions_restart(plan: &mut Plan, model: &Model<f64>) -> bool {
-    each_call(plan, |_, before, call| {
+    each_call(plan, &|_, before, call| {
         if before > 0 {
             call.positions = counted(call.positions.dim(), 0);
         }
@@ -41,7 +41,7 @@ pub(crate) fn positions_restart(plan: &mut Plan, model: &Model<f64>) -> bool {
 
 /// Positions after the first call one too far.
 pub(crate) fn decode_offset(plan: &mut Plan, model: &Model<f64>) -> bool {
-    each_call(plan, |_, before, call| {
+    each_call(plan, &|_, before, call| {
         if before > 0 {
             call.positions += 1;
         }
@@ -53,7 +53,7 @@ pub(crate) fn decode_offset(plan: &mut Plan, model: &Model<f64>) -> bool {
 pub(crate) fn positions_of_kept_keys(plan: &mut Plan, model: &Model<f64>) -> bool {
     let windows = model.spec.layers.iter().filter_map(|layer| layer.attention.sliding_window);
     let Some(window) = windows.min() else { return false };
-    each_call(plan, |_, before, call| {
+    each_call(plan, &|_, before, call| {
         if before > 0 {
             call.positions = counted(call.positions.dim(), before.min(window));
         }
@@ -63,7 +63,7 @@ pub(crate) fn positions_of_kept_keys(plan: &mut Plan, model: &Model<f64>) -> boo
 
 /// 0, 1, 2, … whatever was given and wherever padding is.
 pub(crate) fn positions_ignored(plan: &mut Plan, model: &Model<f64>) -> bool {
-    each_call(plan, |_, before, call| {
+    each_call(plan, &|_, before, call| {
         let plain = counted(call.positions.dim(), before);
         std::mem::replace(&mut call.positions, plain.clone()) != plain
     }) && has_positions(model)
@@ -71,7 +71,7 @@ pub(crate) fn positions_ignored(plan: &mut Plan, model: &Model<f64>) -> bool {
 
 /// Positions go on from the request before.
 pub(crate) fn positions_go_on(plan: &mut Plan, model: &Model<f64>) -> bool {
-    each_call(plan, |earlier, _, call| {
+    each_call(plan, &|earlier, _, call| {
         call.positions += earlier as i64;
         earlier > 0
     }) && has_positions(model)

@@ -49,23 +49,23 @@ pub(crate) fn qkv_order(model: &mut Model<f64>) -> bool {
         let (q, k) = (parts[0].weight.ncols(), parts[1].weight.ncols());
         let Some(packed) = packed(parts) else { return false };
         // Columns of `packed`, which has all of q, then k, then v, as they stand in the file and as they are read there.
-        let place = |part: usize, h: usize, i: usize| part * heads * dim + h * dim + i;
-        let in_file: Vec<usize> = if by_head {
-            let of_head = |h| (0..3).flat_map(move |part| (0..dim).map(move |i| place(part, h, i)));
-            (0..heads).flat_map(of_head).collect()
-        } else {
-            (0..q + 2 * k).collect()
-        };
         let width = q + 2 * k;
-        let read: [Vec<usize>; 3] = if by_head {
-            [0, 1, 2].map(|part| (part * heads * dim..(part + 1) * heads * dim).collect())
-        } else if model.spec.model_type == "gpt2" {
-            [0, 1, 2].map(|part| (0..heads).flat_map(|h| (0..dim).map(move |i| 3 * dim * h + part * dim + i)).collect())
-        } else {
-            [(2 * k..width).collect(), (0..k).collect(), (k..2 * k).collect()]
+        let in_file = |at: usize| {
+            // Head by head, each with its part of q, of k and of v.
+            let (h, part, i) = (at / (3 * dim), at / dim % 3, at % dim);
+            if by_head { part * heads * dim + h * dim + i } else { at }
         };
-        let [q, k, v] = read.map(|read| packed.chosen(&read.iter().map(|&at| in_file[at]).collect::<Vec<_>>()));
-        (layer.q_proj, layer.k_proj, layer.v_proj) = (q, k, v);
+        let read = |part: usize, column: usize| match model.spec.model_type.as_str() {
+            "gpt2" => 3 * dim * (column / dim) + part * dim + column % dim,
+            "phi3" => [2 * k, 0, k][part] + column,
+            _ => part * heads * dim + column,
+        };
+        let widths = if model.spec.model_type == "phi3" { [width - 2 * k, k, k] } else { [heads * dim; 3] };
+        let chosen = |part: usize| {
+            let columns: Vec<usize> = (0..widths[part]).map(|column| in_file(read(part, column))).collect();
+            packed.chosen(&columns)
+        };
+        (layer.q_proj, layer.k_proj, layer.v_proj) = (chosen(0), chosen(1), chosen(2));
     }
     true
 }
@@ -75,7 +75,7 @@ fn packed(parts: [&Linear<f64>; 3]) -> Option<Columns> {
     let weights = [parts[0].weight.view(), parts[1].weight.view(), parts[2].weight.view()];
     let bias = match &parts {
         [Columns { bias: Some(q), .. }, Columns { bias: Some(k), .. }, Columns { bias: Some(v), .. }] => {
-            Some(concatenate(Axis(0), &[q.view(), k.view(), v.view()]).ok()?)
+            Some(q.iter().chain(k).chain(v).copied().collect())
         }
         _ => None,
     };

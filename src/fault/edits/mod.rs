@@ -19,16 +19,16 @@ use crate::model::spec::{AttentionLayerSpec, LayerSpec, Position};
 use crate::ops::rope::RopeSpec;
 
 /// Edits each layer; whether any had a place.
-fn each_layer(model: &mut Model<f64>, mut edit: impl FnMut(&mut LayerSpec) -> bool) -> bool {
+fn each_layer(model: &mut Model<f64>, edit: &dyn Fn(&mut LayerSpec) -> bool) -> bool {
     model.spec.layers.iter_mut().fold(false, |any, layer| edit(layer) | any)
 }
 
-fn each_attention(model: &mut Model<f64>, mut edit: impl FnMut(&mut AttentionLayerSpec) -> bool) -> bool {
-    each_layer(model, |layer| edit(&mut layer.attention))
+fn each_attention(model: &mut Model<f64>, edit: &dyn Fn(&mut AttentionLayerSpec) -> bool) -> bool {
+    each_layer(model, &|layer| edit(&mut layer.attention))
 }
 
-fn each_rope(model: &mut Model<f64>, mut edit: impl FnMut(&mut RopeSpec) -> bool) -> bool {
-    each_attention(model, |attention| match &mut attention.position {
+fn each_rope(model: &mut Model<f64>, edit: &dyn Fn(&mut RopeSpec) -> bool) -> bool {
+    each_attention(model, &|attention| match &mut attention.position {
         Position::Rope(rope) => edit(rope),
         Position::None | Position::Alibi => false,
     })

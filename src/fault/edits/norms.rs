@@ -6,7 +6,7 @@ use crate::ops::activation::Activation;
 use crate::ops::norm::{Norm, NormSpec, WeightForm};
 
 /// Every norm of the stream and of queries and keys, with its weights.
-fn each_norm(model: &mut Model<f64>, mut edit: impl FnMut(&mut NormSpec, &mut Norm<f64>) -> bool) -> bool {
+fn each_norm(model: &mut Model<f64>, edit: &dyn Fn(&mut NormSpec, &mut Norm<f64>) -> bool) -> bool {
     let (spec, weights) = (&mut model.spec, &mut model.weights);
     let mut any = false;
     let mut one = |spec: Option<&mut NormSpec>, norm: &mut Norm<f64>| {
@@ -32,7 +32,7 @@ fn each_norm(model: &mut Model<f64>, mut edit: impl FnMut(&mut NormSpec, &mut No
 
 /// 1e-5 for 1e-6, and 1e-6 for any other.
 pub(crate) fn other_eps(model: &mut Model<f64>) -> bool {
-    each_norm(model, |spec, _| {
+    each_norm(model, &|spec, _| {
         spec.norm_eps = if spec.norm_eps == 1e-6 { 1e-5 } else { 1e-6 };
         true
     })
@@ -40,7 +40,7 @@ pub(crate) fn other_eps(model: &mut Model<f64>) -> bool {
 
 /// w where 1 + w is meant, and no weight where w is.
 pub(crate) fn norm_weight_missing(model: &mut Model<f64>) -> bool {
-    each_norm(model, |spec, norm| {
+    each_norm(model, &|spec, norm| {
         match spec.weight_form {
             WeightForm::OnePlusW => spec.weight_form = WeightForm::W,
             WeightForm::W => {
@@ -75,7 +75,7 @@ pub(crate) fn final_norm_missing(model: &mut Model<f64>) -> bool {
 
 /// The tanh form of GELU for the erf form, and the reverse.
 pub(crate) fn gelu_form(model: &mut Model<f64>) -> bool {
-    each_layer(model, |layer| {
+    each_layer(model, &|layer| {
         let other = match layer.mlp.activation {
             Activation::GeluErf => Activation::GeluTanh,
             Activation::GeluTanh | Activation::GeluTanhShort { .. } => Activation::GeluErf,
@@ -88,7 +88,7 @@ pub(crate) fn gelu_form(model: &mut Model<f64>) -> bool {
 
 /// GELU for SiLU and SiLU for GELU.
 pub(crate) fn silu_for_gelu(model: &mut Model<f64>) -> bool {
-    each_layer(model, |layer| {
+    each_layer(model, &|layer| {
         layer.mlp.activation = match layer.mlp.activation {
             Activation::Silu { .. } => Activation::GeluErf,
             _ => Activation::Silu { alpha: 1.0 },

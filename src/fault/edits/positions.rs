@@ -7,7 +7,7 @@ use ndarray::{Axis, concatenate, s};
 
 /// 10 000 for another base, 500 000 for 10 000.
 pub(crate) fn rope_theta(model: &mut Model<f64>) -> bool {
-    each_rope(model, |rope| {
+    each_rope(model, &|rope| {
         rope.rope_theta = if rope.rope_theta == 1e4 { 5e5 } else { 1e4 };
         true
     })
@@ -15,12 +15,12 @@ pub(crate) fn rope_theta(model: &mut Model<f64>) -> bool {
 
 /// Frequencies not scaled.
 pub(crate) fn rope_scaling_ignored(model: &mut Model<f64>) -> bool {
-    each_rope(model, |rope| std::mem::replace(&mut rope.scaling, RopeScaling::None) != RopeScaling::None)
+    each_rope(model, &|rope| std::mem::replace(&mut rope.scaling, RopeScaling::None) != RopeScaling::None)
 }
 
 /// The other pairing.
 pub(crate) fn rope_pairing(model: &mut Model<f64>) -> bool {
-    each_rope(model, |rope| {
+    each_rope(model, &|rope| {
         rope.layout = match rope.layout {
             RopeLayout::HalfSplit => RopeLayout::Interleaved,
             RopeLayout::Interleaved => RopeLayout::HalfSplit,
@@ -31,7 +31,7 @@ pub(crate) fn rope_pairing(model: &mut Model<f64>) -> bool {
 
 /// No factor on cosines and sines.
 pub(crate) fn attention_factor_missing(model: &mut Model<f64>) -> bool {
-    each_rope(model, |rope| match &mut rope.scaling {
+    each_rope(model, &|rope| match &mut rope.scaling {
         RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
             std::mem::replace(attention_factor, 1.0) != 1.0
         }

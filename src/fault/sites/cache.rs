@@ -1,7 +1,9 @@
 //! Caches that store, order or hand back keys and values wrongly.
 
 use super::{D, Sites};
-use ndarray::{Array4, ArrayD, Axis, concatenate, s};
+use crate::num::sort;
+use ndarray::{Array4, ArrayD, Axis, Slice, concatenate, s};
+use std::ops::Range;
 
 const HERE: [D; 15] = [
     D::KeysBeforeRope,
@@ -50,8 +52,8 @@ impl Sites<'_> {
         let new_v = self.last4(&["attn.v"])?;
         let stored = if self.has(D::KeysBeforeRope) { bare } else { rotated.clone() };
         let source = if self.has(D::LayerZero) { 0 } else { layer };
-        let nothing = || [stored.slice(s![.., .., ..0, ..]).to_owned(), new_v.slice(s![.., .., ..0, ..]).to_owned()];
-        let [old_k, old_v] = self.cache_before.get(&source).cloned().unwrap_or_else(nothing);
+        let nothing = || [&stored, &new_v].map(|x| tokens(x, 0..0));
+        let [old_k, old_v] = self.cache_before.get(source).cloned().flatten().unwrap_or_else(nothing);
         let past = old_k.dim().2;
         // Another request's keys, handed back by a session that goes on.
         if right.dim().2 != past + stored.dim().2 {
@@ -62,28 +64,29 @@ impl Sites<'_> {
         if past > 0 && self.has(D::NotUpdated) {
             // The slots exist and were never written.
             let kept = self.prompt.min(past);
-            k.slice_mut(s![.., .., kept..past, ..]).fill(0.0);
-            v.slice_mut(s![.., .., kept..past, ..]).fill(0.0);
+            clear(&mut k, kept..past);
+            clear(&mut v, kept..past);
         }
         if past > 0 && self.has(D::SlotOverwritten) {
-            k.slice_mut(s![.., .., past - 1, ..]).assign(&stored.slice(s![.., .., 0, ..]));
-            v.slice_mut(s![.., .., past - 1, ..]).assign(&new_v.slice(s![.., .., 0, ..]));
+            overwrite(&mut k, past - 1, &tokens(&stored, 0..1));
+            overwrite(&mut v, past - 1, &tokens(&new_v, 0..1));
         }
         if past > 0 && self.has(D::ValuesStale) {
-            v.slice_mut(s![.., .., past.., ..]).fill(0.0);
+            let len = v.dim().2;
+            clear(&mut v, past..len);
         }
         if self.has(D::Prepended) {
             (k, v) = (joined(&stored, &old_k)?, joined(&new_v, &old_v)?);
         }
-        self.cache.insert(layer, [k.clone(), v.clone()]);
+        *self.cache.get_mut(layer)? = Some([k.clone(), v.clone()]);
         if self.has(D::KeysBeforeRope) {
             // The new keys are used rotated, the old ones as they lie there.
-            k.slice_mut(s![.., .., past.., ..]).assign(&rotated);
+            overwrite(&mut k, past, &rotated);
         }
         if past > 0 && self.has(D::KeysRotatedTwice) {
             let positions = self.positions.slice(s![.., ..past]).to_owned();
-            if let Some(again) = self.turn(k.slice(s![.., .., ..past, ..]).to_owned(), &positions, 'k') {
-                k.slice_mut(s![.., .., ..past, ..]).assign(&again);
+            if let Some(again) = self.turn(tokens(&k, 0..past), &positions, 'k') {
+                overwrite(&mut k, 0, &again);
             }
         }
         Some([k, v].map(|x| self.handed_back(x)))
@@ -98,7 +101,7 @@ impl Sites<'_> {
         if let Some(window) = window.filter(|&window| self.has(D::RingOrder) && len > window) {
             // The last keys, in the order of their slots instead of their age.
             let mut ring: Vec<usize> = (len - window..len).collect();
-            ring.sort_by_key(|at| at % window);
+            sort::sort_by(&mut ring, &|a, b| (a % window).cmp(&(b % window)));
             let order: Vec<usize> = (0..len - window).chain(ring).collect();
             return x.select(Axis(2), &order);
         }
@@ -107,6 +110,21 @@ impl Sites<'_> {
         }
         x
     }
+}
+
+/// Some tokens of all heads.
+fn tokens(x: &Array4<f64>, range: Range<usize>) -> Array4<f64> {
+    x.slice_axis(Axis(2), Slice::from(range)).to_owned()
+}
+
+/// Zeros at some tokens.
+fn clear(x: &mut Array4<f64>, range: Range<usize>) {
+    x.slice_axis_mut(Axis(2), Slice::from(range)).fill(0.0);
+}
+
+/// Other keys or values from token `first` on.
+fn overwrite(x: &mut Array4<f64>, first: usize, with: &Array4<f64>) {
+    x.slice_axis_mut(Axis(2), Slice::from(first..first + with.dim().2)).assign(with);
 }
 
 /// Rows take pages in turn as they grow; read are each row's pages as if they lay side by side.

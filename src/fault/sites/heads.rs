@@ -66,8 +66,8 @@ impl Sites<'_> {
         }
         if self.has(D::RepeatedAlongTokens) && group > 1 {
             // Each one repeated along the tokens, then read as if along the heads.
-            let repeated =
-                Array4::from_shape_fn((batch, kv_heads, len * group, dim), |(b, h, t, i)| x[[b, h, t / group, i]]);
+            let tokens: Vec<usize> = (0..len * group).map(|t| t / group).collect();
+            let repeated = x.select(Axis(2), &tokens).as_standard_layout().into_owned();
             return repeated.into_shape_with_order((batch, heads, len, dim)).ok();
         }
         Some(x)

@@ -53,7 +53,9 @@ impl Sites<'_> {
             }
         }
         if let Some(softcap) = softcap_late {
-            scores.mapv_inplace(|s| softcap * crate::num::core_math::tanh(s / softcap));
+            for score in &mut scores {
+                *score = softcap * crate::num::core_math::tanh(*score / softcap);
+            }
         }
         Some(scores.into_dyn())
     }
@@ -73,12 +75,14 @@ impl Sites<'_> {
         let (batch, own) = self.real.dim();
         let stale = kv_len.saturating_sub(own);
         let seen = self.has(D::PaddingSeen) || (self.past_len() > 0 && self.has(D::PaddingSeenInDecode));
-        Array2::from_shape_fn((batch, kv_len), |(b, j)| {
-            let Some(j) = j.checked_sub(stale) else { return true };
+        let mut real = Array2::from_elem((batch, kv_len), true);
+        for ((b, j), real) in real.indexed_iter_mut() {
+            let Some(j) = j.checked_sub(stale) else { continue };
             let j = if self.has(D::PaddingReversed) && j < self.prompt { self.prompt - 1 - j } else { j };
             let b = if self.has(D::RowZeroPadding) { 0 } else { b };
-            seen || self.real[[b, j]]
-        })
+            *real = seen || self.real[[b, j]];
+        }
+        real
     }
 
     /// Whether query `i` of this call sees key `j`.

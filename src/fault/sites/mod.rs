@@ -16,10 +16,10 @@ use crate::model::{Model, Plan, PlannedCall, PlannedRequest};
 use crate::ops::norm::NormKind;
 use crate::ops::rope::RopeSpec;
 use ndarray::{Array2, Array4, ArrayD, Axis, Ix4, concatenate};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A departure from the right formula at some site; the catalogue says what each does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deviation {
     // softmax
     SoftmaxOverQueries,
@@ -153,14 +153,15 @@ impl Deviation {
     }
 }
 
-/// Angles by layer, role and shape.
-type Tables = BTreeMap<(usize, char, Vec<usize>), ArrayD<f64>>;
+/// Angles of a layer and a role; their shape tells them apart.
+type Table = (usize, char, Array4<f64>);
+/// Keys and values of each layer; `None` for one that has not come yet.
+type Cache = Vec<Option<[Array4<f64>; 2]>>;
 
 /// Stands at the sites of one request.
-#[derive(Debug)]
 pub(super) struct Sites<'m> {
     model: &'m Model<f64>,
-    deviations: &'m BTreeSet<Deviation>,
+    deviations: &'m [Deviation],
     /// Tokens of the first call.
     prompt: usize,
     /// `[batch, total_len]`, this call's last.
@@ -170,15 +171,15 @@ pub(super) struct Sites<'m> {
     /// What passed the sites of the layer so far, and the stream that entered it as `x`.
     seen: BTreeMap<String, ArrayD<f64>>,
     layer: Option<usize>,
-    /// Keys and values of each layer, as a wrong cache holds them, now and before this call.
-    cache: BTreeMap<usize, [Array4<f64>; 2]>,
-    cache_before: BTreeMap<usize, [Array4<f64>; 2]>,
-    /// Angles by layer, role and shape, of earlier requests too.
-    tables: Tables,
+    /// As a wrong cache holds them, now and before this call.
+    cache: Cache,
+    cache_before: Cache,
+    /// Of earlier requests too.
+    tables: Vec<Table>,
 }
 
 impl<'m> Sites<'m> {
-    pub(super) fn new(model: &'m Model<f64>, deviations: &'m BTreeSet<Deviation>) -> Self {
+    pub(super) fn new(model: &'m Model<f64>, deviations: &'m [Deviation]) -> Self {
         Self {
             model,
             deviations,
@@ -188,9 +189,9 @@ impl<'m> Sites<'m> {
             q_len: 0,
             seen: BTreeMap::new(),
             layer: None,
-            cache: BTreeMap::new(),
-            cache_before: BTreeMap::new(),
-            tables: BTreeMap::new(),
+            cache: vec![None; model.spec.layers.len()],
+            cache_before: vec![None; model.spec.layers.len()],
+            tables: Vec::new(),
         }
     }
 
@@ -281,6 +282,15 @@ impl<'m> Sites<'m> {
     }
 }
 
+impl std::fmt::Debug for Sites<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sites")
+            .field("deviations", &self.deviations)
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Intervention for Sites<'_> {
     fn wants(&self, _: &str) -> bool {
         true
@@ -291,7 +301,9 @@ impl Intervention for Sites<'_> {
             // The stream goes on; all else belongs to the layer that ended.
             let x = self.last(&["embed", "output"]).cloned();
             self.seen.clear();
-            self.seen.extend(x.map(|x| ("x".to_string(), x)));
+            if let Some(x) = x {
+                self.seen.insert("x".to_string(), x);
+            }
             self.layer = layer;
         }
         if let Some(wrong) = self.wrong(site, value) {

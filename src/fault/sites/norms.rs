@@ -24,11 +24,12 @@ const NORMS: [D; 8] = [
 /// Kinds of norms that a model has.
 pub(super) fn kinds(model: &Model<f64>) -> Vec<NormKind> {
     let spec = &model.spec;
-    let of_layers = spec.layers.iter().flat_map(|layer| {
+    let mut norms = vec![spec.final_norm, spec.embedding.norm];
+    for layer in &spec.layers {
         let qk = layer.attention.qk_norm.map(|qk| qk.norm);
-        [layer.input_norm, layer.post_attention_norm, layer.mlp_norm, layer.post_mlp_norm, qk]
-    });
-    of_layers.chain([spec.final_norm, spec.embedding.norm]).flatten().map(|norm| norm.kind).collect()
+        norms.extend([layer.input_norm, layer.post_attention_norm, layer.mlp_norm, layer.post_mlp_norm, qk]);
+    }
+    norms.into_iter().flatten().map(|norm| norm.kind).collect()
 }
 
 /// Whether an activation is one of GELU's forms.
@@ -76,9 +77,10 @@ impl Sites<'_> {
 
     fn normed(&self, x: &ArrayD<f64>, spec: &NormSpec, weights: &Norm<f64>) -> Option<ArrayD<f64>> {
         let mut y = x.as_standard_layout().into_owned();
-        for mut row in y.rows_mut() {
-            let wrong = self.row(&row.to_vec(), spec, weights);
-            row.assign(&Array1::from(wrong));
+        let width = y.shape().last().copied().unwrap_or(1).max(1);
+        for row in y.as_slice_mut()?.chunks_mut(width) {
+            let wrong = self.row(row, spec, weights);
+            row.copy_from_slice(&wrong);
         }
         Some(y)
     }
@@ -126,7 +128,7 @@ impl Sites<'_> {
     /// Queries or keys normed by the wrong formula.
     fn qk_normed(&self, x: Array4<f64>, weights: &Norm<f64>) -> Option<Array4<f64>> {
         let spec = self.attention()?.qk_norm?;
-        over(spec.over, x, weights, |x, weights| self.normed(&x, &spec.norm, weights))
+        over(spec.over, x, weights, &|x, weights| self.normed(&x, &spec.norm, weights))
     }
 
     /// Queries or keys normed by the right formula.
@@ -135,14 +137,14 @@ impl Sites<'_> {
         let layer = self.model.weights.layers.get(self.layer?)?;
         let eval = Evaluator::new(Numerics::plain(Dtype::F64));
         let weights = if keys { &layer.k_norm } else { &layer.q_norm };
-        over(spec.over, x, weights, |x, weights| Some(norm(&x, weights, &spec.norm, &eval)))
+        over(spec.over, x, weights, &|x, weights| Some(norm(&x, weights, &spec.norm, &eval)))
     }
 
     pub(super) fn wrong_residual(&self, site: &str) -> Option<ArrayD<f64>> {
         let which = self.which(&[D::ResidualFromNormed, D::ResidualMissing])?;
         let spec = self.layer_spec()?;
         let from_norm = which == D::ResidualFromNormed;
-        let scaled = |x: &ArrayD<f64>| spec.residual_scale.map_or_else(|| x.clone(), |scale| x.mapv(|x| scale * x));
+        let scaled = |x: &ArrayD<f64>| spec.residual_scale.map_or_else(|| x.clone(), |scale| x * scale);
         let x = self.last(&["x"])?;
         let a_in = if from_norm { self.last(&["x", "input_norm"])? } else { x };
         let a = scaled(self.last(&["attn.out", "attn.post_norm"])?);
@@ -166,7 +168,11 @@ impl Sites<'_> {
         if site == "mlp.activated" && self.has(D::GeluTerm) && is_gelu(spec.activation) {
             let root = (2.0 / PI).sqrt();
             let wrong = |x: f64| 0.5 * x * (1.0 + crate::num::core_math::tanh(root * (x + 0.044_715 * x * x)));
-            return Some(self.last(&["mlp.up", "mlp.gate"])?.mapv(wrong));
+            let mut activated = self.last(&["mlp.up", "mlp.gate"])?.clone();
+            for x in &mut activated {
+                *x = wrong(*x);
+            }
+            return Some(activated);
         }
         None
     }
@@ -177,7 +183,7 @@ fn over(
     axis: QkNormOver,
     x: Array4<f64>,
     weights: &Norm<f64>,
-    norm: impl Fn(ArrayD<f64>, &Norm<f64>) -> Option<ArrayD<f64>>,
+    norm: &dyn Fn(ArrayD<f64>, &Norm<f64>) -> Option<ArrayD<f64>>,
 ) -> Option<Array4<f64>> {
     let (batch, heads, len, dim) = x.dim();
     match axis {

@@ -1,6 +1,6 @@
 //! Rotations by other angles, of other pairs, of other tensors.
 
-use super::{D, Sites};
+use super::{D, Sites, Table};
 use crate::num::{Dtype, round_f64};
 use crate::ops::rope::{RopeLayout, RopeSpec, inv_freq};
 use ndarray::{Array2, Array4, ArrayD, s};
@@ -61,13 +61,19 @@ impl Sites<'_> {
             let position = if self.has(D::PositionsInBf16) { in_bf16(position) } else { position };
             position * frequencies[i]
         };
-        let mut angles =
-            Array4::from_shape_fn((batch, heads, len, frequencies.len()), |(b, h, t, i)| angle(b, h, t, i));
+        let mut angles = Array4::zeros((batch, heads, len, frequencies.len()));
+        for ((b, h, t, i), place) in angles.indexed_iter_mut() {
+            *place = angle(b, h, t, i);
+        }
         if self.has(D::TablesOfOtherOffset) {
             // Tables known by their length alone.
-            let key = (self.layer?, role, angles.shape().to_vec());
-            let known = self.tables.entry(key).or_insert_with(|| angles.clone().into_dyn());
-            angles = known.clone().into_dimensionality().unwrap_or(angles);
+            let layer = self.layer?;
+            let is_known =
+                |(of_layer, of_role, known): &&Table| (*of_layer, *of_role, known.dim()) == (layer, role, angles.dim());
+            match self.tables.iter().find(is_known) {
+                Some((_, _, known)) => angles = known.clone(),
+                None => self.tables.push((layer, role, angles.clone())),
+            }
         }
         Some(self.rotate(&x, &angles, factor, rope))
     }
@@ -91,10 +97,11 @@ impl Sites<'_> {
     fn rotate(&self, x: &Array4<f64>, angles: &Array4<f64>, factor: f64, rope: &RopeSpec) -> Array4<f64> {
         let half = angles.dim().3;
         let mut y = x.clone();
-        let (_, heads, len, _) = x.dim();
+        let (batch, heads, len, _) = x.dim();
         let sign = if self.has(D::SignFlipped) { -1.0 } else { 1.0 };
         let kept = |h: usize| self.has(D::FirstHeadOnly) && len == 1 && h > 0;
-        for (b, h, t) in (0..x.dim().0).flat_map(|b| (0..heads).flat_map(move |h| (0..len).map(move |t| (b, h, t)))) {
+        for row in 0..batch * heads * len {
+            let (b, h, t) = (row / (heads * len), row / len % heads, row % len);
             if kept(h) {
                 continue;
             }

@@ -109,6 +109,8 @@ fn twice(scores: &Array4<f64>, probs: &mut Array4<f64>) {
         }
         let total: f64 = probs.sum();
         let total = if total == 0.0 { 1.0 } else { total };
-        probs.mapv_inplace(|p| p / total);
+        for p in &mut probs {
+            *p /= total;
+        }
     }
 }
