@@ -2,7 +2,7 @@
 
 use super::fields::{
     AnswersFields, CostFields, File, LifetimeField, LimitsFields, PartFields, QuestionFields, ScoringField, SetField,
-    SpeedUpFields, Unknown,
+    SpeedUpFields,
 };
 use super::{
     Answers, Asked, Assignment, CaseSet, Kind, Limits, Part, Points, Question, Rung, Scoring, SpeedUp, Worked,
@@ -14,7 +14,7 @@ use crate::grade::quantity::Unit;
 use crate::io::{disk, limits};
 use crate::num::Dtype;
 use crate::property;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -28,18 +28,11 @@ pub(super) fn open(path: &Path) -> Result<Assignment> {
     let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
     let source = disk::read_whole(&path, limits::JSON_BYTES)?;
     let text = std::str::from_utf8(&source).map_err(|_| Error::read(&path, "it is no text in UTF-8"))?;
-    let file: File = toml::from_str(text).map_err(|e| Error::read(&path, on_one_line(&e, text)))?;
+    let file = File::read(text).map_err(|wrong| Error::read(&path, wrong))?;
     // Where it really is: what lies there is kept from submissions.
     let absolute = path.canonicalize().map_err(|e| Error::read(&path, e))?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     assignment(file, (absolute, folder), source.clone()).map_err(|e| e.at(&path))
-}
-
-/// The message of the parser with its line, and without the picture of it.
-fn on_one_line(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let message = error.message().replace('\n', ", ");
-    line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))
 }
 
 fn assignment(file: File, (path, folder): (PathBuf, PathBuf), source: Vec<u8>) -> Result<Assignment> {
@@ -173,8 +166,8 @@ fn set(field: SetField, folder: &Path) -> Result<CaseSet> {
 }
 
 /// Tolerances from the tightest on; who meets a tighter one earns no less.
-fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
-    let fields = fields.unwrap_or_else(|| BTreeMap::from([("1e-4".to_string(), Points::one())]));
+fn ladder(fields: Option<Vec<(String, Points)>>) -> Result<Vec<Rung>> {
+    let fields = fields.unwrap_or_else(|| vec![("1e-4".to_string(), Points::one())]);
     let mut rungs = Vec::new();
     for (text, share) in fields {
         let atol: Option<f64> = text.parse().ok().filter(|atol: &f64| atol.is_finite() && *atol >= 0.0);
@@ -193,7 +186,7 @@ fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
 }
 
 fn answers_of(fields: AnswersFields, folder: &Path) -> Result<Answers> {
-    none_unknown(&fields.unknown)?;
+    none_unknown(fields.unknown.as_deref())?;
     inside(&fields.file, "its file of answers")?;
     let mut ids = BTreeSet::new();
     let mut questions = Vec::new();
@@ -213,7 +206,7 @@ fn answers_of(fields: AnswersFields, folder: &Path) -> Result<Answers> {
 }
 
 fn question(fields: QuestionFields, usual: &CostFields, folder: &Path) -> Result<Question> {
-    none_unknown(&fields.unknown)?;
+    none_unknown(fields.unknown.as_deref())?;
     let own = fields.own;
     let rtol = own.rtol.or(usual.rtol).unwrap_or(0.01);
     if !(0.0..1.0).contains(&rtol) {
@@ -277,8 +270,8 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
     })
 }
 
-fn none_unknown(unknown: &Unknown) -> Result<()> {
-    match unknown.keys().next() {
+fn none_unknown(unknown: Option<&str>) -> Result<()> {
+    match unknown {
         None => Ok(()),
         Some(name) => Err(Error::ask(format!("there is no field \"{name}\""))),
     }
@@ -314,7 +307,7 @@ mod tests {
 
     fn read(parts: &str) -> Result<Assignment> {
         let text = format!("format = \"{FORMAT}\"\ntitle = \"t\"\n[candidate]\ncommand = [\"./run\"]\n{parts}");
-        let file = toml::from_str(&text).map_err(|e| Error::ask(on_one_line(&e, &text)))?;
+        let file = File::read(&text).map_err(Error::ask)?;
         assignment(file, (PathBuf::from("/a.toml"), PathBuf::from("/")), text.into_bytes())
     }
 
