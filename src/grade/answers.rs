@@ -89,7 +89,7 @@ fn worked_out(worked: &Worked) -> Result<f64> {
         reserve: 0,
         devices: *devices,
     };
-    let report = serde_json::to_value(question.answer()?).map_err(Error::ask)?;
+    let report = question.answer()?.as_value()?;
     let found = value.split('.').try_fold(&report, |at, name| match name.parse::<usize>() {
         Ok(index) => at.get(index),
         Err(_) => at.get(name),

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::grade::quantity::Unit;
 use crate::io::{disk, limits};
 use crate::num::Dtype;
+use crate::num::sort::sort_by;
 use crate::property;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -176,7 +177,7 @@ fn ladder(fields: Option<Vec<(String, Points)>>) -> Result<Vec<Rung>> {
         })?;
         rungs.push(Rung { atol, share });
     }
-    rungs.sort_by(|a, b| a.atol.total_cmp(&b.atol));
+    sort_by(&mut rungs, &|a: &Rung, b: &Rung| a.atol.total_cmp(&b.atol));
     let fine = rungs.first().is_some_and(|rung| rung.share == Points::one())
         && rungs.windows(2).all(|pair| pair[0].share >= pair[1].share && pair[0].atol < pair[1].atol);
     if !fine {
@@ -254,7 +255,7 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
             share,
         ));
     }
-    ladder.sort_by(|a: &(f64, Points), b| b.0.total_cmp(&a.0));
+    sort_by(&mut ladder, &|a: &(f64, Points), b| b.0.total_cmp(&a.0));
     if ladder.first().is_none_or(|(_, share)| *share != Points::one()) || !ladder.iter().is_sorted_by(|a, b| a.1 >= b.1)
     {
         return Err(Error::ask("its ladder must earn 1 at the largest ratio and no more at smaller ones"));
