@@ -222,7 +222,7 @@ impl Submission {
             Guard::None => None,
             Guard::Sandbox { goldref, demand } => {
                 let mut readable = read.clone();
-                readable.extend(course.models().map(Path::to_path_buf));
+                readable.extend(course.models().into_iter().map(Path::to_path_buf));
                 let (limits, demand) = (limits.sandbox.clone(), *demand);
                 let confinement = Confinement {
                     read: readable,
