@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 /// A value with its place.
 pub(super) type Placed<'t> = Spanned<DeValue<'t>>;
@@ -82,7 +82,7 @@ pub(super) fn required<T>(field: Option<T>, name: &'static str, place: &Range<us
 }
 
 /// That a table has no field of this name.
-pub(super) fn unknown(key: &Spanned<std::borrow::Cow<'_, str>>, fields: &'static [&'static str]) -> Wrong {
+pub(super) fn unknown(key: &Spanned<DeString>, fields: &'static [&'static str]) -> Wrong {
     <Wrong as de::Error>::unknown_field(key.get_ref(), fields).at(key.span())
 }
 
@@ -102,7 +102,7 @@ pub(super) fn path(value: &Placed) -> Read<PathBuf> {
 
 pub(super) fn f64(value: &Placed) -> Read<f64> {
     match value.get_ref() {
-        DeValue::Float(_) => finite_or_written(value),
+        DeValue::Float(_) => float(value),
         DeValue::Integer(number) => {
             let number = signed(number).map(|n| n as f64).or_else(|| unsigned(number).map(|n| n as f64));
             number.ok_or_else(|| wrong_type(value, "f64"))
@@ -142,7 +142,7 @@ pub(super) fn points(value: &Placed) -> Read<Points> {
     read.map_err(|e: Wrong| e.at(value.span()))
 }
 
-/// One of some words.
+/// One of some words, and what it means; `others` says what is wrong with a value that is no word.
 pub(super) fn word<T: Copy>(
     value: &Placed,
     words: &'static [&'static str],
@@ -195,11 +195,11 @@ fn unsigned(number: &DeInteger) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// A floating-point number that is not too large for one.
-fn finite_or_written(value: &Placed) -> Read<f64> {
+/// A floating-point number; infinity is one only where it is written so.
+fn float(value: &Placed) -> Read<f64> {
     let DeValue::Float(number) = value.get_ref() else { return Err(wrong_type(value, "f64")) };
     let read = number.as_str().parse::<f64>().ok();
-    let read = read.filter(|read| read.is_finite() || !read.is_infinite() || number.as_str().contains("inf"));
+    let read = read.filter(|read| !read.is_infinite() || number.as_str().contains("inf"));
     read.ok_or_else(|| <Wrong as de::Error>::custom("floating-point number overflowed").at(value.span()))
 }
 
@@ -219,7 +219,7 @@ pub(super) fn wrong_type(value: &Placed, expected: &str) -> Wrong {
                 Err(_) => return <Wrong as de::Error>::custom("integer number overflowed").at(value.span()),
             },
         },
-        DeValue::Float(_) => match finite_or_written(value) {
+        DeValue::Float(_) => match float(value) {
             Ok(number) => Unexpected::Float(number),
             Err(overflowed) => return overflowed,
         },
