@@ -13,6 +13,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Call, Model, ModelSpec, Session};
 use crate::num::Real;
+use crate::num::sort::sort_by;
 use ndarray::Array2;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub struct Spread {
 impl Spread {
     /// Of at least one run.
     pub(super) fn of(mut seconds: Vec<f64>) -> Self {
-        seconds.sort_by(f64::total_cmp);
+        sort_by(&mut seconds, &f64::total_cmp);
         let (least, most) = (seconds[0], seconds[seconds.len() - 1]);
         Self { median: seconds[seconds.len() / 2], least, most }
     }
@@ -220,7 +221,7 @@ impl LatencyQuestion {
             Spread::of(runs.iter().map(|run| run.prefill + run.decode[..tokens].iter().sum::<f64>()).collect());
         let a_token = |run: &CachedRun| {
             let mut seconds = run.decode[..tokens].to_vec();
-            seconds.sort_by(f64::total_cmp);
+            sort_by(&mut seconds, &f64::total_cmp);
             seconds[tokens / 2]
         };
         let bytes =

@@ -1,7 +1,8 @@
 //! What the machine can do at most, on all threads.
 
 use super::multiply_adds::Format;
-use rayon::prelude::*;
+use crate::num::parallel::{for_each_index, in_pieces};
+use crate::num::sort::sort_by;
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -28,9 +29,10 @@ impl Limits {
     pub fn measure() -> Self {
         let words = words();
         let part = words.len().div_ceil(rayon::current_num_threads());
-        let reading = median(|| {
-            words.par_chunks(part).for_each(|part| {
-                black_box(read(part));
+        let reading = median(&|| {
+            for_each_index(words.len().div_ceil(part), &|number| {
+                let begin = number * part;
+                black_box(read(&words[begin..words.len().min(begin + part)]));
             });
         });
         Self {
@@ -47,13 +49,16 @@ fn peak<T: Format>() -> f64 {
     const STEPS: u64 = 1 << 21;
     let kernel = T::kernel();
     let operations = rayon::current_num_threads() as u64 * kernel.operations * STEPS;
-    let seconds = median(|| {
-        rayon::broadcast(|_| kernel.run(STEPS));
-    });
+    let seconds = median(&|| on_each_thread(&|| kernel.run(STEPS)));
     operations as f64 / seconds
 }
 
-fn median(work: impl Fn()) -> f64 {
+/// Does `work` once on each thread.
+fn on_each_thread(work: &(dyn Fn() + Sync)) {
+    rayon::broadcast(|_| work());
+}
+
+fn median(work: &dyn Fn()) -> f64 {
     let mut times: Vec<f64> = (0..RUNS)
         .map(|_| {
             let begin = Instant::now();
@@ -61,7 +66,7 @@ fn median(work: impl Fn()) -> f64 {
             begin.elapsed().as_secs_f64()
         })
         .collect();
-    times.sort_by(f64::total_cmp);
+    sort_by(&mut times, &f64::total_cmp);
     times[RUNS / 2]
 }
 
@@ -83,7 +88,13 @@ pub fn words() -> &'static [u64] {
     static WORDS: LazyLock<Vec<u64>> = LazyLock::new(|| {
         let words = array_bytes() / size_of::<u64>();
         // Written on the threads that will read, for machines where memory is nearer to some cores.
-        (0..words as u64).into_par_iter().map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+        let mut words = vec![0; words];
+        in_pieces(&mut words, 1, &|first, piece| {
+            for (word, index) in piece.iter_mut().zip(first as u64..) {
+                *word = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            }
+        });
+        words
     });
     &WORDS
 }

@@ -15,6 +15,7 @@ use crate::cost::Roofline;
 use crate::error::{Error, Result};
 use crate::io::Array;
 use crate::model::ModelSpec;
+use crate::num::sort::sort_by;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -187,7 +188,7 @@ impl CacheWork {
     fn of(rows: &[LatencyRow]) -> Self {
         let most = rows.iter().map(|row| row.generate).max().unwrap_or(0);
         let mut rows: Vec<&LatencyRow> = rows.iter().filter(|row| row.generate == most).collect();
-        rows.sort_by_key(|row| row.prompt);
+        sort_by(&mut rows, &|a, b| a.prompt.cmp(&b.prompt));
         let (Some(short), Some(long)) = (rows.first(), rows.last()) else { return Self::TooShort };
         let (Some(short_token), Some(long_token)) = (short.decode, long.decode) else { return Self::TooShort };
         // The least of the runs: what a busy machine adds is no work of the program.

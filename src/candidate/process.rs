@@ -1,6 +1,6 @@
 //! One program, started once and asked many questions.
 
-use super::lines::{Line, Tail, lines};
+use super::lines::{Line, Lines, Next, Tail};
 use super::protocol::{AnswerLine, Outcome, PROTOCOL, ProgramQuestion, QuestionLine, Status, shortened};
 use super::sandbox::{End, LentFolder, SandboxLimits, remove_tree};
 use super::surroundings::Surroundings;
@@ -12,7 +12,6 @@ use std::fs::File;
 use std::io::{BufReader, PipeReader, PipeWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// How long a program may take to end once nothing more is asked of it.
@@ -33,7 +32,7 @@ pub struct Program {
     child: Child,
     /// `None` once the program is given up.
     stdin: Option<PipeWriter>,
-    lines: Receiver<Line>,
+    lines: Lines,
     stderr: Tail,
     /// The limits of its sandbox.
     limits: Option<SandboxLimits>,
@@ -136,7 +135,7 @@ impl Program {
         starting.stdin(questions).stdout(answers).stderr(says);
         let (name, child) = spawned(starting, command)?;
         let limits = surroundings.limits().cloned();
-        let (lines, stderr) = (lines(stdout), Tail::of(stderr, surroundings.output_bytes()));
+        let (lines, stderr) = (Lines::of(stdout), Tail::of(stderr, surroundings.output_bytes()));
         Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
     }
 
@@ -153,7 +152,7 @@ impl Program {
         starting.stdin(nothing).stdout(again).stderr(both);
         let (name, child) = spawned(starting, command)?;
         let (stdin, stderr) = (Some(stdin), Tail::of(output, surroundings.output_bytes()));
-        let (_, lines) = std::sync::mpsc::channel();
+        let lines = Lines::none();
         let limits = surroundings.limits().cloned();
         let mut program = Self { name, child, stdin, lines, stderr, limits, room, asked: 0 };
         let status = program.wait(limit);
@@ -216,22 +215,22 @@ impl Program {
 
     fn exchange(&mut self, line: &[u8], id: &str, outputs: &Path, limit: Duration) -> Outcome {
         const UNASKED: &str = "it wrote a line that nobody asked for";
-        match self.lines.try_recv() {
-            Err(TryRecvError::Empty) => (),
-            Ok(_) => return Outcome::BadAnswer(UNASKED.to_string()),
-            Err(TryRecvError::Disconnected) => return self.crashed(),
+        match self.lines.next_within(Duration::ZERO) {
+            Next::Nothing => (),
+            Next::Line(_) => return Outcome::BadAnswer(UNASKED.to_string()),
+            Next::End => return self.crashed(),
         }
         let begin = Instant::now();
         let written = self.stdin.as_mut().map(|stdin| stdin.write_all(line).and_then(|()| stdin.flush()));
         if !matches!(written, Some(Ok(()))) {
             return self.crashed();
         }
-        let answer = match self.lines.recv_timeout(limit) {
-            Ok(Line::Text(answer)) => answer,
-            Ok(Line::TextAndMore(_)) => return Outcome::BadAnswer(UNASKED.to_string()),
-            Ok(Line::TooLong) => return Outcome::BadAnswer("its line is longer than 64 KiB".to_string()),
-            Err(RecvTimeoutError::Timeout) => return Outcome::TimedOut(limit),
-            Err(RecvTimeoutError::Disconnected) => return self.crashed(),
+        let answer = match self.lines.next_within(limit) {
+            Next::Line(Line::Text(answer)) => answer,
+            Next::Line(Line::TextAndMore(_)) => return Outcome::BadAnswer(UNASKED.to_string()),
+            Next::Line(Line::TooLong) => return Outcome::BadAnswer("its line is longer than 64 KiB".to_string()),
+            Next::Nothing => return Outcome::TimedOut(limit),
+            Next::End => return self.crashed(),
         };
         let took = begin.elapsed();
         let answer = match AnswerLine::read(&answer, id) {

@@ -38,7 +38,7 @@ impl Surroundings {
         };
         let mut order = self.order(command, sandbox, scratch, end)?;
         order.confinement.read.push(questions.to_path_buf());
-        let order = serde_json::to_string(&order).map_err(Error::ask)?;
+        let order = order.text().map_err(Error::ask)?;
         let mut starting = Command::new(&sandbox.goldref);
         starting.args([WARDEN, &order]);
         Ok(starting)
@@ -76,7 +76,9 @@ impl Surroundings {
             None => std::env::current_dir().map_err(|e| Error::read(".", e))?,
         };
         let mut environment = usual(scratch);
-        environment.extend(self.environment.clone());
+        for (name, value) in &self.environment {
+            environment.insert(name.clone(), value.clone());
+        }
         Ok(Order {
             command: command.iter().map(text).collect::<Result<_>>()?,
             folder,
@@ -94,5 +96,9 @@ fn usual(scratch: &Path) -> BTreeMap<String, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_string());
     let scratch = scratch.display().to_string();
     let variables = [("PATH", path), ("LANG", "C.UTF-8".to_string()), ("HOME", scratch.clone()), ("TMPDIR", scratch)];
-    variables.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    let mut environment = BTreeMap::new();
+    for (name, value) in variables {
+        environment.insert(name.to_string(), value);
+    }
+    environment
 }

@@ -1,7 +1,9 @@
 //! What a question about a model is answered with: plain data that a report shows.
 
 use super::{AttentionKind, AttentionSteps, Bound, IntensityLimits, Machine, ParallelMemory, Parameters};
+use crate::error::{Error, Result};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The answer. Sizes are bytes, times seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +34,13 @@ pub struct CostReport {
     pub curve: Vec<CurvePoint>,
     /// What was assumed.
     pub assumptions: Vec<String>,
+}
+
+impl CostReport {
+    /// As JSON that is looked into. It goes through its text, so that each part is compiled for one writer.
+    pub(crate) fn as_value(&self) -> Result<Value> {
+        serde_json::to_vec_pretty(self).and_then(|text| serde_json::from_slice(&text)).map_err(Error::ask)
+    }
 }
 
 /// One length of a curve.

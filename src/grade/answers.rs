@@ -89,7 +89,7 @@ fn worked_out(worked: &Worked) -> Result<f64> {
         reserve: 0,
         devices: *devices,
     };
-    let report = serde_json::to_value(question.answer()?).map_err(Error::ask)?;
+    let report = question.answer()?.as_value()?;
     let found = value.split('.').try_fold(&report, |at, name| match name.parse::<usize>() {
         Ok(index) => at.get(index),
         Err(_) => at.get(name),
@@ -151,9 +151,9 @@ fn read(folder: &Path, name: &Path) -> std::result::Result<BTreeMap<String, Stri
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text in UTF-8"))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let parsed: std::result::Result<toml::Table, String> = if is_json {
-        serde_json::from_str(&text).map_err(|e| e.to_string())
+        serde_json::from_slice(text.as_bytes()).map_err(|e| e.to_string())
     } else {
-        toml::from_str(&text).map_err(|e| e.message().to_string())
+        text.parse().map_err(|e: toml::de::Error| e.message().to_string())
     };
     let table = parsed.map_err(|e| format!("{shown} cannot be read: {}", e.lines().next().unwrap_or_default()))?;
     Ok(table

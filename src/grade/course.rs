@@ -13,11 +13,11 @@ use crate::io::wording::hex;
 use crate::model::kv_cache::CacheKind;
 use crate::model::{Call, Model, ModelSpec, Session, argmax};
 use crate::num::Dtype;
+use crate::num::sort::sort_by;
 use crate::property;
 use crate::suite::{Case, Exam, Selected, Store, selected_cases};
 use crate::variant::{self, Variant};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
@@ -153,17 +153,19 @@ impl Course {
         self.assignment.parts.iter().zip(&self.ready).map(of).sum()
     }
 
-    /// Checkpoints that are asked about.
-    pub(super) fn models(&self) -> impl Iterator<Item = &Path> {
-        let cases = self.ready.iter().flat_map(|ready| match ready {
-            Ready::Cases(cases) => cases.exams.iter().filter_map(|ready| ready.exam.model()).collect(),
-            _ => Vec::new(),
-        });
-        let measured = self.assignment.parts.iter().filter_map(|part| match &part.kind {
-            Kind::SpeedUp(speed_up) => Some(speed_up.model.as_path()),
-            _ => None,
-        });
-        cases.chain(measured).collect::<BTreeSet<_>>().into_iter()
+    /// Checkpoints that are asked about, each once.
+    pub(super) fn models(&self) -> Vec<&Path> {
+        let mut models = Vec::new();
+        for (part, ready) in self.assignment.parts.iter().zip(&self.ready) {
+            match (ready, &part.kind) {
+                (Ready::Cases(cases), _) => models.extend(cases.exams.iter().filter_map(|ready| ready.exam.model())),
+                (_, Kind::SpeedUp(speed_up)) => models.push(speed_up.model.as_path()),
+                _ => (),
+            }
+        }
+        sort_by(&mut models, &|a, b| a.cmp(b));
+        models.dedup();
+        models
     }
 
     /// That a program in these surroundings cannot read what is right.

@@ -10,6 +10,7 @@ use super::respondent::{Asking, Respondent};
 use super::submission::{Guard, Source, Submission};
 use super::{answers, speed_up};
 use crate::error::Result;
+use crate::num::sort::sort_by;
 
 /// How submissions of one course are graded.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ fn counted(report: &PartReport) -> String {
             None => rungs.push((met, 1)),
         }
     }
-    rungs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sort_by(&mut rungs, &|a, b| a.0.total_cmp(&b.0));
     let all = report.items.len();
     let at: Vec<String> = rungs.iter().map(|(rung, count)| format!("{count} at {rung:e}")).collect();
     match at.as_slice() {

@@ -16,6 +16,9 @@ pub struct Points(BigRational);
 const DIGITS: usize = 12;
 
 impl Points {
+    /// What a file may have in place of them.
+    pub(super) const EXPECTED: &str = "a whole number, or a text like \"7.5\" or \"15/2\"";
+
     /// None.
     pub fn zero() -> Self {
         Self::whole(0)
@@ -141,7 +144,7 @@ impl<'de> Deserialize<'de> for Points {
             type Value = Points;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a whole number, or a text like \"7.5\" or \"15/2\"")
+                f.write_str(Points::EXPECTED)
             }
 
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> std::result::Result<Points, E> {

@@ -85,31 +85,38 @@ impl Random {
 
     /// Uniform from `-size` to `size`, in steps of 1/8: products of such numbers are exact in f32, so that large scores are too.
     fn array(&mut self, shape: &[usize], size: f64) -> Array {
-        let (stream, mut index) = (self.stream(), 0);
-        let next = |_| {
-            index += 1;
-            ((8.0 * size * (2.0 * stream.uniform(index) - 1.0)).round() / 8.0) as f32
-        };
-        Array::F32(ArrayD::from_shape_fn(shape, next))
+        let stream = self.stream();
+        let next = |index| ((8.0 * size * (2.0 * stream.uniform(index) - 1.0)).round() / 8.0) as f32;
+        Array::F32(drawn(shape, &next))
     }
 
     fn weight(&mut self, shape: &[usize], size: f64, about: f64) -> ArrayD<f32> {
-        let (stream, mut index) = (self.stream(), 0);
-        let next = |_| {
-            index += 1;
-            (about + size * (2.0 * stream.uniform(index) - 1.0)) as f32
-        };
-        ArrayD::from_shape_fn(shape, next)
+        let stream = self.stream();
+        drawn(shape, &|index| (about + size * (2.0 * stream.uniform(index) - 1.0)) as f32)
     }
 
     fn ids(&mut self, shape: &[usize]) -> Array {
-        let (stream, mut index) = (self.stream(), 0);
-        let next = |_| {
-            index += 1;
-            stream.below(index, VOCAB) as i64
-        };
-        Array::I64(ArrayD::from_shape_fn(shape, next))
+        let stream = self.stream();
+        Array::I64(drawn(shape, &|index| stream.below(index, VOCAB) as i64))
     }
+}
+
+/// An array of what `next` gives for 1, 2 and so on.
+fn drawn<T>(shape: &[usize], next: &dyn Fn(u64) -> T) -> ArrayD<T> {
+    let mut index = 0;
+    ArrayD::from_shape_simple_fn(shape, || {
+        index += 1;
+        next(index)
+    })
+}
+
+/// Whole numbers by row and column.
+fn table(rows: usize, columns: usize, value: &dyn Fn(usize, usize) -> i64) -> Array {
+    let (columns_of, mut at) = (columns.max(1), 0);
+    Array::I64(ArrayD::from_shape_simple_fn(vec![rows, columns], || {
+        at += 1;
+        value((at - 1) / columns_of, (at - 1) % columns_of)
+    }))
 }
 
 const VOCAB: usize = 61;
@@ -131,10 +138,10 @@ fn write_checkpoint(folder: &Path, random: &mut Random) -> Result<()> {
     // Deviations of 1.5 over the root of the inputs: attention is neither even nor one-hot.
     let mut matrix =
         |[outputs, inputs]: [usize; 2]| random.weight(&[outputs, inputs], 1.5 * (3.0 / inputs as f64).sqrt(), 0.0);
-    let mut tensors = BTreeMap::from([
-        ("model.embed_tokens.weight".to_string(), matrix([VOCAB, HIDDEN])),
-        ("lm_head.weight".to_string(), matrix([VOCAB, HIDDEN])),
-    ]);
+    let mut tensors = BTreeMap::new();
+    for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+        tensors.insert(name.to_string(), matrix([VOCAB, HIDDEN]));
+    }
     for layer in 0..LAYERS {
         for (name, shape) in [
             ("self_attn.q_proj", [HEADS * HEAD_DIM, HIDDEN]),
@@ -207,11 +214,12 @@ fn attention_cases(hidden: bool, random: &mut Random) -> Result<Vec<NewCase>> {
 
 fn attention_case(id: &str, params: Value, shape: &Shape, size: f64, random: &mut Random) -> Result<NewCase> {
     let &Shape { batch, heads, kv_heads, q_len, kv_len, past_len, dim } = shape;
-    let mut inputs = BTreeMap::from([
-        ("q".to_string(), random.array(&[batch, heads, q_len, dim], 2.0 * size)),
-        ("k".to_string(), random.array(&[batch, kv_heads, kv_len, dim], 2.0 * size)),
-        ("v".to_string(), random.array(&[batch, kv_heads, kv_len, dim], 2.0)),
-    ]);
+    let mut inputs = BTreeMap::new();
+    for (name, heads, len, size) in
+        [("q", heads, q_len, 2.0 * size), ("k", kv_heads, kv_len, 2.0 * size), ("v", kv_heads, kv_len, 2.0)]
+    {
+        inputs.insert(name.to_string(), random.array(&[batch, heads, len, dim], size));
+    }
     if past_len > 0 {
         for (name, size) in [("past_key", 2.0 * size), ("past_value", 2.0)] {
             inputs.insert(name.to_string(), random.array(&[batch, kv_heads, past_len, dim], size));
@@ -220,12 +228,9 @@ fn attention_case(id: &str, params: Value, shape: &Shape, size: f64, random: &mu
     let all = past_len + kv_len;
     if id.starts_with("padding") {
         // The first row is padded by two; the others are whole.
-        let real = |at: &[usize]| if id == "padding_left" { at[1] >= 2 } else { at[1] + 2 < all };
-        let mask = ArrayD::from_shape_fn(vec![batch, all], |at| {
-            let at = [at[0], at[1]];
-            i64::from(at[0] > 0 || real(&at))
-        });
-        inputs.insert("attention_mask".to_string(), Array::I64(mask));
+        let real = |at: usize| if id == "padding_left" { at >= 2 } else { at + 2 < all };
+        let mask = table(batch, all, &|row, at| i64::from(row > 0 || real(at)));
+        inputs.insert("attention_mask".to_string(), mask);
     }
     let question = OperationQuestion { op: "attention".to_string(), params, inputs };
     let mut expected = question.ask()?;
@@ -238,13 +243,15 @@ fn attention_case(id: &str, params: Value, shape: &Shape, size: f64, random: &mu
 type ModelCase = (&'static str, Option<Value>, BTreeMap<String, Array>);
 
 fn model_cases(hidden: bool, cached: bool, model: &Model<f64>, random: &mut Random) -> Result<Vec<NewCase>> {
-    let one = |name: &str, array: Array| BTreeMap::from([(name.to_string(), array)]);
+    let one = |name: &str, array: Array| {
+        let mut inputs = BTreeMap::new();
+        inputs.insert(name.to_string(), array);
+        inputs
+    };
     let left_padded = |random: &mut Random| {
-        let mask = ArrayD::from_shape_fn(vec![2, 9], |at| i64::from(at[0] > 0 || at[1] >= 3));
-        BTreeMap::from([
-            ("input_ids".to_string(), random.ids(&[2, 9])),
-            ("attention_mask".to_string(), Array::I64(mask)),
-        ])
+        let mut inputs = one("input_ids", random.ids(&[2, 9]));
+        inputs.insert("attention_mask".to_string(), table(2, 9, &|row, at| i64::from(row > 0 || at >= 3)));
+        inputs
     };
     let cases: Vec<ModelCase> = match (cached, hidden) {
         (false, false) => vec![("short_text", None, one("input_ids", random.ids(&[1, 7])))],
@@ -260,12 +267,9 @@ fn model_cases(hidden: bool, cached: bool, model: &Model<f64>, random: &mut Rand
         ],
         (true, true) => {
             let mut two = one("input_ids.0", random.ids(&[1, 8]));
-            two.extend(one("input_ids.1", random.ids(&[1, 5])));
+            two.insert("input_ids.1".to_string(), random.ids(&[1, 5]));
             let mut far = one("input_ids", random.ids(&[1, 8]));
-            far.insert(
-                "position_ids".to_string(),
-                Array::I64(ArrayD::from_shape_fn(vec![1, 8], |at| 700 + at[1] as i64)),
-            );
+            far.insert("position_ids".to_string(), table(1, 8, &|_, at| 700 + at as i64));
             vec![
                 ("token_by_token", Some(json!([1, 1, 1, 1, 1, 1, 1])), one("input_ids", random.ids(&[2, 7]))),
                 ("chunks", Some(json!([4, 3, 2])), one("input_ids", random.ids(&[1, 9]))),
@@ -286,7 +290,10 @@ fn model_case((id, steps, inputs): ModelCase, model: &Model<f64>) -> Result<NewC
     }
     let (_, plan) = planned(&params, &inputs, Schedule::AsAsked)?;
     let logits = plan.run(model, Numerics::plain(Dtype::F64), CacheKind::Contiguous, &mut Unwatched)?;
-    let expected = logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect();
+    let mut expected = BTreeMap::new();
+    for (suffix, x) in logits {
+        expected.insert(format!("logits{suffix}"), x.into_dyn());
+    }
     let compare_where = inputs.contains_key("attention_mask").then(|| "attention_mask".to_string());
     Ok(NewCase { id: id.to_string(), op: "model".to_string(), params, inputs, expected, compare_where })
 }
@@ -303,7 +310,7 @@ fn beginning() -> Result<String> {
 }
 
 /// The parts that are code, with the folders of their suites.
-fn parts(sets: impl Fn(&str) -> String, model: &str) -> String {
+fn parts(sets: &dyn Fn(&str) -> String, model: &str) -> String {
     let part = |id: &str, title: &str, points: u32, requires: &str, ladder: &str, suite: &str| {
         let requires = if requires.is_empty() { String::new() } else { format!("requires = [\"{requires}\"]\n") };
         let sets = sets(suite);
@@ -326,7 +333,7 @@ fn parts(sets: impl Fn(&str) -> String, model: &str) -> String {
 
 fn staff() -> Result<String> {
     let sets = |suite: &str| format!("visible = [\"handout/public/{suite}\"]\nhidden = [\"hidden/{suite}\"]\n");
-    Ok(beginning()? + &parts(sets, "handout/public/cache/model"))
+    Ok(beginning()? + &parts(&sets, "handout/public/cache/model"))
 }
 
 /// Without the paper part: its right answers are not for students.
@@ -334,7 +341,7 @@ fn handout() -> Result<String> {
     let beginning = beginning()?;
     let end = beginning.find("[[part]]").unwrap_or(beginning.len());
     let sets = |suite: &str| format!("visible = [\"public/{suite}\"]\n");
-    Ok(format!("{}{}", &beginning[..end], parts(sets, "public/cache/model")))
+    Ok(format!("{}{}", &beginning[..end], parts(&sets, "public/cache/model")))
 }
 
 fn for_staff(seed: u64) -> String {

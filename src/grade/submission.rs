@@ -7,6 +7,7 @@ use super::report_data::Isolation;
 use crate::candidate::{Confinement, Demand, LentFolder, Outcome, Program, Sandbox, Surroundings};
 use crate::error::{Error, Result};
 use crate::io::wording::hex;
+use crate::num::sort::sort_by;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -135,7 +136,7 @@ impl Submission {
                 }
             }
         }
-        files.sort();
+        sort_by(&mut files, &PathBuf::cmp);
         let mut hash = Sha256::new();
         let mut left = MOST_BYTES;
         for path in files {
@@ -221,7 +222,7 @@ impl Submission {
             Guard::None => None,
             Guard::Sandbox { goldref, demand } => {
                 let mut readable = read.clone();
-                readable.extend(course.models().map(Path::to_path_buf));
+                readable.extend(course.models().into_iter().map(Path::to_path_buf));
                 let (limits, demand) = (limits.sandbox.clone(), *demand);
                 let confinement = Confinement {
                     read: readable,

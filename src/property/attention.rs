@@ -1,11 +1,10 @@
 //! Properties of attention, `softmax(q kᵀ · scale + mask) v`.
 
 use super::sample::Sample;
-use super::trial::{Answers, Pair, Posed, Trial, chosen, joined, part, shaped, stored};
+use super::trial::{Answers, Pair, Posed, Trial, chosen, filled, joined, named, part, shaped, stored};
 use crate::io::Array;
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Queries, keys and values of a sample.
 struct Qkv {
@@ -28,8 +27,8 @@ impl Qkv {
 
     fn ask(&self, params: Value) -> Posed {
         let arrays = [("q", &self.q), ("k", &self.k), ("v", &self.v)];
-        let inputs = arrays.map(|(name, array)| (name.to_string(), stored(array)));
-        Posed { op: "attention", params, inputs: BTreeMap::from(inputs) }
+        let inputs = arrays.map(|(name, array)| (name, stored(array)));
+        Posed { op: "attention", params, inputs: named(inputs.into()) }
     }
 
     fn shape(&self) -> Vec<usize> {
@@ -76,12 +75,12 @@ pub(super) fn cached_is_whole(sample: &Sample) -> Trial {
     let qkv = Qkv::of(sample);
     let (first, len) = (sample.first, sample.tokens());
     let cut = |array: &ArrayD<f64>, from, to| stored(&part(array, 2, from, to));
-    let inputs = BTreeMap::from([
-        ("q".to_string(), cut(&qkv.q, first, len)),
-        ("k".to_string(), cut(&qkv.k, first, len)),
-        ("v".to_string(), cut(&qkv.v, first, len)),
-        ("past_key".to_string(), cut(&qkv.k, 0, first)),
-        ("past_value".to_string(), cut(&qkv.v, 0, first)),
+    let inputs = named(vec![
+        ("q", cut(&qkv.q, first, len)),
+        ("k", cut(&qkv.k, first, len)),
+        ("v", cut(&qkv.v, first, len)),
+        ("past_key", cut(&qkv.k, 0, first)),
+        ("past_value", cut(&qkv.v, 0, first)),
     ]);
     let cached = Posed { op: "attention", params: causal(), inputs };
     let shape = qkv.shape();
@@ -164,13 +163,13 @@ pub(super) fn convex_hull(sample: &Sample) -> Trial {
     let (shape, v, group) = (qkv.shape(), qkv.v.clone(), sample.group);
     Trial::new(vec![qkv.ask(all())], move |answers| {
         let out = shaped(answers, 0, "out", &shape)?;
-        let clamped = ArrayD::from_shape_fn(IxDyn(&shape), |at| {
+        let clamped = filled(&shape, &|at| {
             let values = v.index_axis(Axis(0), at[0]).index_axis_move(Axis(0), at[1] / group);
             let feature = values.index_axis_move(Axis(1), at[3]);
             let (least, most) = feature.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &x| {
                 (if x < least { x } else { least }, if x > most { x } else { most })
             });
-            let x = out[&at];
+            let x = out[at];
             // What is no number lies nowhere.
             if x.is_nan() || x < least {
                 least
@@ -189,7 +188,7 @@ fn poisoned(sample: &Sample, poison: f64) -> Trial {
     let qkv = Qkv::of(sample);
     let mut bad = qkv.v.clone();
     bad.slice_axis_mut(Axis(2), (sample.first..).into()).fill(poison);
-    let mask = ArrayD::from_shape_fn(IxDyn(&[sample.batch, sample.tokens()]), |at| i64::from(at[1] < sample.first));
+    let mask = filled(&[sample.batch, sample.tokens()], &|at| i64::from(at[1] < sample.first));
     let ask = |qkv: &Qkv| {
         let mut posed = qkv.ask(all());
         posed.inputs.insert("attention_mask".to_string(), Array::I64(mask.clone()));
@@ -214,9 +213,9 @@ pub(super) fn exact_one_hot(sample: &Sample) -> Trial {
     let unit = |token: usize, feature: usize| if token == feature { 1.0 } else { 0.0 };
     let shape = [batch, heads, len, len];
     let order = sample.numbers().permutation(len);
-    let k = ArrayD::from_shape_fn(IxDyn(&shape), |at| 32.0 * unit(at[2], at[3]));
-    let q = ArrayD::from_shape_fn(IxDyn(&shape), |at| 64.0 * unit(order[at[2]], at[3]));
-    let v = sample.numbers().below(&[batch, heads, len, sample.head_dim], 17).mapv(|x| x as f64 - 8.0);
+    let k = filled(&shape, &|at| 32.0 * unit(at[2], at[3]));
+    let q = filled(&shape, &|at| 64.0 * unit(order[at[2]], at[3]));
+    let v = sample.numbers().whole(&[batch, heads, len, sample.head_dim], 17, -8.0);
     let expected = chosen(&v, 2, &order);
     exactly(Qkv { q, k, v }, json!({"scale": 1.0}), expected)
 }
@@ -226,10 +225,10 @@ pub(super) fn exact_mean(sample: &Sample) -> Trial {
     let len = [2, 4, 8, 16][sample.tokens() % 4];
     let numbers = sample.numbers();
     let (batch, heads, dim) = (sample.batch, sample.kv_heads, sample.head_dim);
-    let q = numbers.below(&[batch, heads, sample.first, dim], 5).mapv(|x| x as f64 - 2.0);
+    let q = numbers.whole(&[batch, heads, sample.first, dim], 5, -2.0);
     let k = ArrayD::from_elem(IxDyn(&[batch, heads, len, dim]), 1.0);
     // Multiples of 16: their mean over up to 16 keys is a whole number below 8 in each format.
-    let v = numbers.below(&[batch, heads, len, dim], 3).mapv(|x| 16.0 * (x as f64 - 1.0));
+    let v = &numbers.whole(&[batch, heads, len, dim], 3, -1.0) * 16.0;
     let mean = v.sum_axis(Axis(2)) / len as f64;
     let rows: Vec<_> = (0..sample.first).map(|_| mean.view().insert_axis(Axis(2))).collect();
     let expected = joined(2, &rows);

@@ -2,11 +2,11 @@
 
 use super::sample::Sample;
 use super::subject::Loaded;
-use super::trial::{Pair, Posed, Trial, joined, part, shaped};
+use super::trial::{Pair, Posed, Trial, filled, named, part, shaped};
 use crate::io::Array;
 use crate::model::ModelSpec;
 use crate::model::spec::Position;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
 use serde_json::json;
 
 /// Positions that a shift adds: beyond 256 not every whole number is a bf16 number.
@@ -28,17 +28,19 @@ fn ask(steps: Option<Vec<usize>>, arrays: Vec<(&str, ArrayD<i64>)>) -> Posed {
         None => json!({}),
         Some(steps) => json!({"steps": steps}),
     };
-    let inputs = arrays.into_iter().map(|(name, array)| (name.to_string(), Array::I64(array)));
-    Posed { op: "model", params, inputs: inputs.collect() }
+    let inputs = arrays.into_iter().map(|(name, array)| (name, Array::I64(array))).collect();
+    Posed { op: "model", params, inputs: named(inputs) }
 }
 
 fn cut(array: &ArrayD<i64>, axis: usize, from: usize, to: usize) -> ArrayD<i64> {
     array.slice_axis(ndarray::Axis(axis), (from..to).into()).as_standard_layout().into_owned()
 }
 
+/// The tokens of each request of `a`, and those of `b` behind them.
 fn behind(a: &ArrayD<i64>, b: &ArrayD<i64>) -> ArrayD<i64> {
-    let (a, b) = (a.mapv(|x| x as f64), b.mapv(|x| x as f64));
-    joined(1, &[a.view(), b.view()]).mapv(|x| x as i64)
+    let first = a.shape()[1];
+    let token = |at: &[usize]| if at[1] < first { a[at] } else { b[[at[0], at[1] - first]] };
+    filled(&[a.shape()[0], first + b.shape()[1]], &token)
 }
 
 /// Logits `[batch, len, vocab_size]` of two questions are equal.
@@ -103,7 +105,7 @@ pub(super) fn padded_is_alone(sample: &Sample, model: &Loaded) -> Option<Trial> 
     let sample = Sample { batch: 2, ..sample.clone() };
     let (ids, first, len) = (tokens(&sample, spec, 0), sample.first, sample.tokens());
     let alone = cut(&cut(&ids, 0, 1, 2), 1, first, len);
-    let mask = ArrayD::from_shape_fn(IxDyn(&[2, len]), |at| i64::from(at[0] == 0 || at[1] >= first));
+    let mask = filled(&[2, len], &|at| i64::from(at[0] == 0 || at[1] >= first));
     let vocab = spec.vocab_size;
     let posed =
         vec![ask(None, vec![("input_ids", alone)]), ask(None, vec![("input_ids", ids), ("attention_mask", mask)])];
@@ -122,7 +124,7 @@ pub(super) fn padding_unseen(sample: &Sample, model: &Loaded) -> Option<Trial> {
     let (one, other) = (tokens(sample, spec, 0), tokens(sample, spec, 1));
     let (first, len) = (sample.first, sample.tokens());
     let changed = behind(&cut(&other, 1, 0, first), &cut(&one, 1, first, len));
-    let mask = ArrayD::from_shape_fn(IxDyn(&[sample.batch, len]), |at| i64::from(at[1] >= first));
+    let mask = filled(&[sample.batch, len], &|at| i64::from(at[1] >= first));
     let posed = [one, changed].map(|ids| ask(None, vec![("input_ids", ids), ("attention_mask", mask.clone())]));
     let shape = vec![sample.batch, len, spec.vocab_size];
     fits(sample, spec).then(|| {
@@ -159,8 +161,7 @@ pub(super) fn positions_relative(sample: &Sample, model: &Loaded) -> Option<Tria
         && !spec.depends_on_call_length();
     let shift = model.max_positions.unwrap_or(SHIFT).saturating_sub(sample.tokens()).min(SHIFT);
     let ids = tokens(sample, spec, 0);
-    let positions =
-        |from: usize| ArrayD::from_shape_fn(IxDyn(&[sample.batch, sample.tokens()]), |at| (from + at[1]) as i64);
+    let positions = |from: usize| filled(&[sample.batch, sample.tokens()], &|at| (from + at[1]) as i64);
     let posed = [0, shift].map(|from| ask(None, vec![("input_ids", ids.clone()), ("position_ids", positions(from))]));
     (relative && shift > 0).then(|| same(posed, vec![sample.batch, sample.tokens(), spec.vocab_size]))
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::num::RandomStream;
+use crate::num::sort::sorted_indices;
 use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -148,12 +149,20 @@ impl Numbers {
         })
     }
 
+    /// Whole numbers from `least` on, `count` of them.
+    pub(super) fn whole(&self, shape: &[usize], count: usize, least: f64) -> ArrayD<f64> {
+        let stream = self.stream();
+        let mut index = 0;
+        ArrayD::from_shape_simple_fn(IxDyn(shape), || {
+            index += 1;
+            stream.below(index, count) as f64 + least
+        })
+    }
+
     /// The numbers 0 to `len - 1` in another order.
     pub(super) fn permutation(&self, len: usize) -> Vec<usize> {
         let stream = self.stream();
-        let mut order: Vec<usize> = (0..len).collect();
-        order.sort_by_key(|&index| stream.bits(index as u64));
-        order
+        sorted_indices(len, &|a, b| stream.bits(a as u64).cmp(&stream.bits(b as u64)))
     }
 }
 

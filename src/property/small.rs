@@ -1,14 +1,14 @@
 //! Properties of the small operations: softmax, rotary positions, norms, products.
 
 use super::sample::Sample;
-use super::trial::{Pair, Posed, Trial, chosen, shaped, stored};
+use super::trial::{Pair, Posed, Trial, chosen, filled, mapped, named, shaped, stored};
 use crate::io::Array;
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis};
 use serde_json::{Value, json};
 
 fn ask(op: &'static str, params: Value, arrays: &[(&str, &ArrayD<f64>)]) -> Posed {
-    let inputs = arrays.iter().map(|(name, array)| (name.to_string(), stored(array))).collect();
-    Posed { op, params, inputs }
+    let inputs = arrays.iter().map(|&(name, array)| (name, stored(array))).collect();
+    Posed { op, params, inputs: named(inputs) }
 }
 
 fn rows(sample: &Sample) -> ArrayD<f64> {
@@ -33,7 +33,7 @@ pub(super) fn softmax_sums_to_one(sample: &Sample) -> Trial {
     Trial::new(vec![ask("softmax", json!({"axis": -1}), &[("x", &x)])], move |answers| {
         let out = shaped(answers, 0, "out", &shape)?;
         // A negative probability makes the sum of the absolute values larger than one.
-        let actual = out.mapv(f64::abs).sum_axis(Axis(2));
+        let actual = mapped(out, f64::abs).sum_axis(Axis(2));
         let expected = ArrayD::ones(actual.raw_dim());
         Some(Pair { actual, expected })
     })
@@ -55,7 +55,7 @@ pub(super) fn softmax_permuted(sample: &Sample) -> Trial {
 pub(super) fn softmax_exact(sample: &Sample) -> Trial {
     let (rows, len) = (sample.first, sample.tokens());
     let order = sample.numbers().permutation(len);
-    let hot = ArrayD::from_shape_fn(IxDyn(&[rows, len]), |at| f64::from(u8::from(order[at[0] % len] == at[1])));
+    let hot = filled(&[rows, len], &|at| f64::from(u8::from(order[at[0] % len] == at[1])));
     Trial::new(vec![ask("softmax", json!({"axis": -1}), &[("x", &(&hot * 2048.0))])], move |answers| {
         Some(Pair { actual: shaped(answers, 0, "out", hot.shape())?.clone(), expected: hot.clone() })
     })
@@ -65,7 +65,7 @@ fn rope(x: &ArrayD<f64>, positions: Vec<i64>, layout: &str) -> Posed {
     let params = json!({"layout": layout, "rope_theta": 10000.0});
     let mut posed = ask("rope", params, &[("x", x)]);
     let len = positions.len();
-    let ids = Array::I64(ArrayD::from_shape_fn(IxDyn(&[1, len]), |at| positions[at[1]]));
+    let ids = Array::I64(filled(&[1, len], &|at| positions[at[1]]));
     posed.inputs.insert("position_ids".to_string(), ids);
     posed
 }
@@ -86,7 +86,7 @@ pub(super) fn rope_relative(sample: &Sample) -> Trial {
         let rotated = |question| shaped(answers, question, "out", &shape);
         // Each query with each key of its head.
         let scores = |q: &ArrayD<f64>, k: &ArrayD<f64>| {
-            ArrayD::from_shape_fn(IxDyn(&[shape[1], shape[2], shape[2]]), |at| {
+            filled(&[shape[1], shape[2], shape[2]], &|at| {
                 (0..shape[3]).map(|d| q[[0, at[0], at[1], d]] * k[[0, at[0], at[2], d]]).sum::<f64>()
             })
         };
@@ -99,7 +99,7 @@ pub(super) fn rope_keeps_norms(sample: &Sample) -> Trial {
     let shape = [1, sample.kv_heads, sample.tokens(), sample.head_dim];
     let x = sample.numbers().array(&shape);
     let positions = (0..sample.tokens()).map(|token| 37 * token as i64).collect();
-    let squares = |x: &ArrayD<f64>| x.mapv(|x| x * x).sum_axis(Axis(3));
+    let squares = |x: &ArrayD<f64>| mapped(x, |x| x * x).sum_axis(Axis(3));
     let expected = squares(&x);
     Trial::new(vec![rope(&x, positions, layout(sample))], move |answers| {
         Some(Pair { actual: squares(shaped(answers, 0, "out", &shape)?), expected: expected.clone() })
@@ -109,7 +109,7 @@ pub(super) fn rope_keeps_norms(sample: &Sample) -> Trial {
 /// At position 0 nothing is rotated, exactly.
 pub(super) fn rope_exact(sample: &Sample) -> Trial {
     let shape = [1, sample.kv_heads, sample.tokens(), sample.head_dim];
-    let x = sample.numbers().below(&shape, 17).mapv(|x| x as f64 - 8.0);
+    let x = sample.numbers().whole(&shape, 17, -8.0);
     Trial::new(vec![rope(&x, vec![0; sample.tokens()], layout(sample))], move |answers| {
         Some(Pair { actual: shaped(answers, 0, "out", &shape)?.clone(), expected: x.clone() })
     })
@@ -118,9 +118,9 @@ pub(super) fn rope_exact(sample: &Sample) -> Trial {
 /// Small whole numbers: products and sums are exact in each format.
 pub(super) fn matmul_exact(sample: &Sample) -> Trial {
     let numbers = sample.numbers();
-    let whole = |shape: [usize; 2]| numbers.below(&shape, 5).mapv(|x| x as f64 - 2.0);
+    let whole = |shape: [usize; 2]| numbers.whole(&shape, 5, -2.0);
     let (a, b) = (whole([sample.tokens(), sample.head_dim]), whole([sample.head_dim, sample.first]));
-    let expected = ArrayD::from_shape_fn(IxDyn(&[sample.tokens(), sample.first]), |at| {
+    let expected = filled(&[sample.tokens(), sample.first], &|at| {
         (0..sample.head_dim).map(|k| a[[at[0], k]] * b[[k, at[1]]]).sum::<f64>()
     });
     Trial::new(vec![ask("matmul", json!({}), &[("a", &a), ("b", &b)])], move |answers| {
@@ -131,9 +131,9 @@ pub(super) fn matmul_exact(sample: &Sample) -> Trial {
 /// With an identity as weight and a whole bias nothing is rounded.
 pub(super) fn linear_exact(sample: &Sample) -> Trial {
     let (numbers, dim) = (sample.numbers(), sample.head_dim);
-    let x = numbers.below(&[sample.tokens(), dim], 17).mapv(|x| x as f64 - 8.0);
-    let bias = numbers.below(&[dim], 9).mapv(|x| x as f64 - 4.0);
-    let identity = ArrayD::from_shape_fn(IxDyn(&[dim, dim]), |at| f64::from(u8::from(at[0] == at[1])));
+    let x = numbers.whole(&[sample.tokens(), dim], 17, -8.0);
+    let bias = numbers.whole(&[dim], 9, -4.0);
+    let identity = filled(&[dim, dim], &|at| f64::from(u8::from(at[0] == at[1])));
     let expected = &x + &bias;
     let posed = ask("linear", json!({}), &[("x", &x), ("weight", &identity), ("bias", &bias)]);
     Trial::new(vec![posed], move |answers| {

@@ -111,5 +111,9 @@ impl Subject {
 }
 
 fn named<T: Real>(logits: BTreeMap<String, ndarray::Array3<T>>) -> BTreeMap<String, ArrayD<f64>> {
-    logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), to_f64(&x))).collect()
+    let mut answers = BTreeMap::new();
+    for (suffix, x) in logits {
+        answers.insert(format!("logits{suffix}"), to_f64(&x));
+    }
+    answers
 }

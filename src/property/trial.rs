@@ -41,6 +41,41 @@ impl Trial {
     }
 }
 
+/// Arrays by their names, as a question has them.
+pub(super) fn named(arrays: Vec<(&str, Array)>) -> BTreeMap<String, Array> {
+    let mut inputs = BTreeMap::new();
+    for (name, array) in arrays {
+        inputs.insert(name.to_string(), array);
+    }
+    inputs
+}
+
+/// The array of this shape that has at each index what `at` says of it.
+///
+/// Compiled for each type of numbers and not for each property, as all that follows here is.
+pub(super) fn filled<T: Default + Clone>(shape: &[usize], at: &dyn Fn(&[usize]) -> T) -> ArrayD<T> {
+    let mut index = vec![0; shape.len()];
+    let mut array = ArrayD::from_elem(shape, T::default());
+    // A new array is in standard layout.
+    for place in array.as_slice_mut().unwrap_or_default() {
+        *place = at(&index);
+        // The last index that has not reached its end goes on, and those behind it begin anew.
+        for (axis, len) in shape.iter().enumerate().rev() {
+            index[axis] += 1;
+            if index[axis] < *len {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    array
+}
+
+/// `f` of each number.
+pub(super) fn mapped(array: &ArrayD<f64>, f: fn(f64) -> f64) -> ArrayD<f64> {
+    array.mapv(f)
+}
+
 /// The numbers as a program in f32 takes them.
 pub(super) fn stored(array: &ArrayD<f64>) -> Array {
     Array::F32(array.mapv(|x| x as f32))

@@ -2,7 +2,7 @@
 
 use super::fields::{
     AnswersFields, CostFields, File, LifetimeField, LimitsFields, PartFields, QuestionFields, ScoringField, SetField,
-    SpeedUpFields, Unknown,
+    SpeedUpFields,
 };
 use super::{
     Answers, Asked, Assignment, CaseSet, Kind, Limits, Part, Points, Question, Rung, Scoring, SpeedUp, Worked,
@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::grade::quantity::Unit;
 use crate::io::{disk, limits};
 use crate::num::Dtype;
+use crate::num::sort::sort_by;
 use crate::property;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -28,18 +29,11 @@ pub(super) fn open(path: &Path) -> Result<Assignment> {
     let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
     let source = disk::read_whole(&path, limits::JSON_BYTES)?;
     let text = std::str::from_utf8(&source).map_err(|_| Error::read(&path, "it is no text in UTF-8"))?;
-    let file: File = toml::from_str(text).map_err(|e| Error::read(&path, on_one_line(&e, text)))?;
+    let file = File::read(text).map_err(|wrong| Error::read(&path, wrong))?;
     // Where it really is: what lies there is kept from submissions.
     let absolute = path.canonicalize().map_err(|e| Error::read(&path, e))?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     assignment(file, (absolute, folder), source.clone()).map_err(|e| e.at(&path))
-}
-
-/// The message of the parser with its line, and without the picture of it.
-fn on_one_line(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let message = error.message().replace('\n', ", ");
-    line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))
 }
 
 fn assignment(file: File, (path, folder): (PathBuf, PathBuf), source: Vec<u8>) -> Result<Assignment> {
@@ -173,8 +167,8 @@ fn set(field: SetField, folder: &Path) -> Result<CaseSet> {
 }
 
 /// Tolerances from the tightest on; who meets a tighter one earns no less.
-fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
-    let fields = fields.unwrap_or_else(|| BTreeMap::from([("1e-4".to_string(), Points::one())]));
+fn ladder(fields: Option<Vec<(String, Points)>>) -> Result<Vec<Rung>> {
+    let fields = fields.unwrap_or_else(|| vec![("1e-4".to_string(), Points::one())]);
     let mut rungs = Vec::new();
     for (text, share) in fields {
         let atol: Option<f64> = text.parse().ok().filter(|atol: &f64| atol.is_finite() && *atol >= 0.0);
@@ -183,7 +177,7 @@ fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
         })?;
         rungs.push(Rung { atol, share });
     }
-    rungs.sort_by(|a, b| a.atol.total_cmp(&b.atol));
+    sort_by(&mut rungs, &|a: &Rung, b: &Rung| a.atol.total_cmp(&b.atol));
     let fine = rungs.first().is_some_and(|rung| rung.share == Points::one())
         && rungs.windows(2).all(|pair| pair[0].share >= pair[1].share && pair[0].atol < pair[1].atol);
     if !fine {
@@ -193,7 +187,7 @@ fn ladder(fields: Option<BTreeMap<String, Points>>) -> Result<Vec<Rung>> {
 }
 
 fn answers_of(fields: AnswersFields, folder: &Path) -> Result<Answers> {
-    none_unknown(&fields.unknown)?;
+    none_unknown(fields.unknown.as_deref())?;
     inside(&fields.file, "its file of answers")?;
     let mut ids = BTreeSet::new();
     let mut questions = Vec::new();
@@ -213,7 +207,7 @@ fn answers_of(fields: AnswersFields, folder: &Path) -> Result<Answers> {
 }
 
 fn question(fields: QuestionFields, usual: &CostFields, folder: &Path) -> Result<Question> {
-    none_unknown(&fields.unknown)?;
+    none_unknown(fields.unknown.as_deref())?;
     let own = fields.own;
     let rtol = own.rtol.or(usual.rtol).unwrap_or(0.01);
     if !(0.0..1.0).contains(&rtol) {
@@ -261,7 +255,7 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
             share,
         ));
     }
-    ladder.sort_by(|a: &(f64, Points), b| b.0.total_cmp(&a.0));
+    sort_by(&mut ladder, &|a: &(f64, Points), b| b.0.total_cmp(&a.0));
     if ladder.first().is_none_or(|(_, share)| *share != Points::one()) || !ladder.iter().is_sorted_by(|a, b| a.1 >= b.1)
     {
         return Err(Error::ask("its ladder must earn 1 at the largest ratio and no more at smaller ones"));
@@ -277,8 +271,8 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
     })
 }
 
-fn none_unknown(unknown: &Unknown) -> Result<()> {
-    match unknown.keys().next() {
+fn none_unknown(unknown: Option<&str>) -> Result<()> {
+    match unknown {
         None => Ok(()),
         Some(name) => Err(Error::ask(format!("there is no field \"{name}\""))),
     }
@@ -314,7 +308,7 @@ mod tests {
 
     fn read(parts: &str) -> Result<Assignment> {
         let text = format!("format = \"{FORMAT}\"\ntitle = \"t\"\n[candidate]\ncommand = [\"./run\"]\n{parts}");
-        let file = toml::from_str(&text).map_err(|e| Error::ask(on_one_line(&e, &text)))?;
+        let file = File::read(&text).map_err(Error::ask)?;
         assignment(file, (PathBuf::from("/a.toml"), PathBuf::from("/")), text.into_bytes())
     }
 

@@ -4,6 +4,7 @@ mod fields;
 mod file;
 mod limits;
 mod part;
+mod toml_value;
 
 pub use limits::Limits;
 pub use part::{Answers, CaseSet, Kind, Part, Question, Rung, Scoring, SpeedUp, Worked};

@@ -17,7 +17,8 @@ const OF_ALL: &str = "class.csv";
 /// Folders without results, results of several assignments, two different ones of one submission, a folder with files in it.
 pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
     let mut files: BTreeMap<String, (PathBuf, Vec<u8>)> = BTreeMap::new();
-    let mut reports: BTreeMap<String, GradeReport> = BTreeMap::new();
+    // In the order of the names.
+    let mut reports: Vec<(String, GradeReport)> = Vec::new();
     for folder in folders {
         let mut any = false;
         for entry in fs::read_dir(folder).map_err(|e| Error::read(folder, e))? {
@@ -31,13 +32,16 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
             let bytes = disk::read_whole(&path, limits::JSON_BYTES)?;
             if let Some(submission) = name.strip_suffix(".json") {
                 let report = read(&path)?;
-                if let Some(other) = reports.values().find(|other| other.assignment != report.assignment) {
+                if let Some((_, other)) = reports.iter().find(|(_, other)| other.assignment != report.assignment) {
                     return Err(Error::read(
                         &path,
                         format!("it is of another assignment than that of {}", other.submission),
                     ));
                 }
-                reports.insert(submission.to_string(), report);
+                match reports.binary_search_by(|(name, _)| name.as_str().cmp(submission)) {
+                    Ok(at) => reports[at].1 = report,
+                    Err(at) => reports.insert(at, (submission.to_string(), report)),
+                }
                 any = true;
             }
             match files.get(&name) {
@@ -67,5 +71,5 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
     for (name, (_, bytes)) in files {
         io::write_bytes(output.join(name), &bytes)?;
     }
-    Ok(reports.into_values().collect())
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
 }

@@ -14,6 +14,7 @@ use super::report_data::{GradeReport, Isolation};
 use super::submission::{Source, Submission};
 use crate::error::{Error, Result};
 use crate::io::{self, disk, limits};
+use crate::num::sort::sort_by;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -69,7 +70,7 @@ pub fn submissions_in(folder: &Path, source: &Source) -> Result<Vec<Submission>>
     if all.is_empty() {
         return Err(Error::read(folder, "there is no folder in it; each submission is one"));
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut all, &|a: &Submission, b| a.name.cmp(&b.name));
     Ok(all)
 }
 

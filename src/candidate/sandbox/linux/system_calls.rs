@@ -134,8 +134,10 @@ pub(super) fn forbid() -> Result<(), String> {
         SeccompCondition::new(arg, SeccompCmpArgLen::Qword, operator, value).map_err(|e| words(&e))
     };
     let rule = |condition| SeccompRule::new(vec![condition]).map_err(|e| words(&e));
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        FORBIDDEN.iter().chain(OLD).map(|&call| (call, Vec::new())).collect();
+    let mut refused = BTreeMap::new();
+    for &call in FORBIDDEN.iter().chain(OLD) {
+        refused.insert(call, Vec::new());
+    }
     for &call in OF_ITSELF {
         refused.insert(call, vec![rule(condition(0, SeccompCmpOp::Ne, 0)?)?]);
     }
@@ -157,7 +159,10 @@ pub(super) fn forbid() -> Result<(), String> {
     let [thread, files] = [libc::CLONE_THREAD, libc::CLONE_FILES].map(|flag| u64::from(flag.unsigned_abs()));
     clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(thread | files), thread)?)?);
     refused.insert(libc::SYS_clone, clone);
-    let absent: BTreeMap<i64, Vec<SeccompRule>> = ABSENT.iter().map(|&call| (call, Vec::new())).collect();
+    let mut absent = BTreeMap::new();
+    for &call in ABSENT {
+        absent.insert(call, Vec::new());
+    }
     for (calls, errno) in [(refused, libc::EPERM), (absent, libc::ENOSYS)] {
         let action = SeccompAction::Errno(errno.unsigned_abs());
         let filter = SeccompFilter::new(calls, SeccompAction::Allow, action, arch).map_err(|e| words(&e))?;

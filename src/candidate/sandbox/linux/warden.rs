@@ -33,7 +33,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         return Err(order.refused("this kernel does not list the children of a process in /proc"));
     }
     let own = std::env::current_exe().map_err(|e| order.refused(format!("goldref's own program: {e}")))?;
-    let text = serde_json::to_string(order).map_err(|e| order.refused(e))?;
+    let text = order.text().map_err(|e| order.refused(e))?;
     let child = Command::new(own)
         .args([CONFINED, &text])
         .env_clear()
