@@ -2,13 +2,15 @@
 
 use crate::error::{Error, Result};
 use plotters::coord::Shift;
-use plotters::coord::combinators::IntoLogRange;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::combinators::{IntoLogRange, LogCoord};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::{
     BitMapBackend, Cartesian2d, ChartBuilder, ChartContext, Circle, Color, DrawingArea, DrawingBackend,
     IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
 };
 use plotters::style::{BLACK, FontStyle, register_font};
+use std::ops::Range;
 use std::path::Path;
 
 /// The format of a plot.
@@ -147,26 +149,60 @@ fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u3
         .margin(12 * unit)
         .x_label_area_size(42 * unit)
         .y_label_area_size(70 * unit);
-    match panel.axes {
-        Axes::Log => {
-            // From a little below the least to a little above the most.
-            let (x, y) = ((xs.0 / 1.3..xs.1 * 1.3).log_scale(), (ys.0 / 1.3..ys.1 * 1.3).log_scale());
-            fill(panel, builder.build_cartesian_2d(x, y)?, unit)
-        }
-        Axes::LogUpwards => {
-            let y = (ys.0 / 1.3..ys.1 * 1.3).log_scale();
-            fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, y)?, unit)
-        }
-        Axes::Linear => fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, 0.0..ys.1 * 1.1)?, unit),
+    // From zero, or from a little below the least, to a little above the most.
+    let (x, y) = match panel.axes {
+        Axes::Log => (Scale::log(xs.0 / 1.3..xs.1 * 1.3), Scale::log(ys.0 / 1.3..ys.1 * 1.3)),
+        Axes::LogUpwards => (Scale::linear(0.0..xs.1 * 1.05), Scale::log(ys.0 / 1.3..ys.1 * 1.3)),
+        Axes::Linear => (Scale::linear(0.0..xs.1 * 1.05), Scale::linear(0.0..ys.1 * 1.1)),
+    };
+    fill(panel, builder.build_cartesian_2d(x, y)?, unit)
+}
+
+/// How an axis lies: one type, because the chart is compiled for each pair of them.
+enum Scale {
+    Linear(RangedCoordf64),
+    Log(LogCoord<f64>),
+}
+
+impl Scale {
+    fn linear(range: Range<f64>) -> Self {
+        Self::Linear(range.into())
+    }
+
+    fn log(range: Range<f64>) -> Self {
+        Self::Log(range.log_scale().into())
     }
 }
 
-fn fill<'a, D, X, Y>(panel: &'a Panel, mut chart: ChartContext<'a, D, Cartesian2d<X, Y>>, unit: u32) -> Drawn<D>
-where
-    D: DrawingBackend + 'a,
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        match self {
+            Self::Linear(scale) => scale.map(value, limit),
+            Self::Log(scale) => scale.map(value, limit),
+        }
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        match self {
+            Self::Linear(scale) => scale.key_points(hint),
+            Self::Log(scale) => scale.key_points(hint),
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        match self {
+            Self::Linear(scale) => scale.range(),
+            Self::Log(scale) => scale.range(),
+        }
+    }
+}
+
+type Chart<'a, D> = ChartContext<'a, D, Cartesian2d<Scale, Scale>>;
+
+fn fill<'a, D: DrawingBackend + 'a>(panel: &'a Panel, mut chart: Chart<'a, D>, unit: u32) -> Drawn<D> {
     let font = ("sans-serif", 11 * unit);
     chart
         .configure_mesh()
