@@ -4,6 +4,7 @@ use super::case::Case;
 use crate::candidate::ProgramQuestion;
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::io::array::converted;
 use crate::io::{Array, Checkpoint};
 use crate::model::{Call, Model, Plan, PlannedRequest, Recorder};
 use crate::num::{Dtype, Real};
@@ -223,10 +224,10 @@ fn run_model<T: Real>(model: &Model<T>, plan: &Plan, wanted: &[&str], variant: &
     });
     let mut recorder = Recorder::of(sites);
     let logits = plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
-    let mut answer: Answer =
-        recorder.into_arrays().into_iter().filter(|(site, _)| wanted.contains(&site.as_str())).collect();
-    answer.extend(
-        logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), array.mapv(Real::to_f64).into_dyn())),
-    );
+    let mut answer = recorder.into_arrays();
+    answer.retain(|site, _| wanted.contains(&site.as_str()));
+    for (suffix, array) in logits {
+        answer.insert(format!("logits{suffix}"), converted(&array.into_dyn(), Real::to_f64));
+    }
     Ok(Asked::Answered(answer))
 }

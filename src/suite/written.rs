@@ -1,5 +1,6 @@
 //! A suite written from Rust: questions with goldref's own answers.
 
+use super::files::as_arrays;
 use crate::error::{Error, Result};
 use crate::io::{self, Array, npz};
 use ndarray::ArrayD;
@@ -45,8 +46,7 @@ pub fn write_suite(folder: &Path, about: &str, cases: Vec<NewCase>, checkpoint: 
         let case = folder.join(&id);
         made(&case)?;
         npz::write(case.join("inputs.npz"), &inputs)?;
-        let expected = expected.into_iter().map(|(name, x)| (name, Array::F64(x))).collect();
-        npz::write(case.join("expected.npz"), &expected)?;
+        npz::write(case.join("expected.npz"), &as_arrays(expected))?;
         if let (Some(params), Some(_)) = (params.as_object_mut(), checkpoint) {
             params.insert("model".to_string(), MODEL.into());
         }
