@@ -269,8 +269,12 @@ pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
 
 /// The array of what `convert` makes of each value, in C order. One loop over a slice: ndarray's own maps are compiled for every
 /// layout as well, for each pair of element types.
-pub(crate) fn converted<T: Copy, U>(array: &ArrayD<T>, convert: impl Fn(T) -> U) -> ArrayD<U> {
-    in_shape(array.shape(), values(array).iter().map(|&value| convert(value)).collect())
+pub(crate) fn converted<T: Copy, U: Copy + Default>(array: &ArrayD<T>, convert: impl Fn(T) -> U) -> ArrayD<U> {
+    let mut made = vec![U::default(); array.len()];
+    for (place, &value) in made.iter_mut().zip(values(array).iter()) {
+        *place = convert(value);
+    }
+    in_shape(array.shape(), made)
 }
 
 /// An array in C order of as many values as its shape says.

@@ -80,5 +80,5 @@ fn lines(report: &GradeReport, part: &PartReport) -> String {
 /// JSON with an end of line.
 pub(super) fn pretty(value: &Value) -> String {
     // A value always serialises.
-    format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
+    format!("{}\n", crate::io::json::pretty(value).unwrap_or_default())
 }
