@@ -151,7 +151,7 @@ fn read(folder: &Path, name: &Path) -> std::result::Result<BTreeMap<String, Stri
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text in UTF-8"))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let parsed: std::result::Result<toml::Table, String> = if is_json {
-        serde_json::from_str(&text).map_err(|e| e.to_string())
+        serde_json::from_slice(text.as_bytes()).map_err(|e| e.to_string())
     } else {
         toml::from_str(&text).map_err(|e| e.message().to_string())
     };

@@ -52,7 +52,8 @@ pub(in crate::candidate) struct Order {
 
 impl Order {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|e| Error::ask(format!("this is no order of goldref to itself: {e}")))
+        serde_json::from_slice(text.as_bytes())
+            .map_err(|e| Error::ask(format!("this is no order of goldref to itself: {e}")))
     }
 
     /// This order cannot be carried out.
