@@ -141,8 +141,7 @@ fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, u
 }
 
 fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
-    let points = || panel.curves.iter().flat_map(|curve| curve.points.iter().copied().filter(usable));
-    let (Some(xs), Some(ys)) = (range(points().map(|p| p.0)), range(points().map(|p| p.1))) else { return Ok(()) };
+    let Some((xs, ys)) = panel.ranges() else { return Ok(()) };
     let mut builder = ChartBuilder::on(area);
     builder
         .caption(&panel.title, ("sans-serif", 15 * unit))
@@ -218,7 +217,7 @@ fn fill<'a, D: DrawingBackend + 'a>(panel: &'a Panel, mut chart: Chart<'a, D>, u
         .draw()?;
     let half = 8 * unit as i32;
     for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
-        let points: Vec<(f64, f64)> = curve.points.iter().copied().filter(usable).collect();
+        let points = curve.usable();
         let line = if curve.mark == Mark::Line { points.as_slice() } else { &[] };
         chart
             .draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2 * unit)))?
@@ -243,16 +242,31 @@ fn fill<'a, D: DrawingBackend + 'a>(panel: &'a Panel, mut chart: Chart<'a, D>, u
         .draw()
 }
 
-fn usable(&(x, y): &(f64, f64)) -> bool {
-    x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0
+impl Curve {
+    /// The points that have a place.
+    fn usable(&self) -> Vec<(f64, f64)> {
+        let usable = |&(x, y): &(f64, f64)| x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0;
+        self.points.iter().copied().filter(usable).collect()
+    }
 }
 
 /// The least and the most.
-fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.fold(None, |range, x| {
-        let (least, most) = range.unwrap_or((x, x));
-        Some((if x < least { x } else { least }, if x > most { x } else { most }))
-    })
+type Span = (f64, f64);
+
+impl Panel {
+    /// How far the points reach to the right and upwards; `None` where none has a place.
+    fn ranges(&self) -> Option<(Span, Span)> {
+        let mut ranges: Option<(Span, Span)> = None;
+        for (x, y) in self.curves.iter().flat_map(Curve::usable) {
+            let (xs, ys) = ranges.unwrap_or(((x, x), (y, y)));
+            ranges = Some((extended(xs, x), extended(ys, y)));
+        }
+        ranges
+    }
+}
+
+fn extended((least, most): Span, x: f64) -> Span {
+    (if x < least { x } else { least }, if x > most { x } else { most })
 }
 
 /// `0`, `1000`, `0.01`, `1e6`.
