@@ -39,13 +39,19 @@ pub struct SafeTensors {
 /// When the file cannot be written.
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, ArrayD<f32>>) -> Result<()> {
     let path = path.as_ref();
-    let bytes_of = |tensor: &ArrayD<f32>| values(tensor).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    let bytes: Vec<(&String, &[usize], Vec<u8>)> =
-        tensors.iter().map(|(name, tensor)| (name, tensor.shape(), bytes_of(tensor))).collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.as_str(), view))
-    });
-    let views: Vec<_> = views.collect::<std::result::Result<_, _>>().map_err(|e| Error::write(path, reason(e)))?;
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for tensor in tensors.values() {
+        let mut of_tensor = Vec::with_capacity(size_of::<f32>() * tensor.len());
+        for x in values(tensor).iter() {
+            of_tensor.extend_from_slice(&x.to_le_bytes());
+        }
+        bytes.push(of_tensor);
+    }
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes);
+        views.push((name.as_str(), view.map_err(|e| Error::write(path, reason(e)))?));
+    }
     disk::write_bytes(path, &safetensors::serialize(views, None).map_err(|e| Error::write(path, reason(e)))?)
 }
 

@@ -134,8 +134,9 @@ type Drawn<D> = std::result::Result<(), plotters::drawing::DrawingAreaErrorKind<
 
 fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
     area.fill(&WHITE)?;
-    for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len().max(1)))) {
-        draw(panel, &area, unit)?;
+    let (width, height) = ((unit * WIDTH) as i32, (unit * HEIGHT) as i32);
+    for (panel, left) in panels.iter().zip((0..).step_by(width as usize)) {
+        draw(panel, &area.clone().shrink((left, 0), (width, height)), unit)?;
     }
     area.present()
 }
