@@ -218,9 +218,8 @@ pub(super) fn judge_answer(
         }
         let format = FormatOf { expected: *dtype, output: output_format(variant, name) };
         let argmax = is_logits(name).then(|| argmax_of(actual, expected)).flatten();
-        let tolerance =
-            judging.format_facts((place, format.output), &|| FormatFacts::of(expected, selection, format, ladder));
-        let tolerance = tolerance.with_bound(largest);
+        let of_format = || FormatFacts::of(expected, selection, format, ladder);
+        let tolerance = judging.format_facts((place, format.output), &of_format).with_bound(largest);
         arrays.push(ArrayResult {
             name: name.clone(),
             dtype: dtype.name().to_string(),
