@@ -37,17 +37,17 @@ pub enum Error {
 impl Error {
     /// A read error of `path`.
     pub fn read(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Read { path: path.as_ref().to_path_buf(), reason: printable(reason) }
+        Self::Read { path: path.as_ref().to_path_buf(), reason: printable(&reason) }
     }
 
     /// A write error of `path`.
     pub fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Write { path: path.as_ref().to_path_buf(), reason: printable(reason) }
+        Self::Write { path: path.as_ref().to_path_buf(), reason: printable(&reason) }
     }
 
     /// A question that cannot be asked.
     pub fn ask(reason: impl std::fmt::Display) -> Self {
-        Self::Ask(printable(reason))
+        Self::Ask(printable(&reason))
     }
 
     /// The same error said of `path`: an [`Error::Ask`] that arose while reading a file becomes a read error of it.
@@ -62,9 +62,17 @@ impl Error {
 
 /// The message with control characters spelled out: names and values in it may come from a hostile file, and must
 /// not steer the terminal nor break the line.
-fn printable(message: impl std::fmt::Display) -> String {
-    let spelled = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
-    message.to_string().chars().map(spelled).collect()
+fn printable(message: &dyn std::fmt::Display) -> String {
+    let message = message.to_string();
+    let mut spelled = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() {
+            spelled.extend(c.escape_default());
+        } else {
+            spelled.push(c);
+        }
+    }
+    spelled
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::sandbox::{End, LentFolder, SandboxLimits, remove_tree};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
 use crate::io::limits::NpzLimits;
-use crate::io::npz;
+use crate::io::{json, npz};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, PipeReader, PipeWriter, Write};
@@ -198,9 +198,8 @@ impl Program {
             inputs: &inputs,
             outputs: &outputs,
         };
-        let mut line = serde_json::to_vec(&line).map_err(Error::ask)?;
-        line.push(b'\n');
-        let mut outcome = self.exchange(&line, &id, &outputs, limit);
+        let line = json::line(&line).map_err(Error::ask)? + "\n";
+        let mut outcome = self.exchange(line.as_bytes(), &id, &outputs, limit);
         if outcome.ends_the_program() {
             self.end();
             if let Some(used) = self.over_limit() {

@@ -38,7 +38,7 @@ impl Surroundings {
         };
         let mut order = self.order(command, sandbox, scratch, end)?;
         order.confinement.read.push(questions.to_path_buf());
-        let order = order.text().map_err(Error::ask)?;
+        let order = crate::io::json::line(&order).map_err(Error::ask)?;
         let mut starting = Command::new(&sandbox.goldref);
         starting.args([WARDEN, &order]);
         Ok(starting)

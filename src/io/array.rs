@@ -3,7 +3,8 @@
 //! The common coin of `io`: readers return it, writers take it. It knows no file format.
 
 use half::{bf16, f16};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 
@@ -144,19 +145,19 @@ impl Array {
     pub fn to_f64(&self) -> ArrayD<f64> {
         match self {
             Self::F64(a) => a.clone(),
-            Self::F32(a) => a.mapv(f64::from),
-            Self::F16(a) => a.mapv(f64::from),
-            Self::Bf16(a) => a.mapv(f64::from),
-            Self::F8E4M3(a) => a.mapv(f8_e4m3_value),
-            Self::I64(a) => a.mapv(|x| x as f64),
-            Self::I32(a) => a.mapv(f64::from),
-            Self::I16(a) => a.mapv(f64::from),
-            Self::I8(a) => a.mapv(f64::from),
-            Self::U64(a) => a.mapv(|x| x as f64),
-            Self::U32(a) => a.mapv(f64::from),
-            Self::U16(a) => a.mapv(f64::from),
-            Self::U8(a) => a.mapv(f64::from),
-            Self::Bool(a) => a.mapv(|x| f64::from(u8::from(x))),
+            Self::F32(a) => converted(a, f64::from),
+            Self::F16(a) => converted(a, f64::from),
+            Self::Bf16(a) => converted(a, f64::from),
+            Self::F8E4M3(a) => converted(a, f8_e4m3_value),
+            Self::I64(a) => converted(a, |x| x as f64),
+            Self::I32(a) => converted(a, f64::from),
+            Self::I16(a) => converted(a, f64::from),
+            Self::I8(a) => converted(a, f64::from),
+            Self::U64(a) => converted(a, |x| x as f64),
+            Self::U32(a) => converted(a, f64::from),
+            Self::U16(a) => converted(a, f64::from),
+            Self::U8(a) => converted(a, f64::from),
+            Self::Bool(a) => converted(a, |x| f64::from(u8::from(x))),
         }
     }
 
@@ -164,20 +165,20 @@ impl Array {
     /// range gives ±∞); a boolean is 0 or 1.
     pub fn to_f32(&self) -> ArrayD<f32> {
         match self {
-            Self::F64(a) => a.mapv(|x| x as f32),
+            Self::F64(a) => converted(a, |x| x as f32),
             Self::F32(a) => a.clone(),
-            Self::F16(a) => a.mapv(f32::from),
-            Self::Bf16(a) => a.mapv(f32::from),
-            Self::F8E4M3(a) => a.mapv(|x| f8_e4m3_value(x) as f32),
-            Self::I64(a) => a.mapv(|x| x as f32),
-            Self::I32(a) => a.mapv(|x| x as f32),
-            Self::I16(a) => a.mapv(f32::from),
-            Self::I8(a) => a.mapv(f32::from),
-            Self::U64(a) => a.mapv(|x| x as f32),
-            Self::U32(a) => a.mapv(|x| x as f32),
-            Self::U16(a) => a.mapv(f32::from),
-            Self::U8(a) => a.mapv(f32::from),
-            Self::Bool(a) => a.mapv(|x| f32::from(u8::from(x))),
+            Self::F16(a) => converted(a, f32::from),
+            Self::Bf16(a) => converted(a, f32::from),
+            Self::F8E4M3(a) => converted(a, |x| f8_e4m3_value(x) as f32),
+            Self::I64(a) => converted(a, |x| x as f32),
+            Self::I32(a) => converted(a, |x| x as f32),
+            Self::I16(a) => converted(a, f32::from),
+            Self::I8(a) => converted(a, f32::from),
+            Self::U64(a) => converted(a, |x| x as f32),
+            Self::U32(a) => converted(a, |x| x as f32),
+            Self::U16(a) => converted(a, f32::from),
+            Self::U8(a) => converted(a, f32::from),
+            Self::Bool(a) => converted(a, |x| f32::from(u8::from(x))),
         }
     }
 
@@ -189,17 +190,17 @@ impl Array {
     pub fn to_i64(&self) -> Result<ArrayD<i64>> {
         match self {
             Self::I64(a) => Ok(a.clone()),
-            Self::I32(a) => Ok(a.mapv(i64::from)),
-            Self::I16(a) => Ok(a.mapv(i64::from)),
-            Self::I8(a) => Ok(a.mapv(i64::from)),
-            Self::U64(a) => match a.iter().find(|&&x| i64::try_from(x).is_err()) {
+            Self::I32(a) => Ok(converted(a, i64::from)),
+            Self::I16(a) => Ok(converted(a, i64::from)),
+            Self::I8(a) => Ok(converted(a, i64::from)),
+            Self::U64(a) => match values(a).iter().find(|&&x| i64::try_from(x).is_err()) {
                 Some(x) => Err(Error::ask(format!("the integer {x} is beyond the range of i64"))),
-                None => Ok(a.mapv(|x| x as i64)),
+                None => Ok(converted(a, |x| x as i64)),
             },
-            Self::U32(a) => Ok(a.mapv(i64::from)),
-            Self::U16(a) => Ok(a.mapv(i64::from)),
-            Self::U8(a) => Ok(a.mapv(i64::from)),
-            Self::Bool(a) => Ok(a.mapv(i64::from)),
+            Self::U32(a) => Ok(converted(a, i64::from)),
+            Self::U16(a) => Ok(converted(a, i64::from)),
+            Self::U8(a) => Ok(converted(a, i64::from)),
+            Self::Bool(a) => Ok(converted(a, i64::from)),
             Self::F64(_) | Self::F32(_) | Self::F16(_) | Self::Bf16(_) | Self::F8E4M3(_) => Err(self.unfit("integers")),
         }
     }
@@ -214,9 +215,9 @@ impl Array {
             return Ok(a.clone());
         }
         let integers = self.to_i64().map_err(|_| self.unfit("booleans, or integers 0 and 1"))?;
-        match integers.iter().find(|&&x| x != 0 && x != 1) {
+        match values(&integers).iter().find(|&&x| x != 0 && x != 1) {
             Some(x) => Err(Error::ask(format!("the integer {x} stands where only 0 and 1 may"))),
-            None => Ok(integers.mapv(|x| x == 1)),
+            None => Ok(converted(&integers, |x| x == 1)),
         }
     }
 
@@ -228,7 +229,7 @@ impl Array {
     /// For any other pair of element types: a conversion of values is never made here.
     pub fn reinterpret(self, dtype: &str) -> Result<Self> {
         match (self, dtype) {
-            (Self::U16(a), "bf16") => Ok(Self::Bf16(a.mapv(bf16::from_bits))),
+            (Self::U16(a), "bf16") => Ok(Self::Bf16(converted(&a, bf16::from_bits))),
             (Self::U8(a), "f8_e4m3") => Ok(Self::F8E4M3(a)),
             (same, _) if same.dtype_name() == dtype => Ok(same),
             (other, "bf16") => Err(other.unfit("bf16 as 16-bit words (uint16)")),
@@ -244,11 +245,11 @@ impl Array {
     /// How many elements are NaN or infinite; none in an array of integers or booleans.
     pub fn non_finite(&self) -> NonFinite {
         match self {
-            Self::F64(a) => NonFinite::of(a.iter().copied()),
-            Self::F32(a) => NonFinite::of(a.iter().map(|&x| f64::from(x))),
-            Self::F16(a) => NonFinite::of(a.iter().map(|&x| f64::from(x))),
-            Self::Bf16(a) => NonFinite::of(a.iter().map(|&x| f64::from(x))),
-            Self::F8E4M3(a) => NonFinite::of(a.iter().map(|&x| f8_e4m3_value(x))),
+            Self::F64(a) => NonFinite::of(values(a).iter().copied()),
+            Self::F32(a) => NonFinite::of(values(a).iter().map(|&x| f64::from(x))),
+            Self::F16(a) => NonFinite::of(values(a).iter().map(|&x| f64::from(x))),
+            Self::Bf16(a) => NonFinite::of(values(a).iter().map(|&x| f64::from(x))),
+            Self::F8E4M3(a) => NonFinite::of(values(a).iter().map(|&x| f8_e4m3_value(x))),
             _ => NonFinite::default(),
         }
     }
@@ -256,6 +257,29 @@ impl Array {
     fn unfit(&self, wanted: &str) -> Error {
         Error::ask(format!("the elements are {}, not {wanted}", self.dtype_name()))
     }
+}
+
+/// The values of an array in C order, where they lie if they lie so.
+pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
+    match array.as_slice() {
+        Some(values) => Cow::Borrowed(values),
+        None => Cow::Owned(array.iter().copied().collect()),
+    }
+}
+
+/// The array of what `convert` makes of each value, in C order. One loop over a slice: ndarray's own maps are compiled for every
+/// layout as well, for each pair of element types.
+pub(crate) fn converted<T: Copy, U: Copy + Default>(array: &ArrayD<T>, convert: impl Fn(T) -> U) -> ArrayD<U> {
+    let mut made = vec![U::default(); array.len()];
+    for (place, &value) in made.iter_mut().zip(values(array).iter()) {
+        *place = convert(value);
+    }
+    in_shape(array.shape(), made)
+}
+
+/// An array in C order of as many values as its shape says.
+pub(crate) fn in_shape<T>(shape: &[usize], values: Vec<T>) -> ArrayD<T> {
+    ArrayD::from_shape_vec(IxDyn(shape).set_f(false), values).expect("there is a value for each place")
 }
 
 /// The value of an E4M3 byte: sign, 4 bits of exponent (bias 7), 3 bits of fraction.

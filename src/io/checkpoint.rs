@@ -14,6 +14,7 @@ use super::limits;
 use super::mapped::{self, MappedArray};
 use super::wording::{quoted, reason};
 use crate::error::{Error, Result};
+use crate::num::sort::sort_by;
 
 const CONFIG: &str = "config.json";
 const WHOLE: &str = "model.safetensors";
@@ -24,7 +25,8 @@ const INDEX: &str = "model.safetensors.index.json";
 pub struct Checkpoint {
     path: PathBuf,
     config: Map<String, Value>,
-    tensors: BTreeMap<String, MappedArray>,
+    /// Sorted by name, each there once.
+    tensors: Vec<MappedArray>,
 }
 
 /// The part of an index that says where each tensor is.
@@ -50,7 +52,7 @@ impl Checkpoint {
         }
         let config = config(path.join(CONFIG))?;
         let tensors = if path.join(WHOLE).exists() {
-            named(mapped::open(path.join(WHOLE))?).collect()
+            mapped::open(path.join(WHOLE))?
         } else if path.join(INDEX).exists() {
             sharded(path)?
         } else {
@@ -71,7 +73,7 @@ impl Checkpoint {
 
     /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.tensors.iter().map(MappedArray::name)
     }
 
     /// The tensor called `name`.
@@ -80,8 +82,7 @@ impl Checkpoint {
     ///
     /// When there is none.
     pub fn tensor(&self, name: &str) -> Result<&MappedArray> {
-        self.tensors
-            .get(name)
+        find(&self.tensors, name)
             .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {} in this checkpoint", quoted(name))))
     }
 }
@@ -104,27 +105,29 @@ fn json(path: &Path) -> Result<Value> {
     serde_json::from_slice(&bytes).map_err(|e| Error::read(path, format!("it is not JSON: {}", reason(e))))
 }
 
-fn named(arrays: Vec<MappedArray>) -> impl Iterator<Item = (String, MappedArray)> {
-    arrays.into_iter().map(|array| (array.name().to_owned(), array))
+/// The one called `name` of arrays that are sorted by name.
+fn find<'a>(arrays: &'a [MappedArray], name: &str) -> Option<&'a MappedArray> {
+    arrays.binary_search_by(|array| array.name().cmp(name)).ok().map(|index| &arrays[index])
 }
 
-fn sharded(folder: &Path) -> Result<BTreeMap<String, MappedArray>> {
+fn sharded(folder: &Path) -> Result<Vec<MappedArray>> {
     let index = folder.join(INDEX);
     let refuse = |reason: String| Error::read(&index, reason);
     let bytes = disk::read_whole(&index, limits::JSON_BYTES)?;
     let Index { weight_map } =
         serde_json::from_slice(&bytes).map_err(|e| refuse(format!("it is not an index of tensors: {}", reason(e))))?;
     let shards: BTreeSet<&String> = weight_map.values().collect();
-    let mut tensors = BTreeMap::new();
+    let mut tensors = Vec::new();
     for shard in shards {
         check_shard(shard).map_err(refuse)?;
-        for (name, array) in named(mapped::open(folder.join(shard))?) {
-            match weight_map.get(&name) {
+        for array in mapped::open(folder.join(shard))? {
+            let name = array.name();
+            match weight_map.get(name) {
                 Some(place) if place == shard => {}
                 Some(place) => {
                     return Err(refuse(format!(
                         "it places tensor {} in {}, but {} holds one too",
-                        quoted(&name),
+                        quoted(name),
                         quoted(place),
                         quoted(shard)
                     )));
@@ -132,15 +135,17 @@ fn sharded(folder: &Path) -> Result<BTreeMap<String, MappedArray>> {
                 None => {
                     return Err(refuse(format!(
                         "it does not list tensor {}, which {} holds",
-                        quoted(&name),
+                        quoted(name),
                         quoted(shard)
                     )));
                 }
             }
-            tensors.insert(name, array);
+            tensors.push(array);
         }
     }
-    match weight_map.iter().find(|(name, _)| !tensors.contains_key(*name)) {
+    // Each is there once: its shard is the one that the index names.
+    sort_by(&mut tensors, &|a, b| a.name().cmp(b.name()));
+    match weight_map.iter().find(|(name, _)| find(&tensors, name).is_none()) {
         Some((name, shard)) => {
             Err(refuse(format!("it places tensor {} in {}, which does not hold it", quoted(name), quoted(shard))))
         }

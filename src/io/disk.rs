@@ -66,7 +66,7 @@ pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<()> {
 /// # Errors
 /// As [`write_text`].
 pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-    write_atomically(path.as_ref(), |writer| writer.write_all(bytes))
+    write_atomically(path.as_ref(), &|writer| writer.write_all(bytes))
 }
 
 /// What the names of files begin with that are not written to their end yet.
@@ -75,7 +75,7 @@ pub(crate) const HALF: &str = ".goldref-";
 /// Writes `path` through `fill`, whole or not at all: into a file beside it that then takes its name.
 pub(crate) fn write_atomically(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
+    fill: &dyn Fn(&mut BufWriter<&mut File>) -> std::io::Result<()>,
 ) -> Result<()> {
     let error = |e: std::io::Error| Error::write(path, io_reason(&e));
     if let Ok(metadata) = std::fs::metadata(path)
@@ -130,7 +130,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = open(folder.path()).unwrap_err().to_string();
         assert!(error.ends_with("it is a folder; name a file in it"), "{error}");
-        let error = write_atomically(folder.path(), |_| Ok(())).unwrap_err().to_string();
+        let error = write_atomically(folder.path(), &|_| Ok(())).unwrap_err().to_string();
         assert!(error.starts_with("cannot write"), "{error}");
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn a_device_is_refused_and_never_replaced() {
         let error = open(Path::new("/dev/zero")).unwrap_err().to_string();
         assert_eq!(error, "cannot read /dev/zero: it is not a regular file");
-        let error = write_atomically(Path::new("/dev/null"), |_| Ok(())).unwrap_err().to_string();
+        let error = write_atomically(Path::new("/dev/null"), &|_| Ok(())).unwrap_err().to_string();
         assert_eq!(error, "cannot write /dev/null: it exists and is not a regular file");
     }
 
@@ -158,14 +158,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.npy");
         std::fs::write(&path, "old").unwrap();
-        let error = write_atomically(&path, |w| {
+        let error = write_atomically(&path, &|w| {
             w.write_all(b"half")?;
             Err(std::io::Error::other("the disk burns"))
         });
         assert!(error.unwrap_err().to_string().ends_with("the disk burns"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        write_atomically(&path, |w| w.write_all(b"new")).unwrap();
+        write_atomically(&path, &|w| w.write_all(b"new")).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -180,13 +180,13 @@ mod tests {
             std::fs::metadata(path).unwrap().permissions().mode()
         };
         std::fs::write(folder.path().join("plain"), "").unwrap();
-        write_atomically(&folder.path().join("atomic"), |_| Ok(())).unwrap();
+        write_atomically(&folder.path().join("atomic"), &|_| Ok(())).unwrap();
         assert_eq!(mode("atomic"), mode("plain"));
     }
 
     #[test]
     fn a_missing_folder_is_said_of_the_path_the_user_named() {
-        let error = write_atomically(Path::new("/nowhere/x.npy"), |_| Ok(())).unwrap_err();
+        let error = write_atomically(Path::new("/nowhere/x.npy"), &|_| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), "cannot write /nowhere/x.npy: the folder /nowhere does not exist");
     }
 }

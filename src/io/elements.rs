@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::io::{ErrorKind, Read, Write};
 
-use super::array::{Array, each};
+use super::array::{self, Array, each};
 use super::limits;
 use super::wording::{io_reason, size};
 
@@ -171,9 +171,9 @@ pub(crate) fn read(stored: &Stored<'_>, reader: &mut dyn Read) -> Result<Array, 
         Kind::U8 => Array::U8(read_as(stored, reader)?),
         Kind::Bool => {
             let bytes: ArrayD<u8> = read_as(stored, reader)?;
-            match bytes.iter().find(|&&byte| byte > 1) {
+            match array::values(&bytes).iter().find(|&&byte| byte > 1) {
                 Some(&byte) => return Err(Failure::NotBool(byte)),
-                None => Array::Bool(bytes.mapv(|byte| byte == 1)),
+                None => Array::Bool(array::converted(&bytes, |byte| byte == 1)),
             }
         }
     })
@@ -181,35 +181,51 @@ pub(crate) fn read(stored: &Stored<'_>, reader: &mut dyn Read) -> Result<Array, 
 
 fn read_as<T: Element>(stored: &Stored<'_>, reader: &mut dyn Read) -> Result<ArrayD<T>, Failure> {
     let count = stored.shape.iter().product();
-    let values = read_values(count, stored, reader)?;
-    let shape = IxDyn(stored.shape).set_f(stored.fortran_order);
-    let array = ArrayD::from_shape_vec(shape, values).map_err(|e| Failure::Io(std::io::Error::other(e)))?;
-    if array.is_standard_layout() { Ok(array) } else { Ok(array.as_standard_layout().into_owned()) }
-}
-
-fn read_values<T: Element>(count: usize, stored: &Stored<'_>, reader: &mut dyn Read) -> Result<Vec<T>, Failure> {
-    // A multiple of every element size.
-    const BLOCK: usize = 1 << 16;
-    let mut block = vec![0; BLOCK.min(count * T::SIZE)];
+    let no_memory = || Failure::Memory(count * T::SIZE);
     let mut values: Vec<T> = Vec::new();
     if stored.present {
-        values.try_reserve_exact(count).map_err(|_| Failure::Memory(count * T::SIZE))?;
+        values.try_reserve_exact(count).map_err(|_| no_memory())?;
     }
-    while values.len() < count {
-        let wanted = (count - values.len()).min(BLOCK / T::SIZE);
-        let bytes = &mut block[..wanted * T::SIZE];
+    read_blocks(count, T::SIZE, stored.big_endian, reader, &mut |bytes| {
+        // Doubles at most, so memory stays below twice what has really arrived.
+        values.try_reserve(bytes.len() / T::SIZE).map_err(|_| no_memory())?;
+        values.extend(bytes.chunks_exact(T::SIZE).map(T::from_le));
+        Ok(())
+    })?;
+    let shape = IxDyn(stored.shape).set_f(stored.fortran_order);
+    let array = ArrayD::from_shape_vec(shape, values).map_err(|e| Failure::Io(std::io::Error::other(e)))?;
+    if array.is_standard_layout() {
+        return Ok(array);
+    }
+    Ok(array::in_shape(stored.shape, array::values(&array).into_owned()))
+}
+
+/// Reads `count` elements of `size` bytes and gives them to `take` block by block, little-endian.
+fn read_blocks(
+    count: usize,
+    size: usize,
+    big_endian: bool,
+    reader: &mut dyn Read,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // A multiple of every element size.
+    const BLOCK: usize = 1 << 16;
+    let mut block = vec![0; BLOCK.min(count * size)];
+    let mut there = 0;
+    while there < count {
+        let wanted = (count - there).min(BLOCK / size);
+        let bytes = &mut block[..wanted * size];
         let filled = fill(reader, bytes).map_err(Failure::Io)?;
         if filled < bytes.len() {
-            return Err(Failure::Short((values.len() * T::SIZE + filled) as u64));
+            return Err(Failure::Short((there * size + filled) as u64));
         }
-        if stored.big_endian {
-            bytes.chunks_exact_mut(T::SIZE).for_each(<[u8]>::reverse);
+        if big_endian {
+            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
         }
-        // Doubles at most, so memory stays below twice what has really arrived.
-        values.try_reserve(wanted).map_err(|_| Failure::Memory(count * T::SIZE))?;
-        values.extend(bytes.chunks_exact(T::SIZE).map(T::from_le));
+        take(bytes)?;
+        there += wanted;
     }
-    Ok(values)
+    Ok(())
 }
 
 /// Reads until `buffer` is full or the bytes end; how many came.
@@ -234,7 +250,7 @@ pub(crate) fn write(array: &Array, writer: &mut dyn Write) -> std::io::Result<()
 fn write_as<T: Element>(array: &ArrayD<T>, writer: &mut dyn Write) -> std::io::Result<()> {
     const BLOCK: usize = 1 << 16;
     let mut block = Vec::with_capacity(BLOCK.min(array.len() * T::SIZE));
-    for &value in array {
+    for &value in array::values(array).iter() {
         value.put_le(&mut block);
         if block.len() >= BLOCK {
             writer.write_all(&block)?;

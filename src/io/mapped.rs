@@ -12,6 +12,7 @@ use super::numbers::{Number, Numbers};
 use super::wording::{io_reason, quoted};
 use super::{npy, safetensors};
 use crate::error::{Error, Result};
+use crate::num::sort::sort_by;
 use half::{bf16, f16};
 use memmap2::Mmap;
 use std::collections::BTreeSet;
@@ -199,7 +200,10 @@ impl Format {
 /// # Errors
 /// For a file that is none of these by its extension, is not a regular file, or that its reader would refuse.
 pub fn open(path: impl AsRef<Path>) -> Result<Vec<MappedArray>> {
-    let path = path.as_ref();
+    open_path(path.as_ref())
+}
+
+fn open_path(path: &Path) -> Result<Vec<MappedArray>> {
     let (file, length) = disk::open(path)?;
     let format = Format::of(path)
         .ok_or_else(|| Error::read(path, "it ends in none of .npy, .npz and .safetensors, which hold arrays"))?;
@@ -220,7 +224,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Vec<MappedArray>> {
             placed.into_iter().map(|(name, placed)| MappedArray::placed(name, placed, 0, &map)).collect()
         }
     };
-    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));
     Ok(arrays)
 }
 
@@ -239,8 +243,8 @@ fn in_npy(
 
 fn in_npz(map: &Arc<Mmap>, length: u64, path: &Path) -> Result<Vec<MappedArray>> {
     let mut arrays = Vec::new();
-    let bytes = Cursor::new(&map[..]);
-    npz::read_members(bytes, length, path, &NpzLimits::DEFAULT, Taken::CompressedOnly, |name, member| {
+    let mut bytes = Cursor::new(&map[..]);
+    npz::read_members(&mut bytes, length, path, &NpzLimits::DEFAULT, Taken::CompressedOnly, &mut |name, member| {
         arrays.push(match member {
             Member::Read(array) => MappedArray::read(name, array),
             Member::Stored(range) => {
@@ -282,7 +286,7 @@ pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
     let mut files = Vec::new();
     let mut ignored = 0;
     walk(path, &mut vec![identity(path)?], &mut files, &mut ignored)?;
-    files.sort();
+    sort_by(&mut files, &PathBuf::cmp);
     let mut arrays = Vec::new();
     let mut names = BTreeSet::new();
     for file in files {
@@ -290,7 +294,7 @@ pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
         let relative = stem.strip_prefix(path).unwrap_or(&stem);
         let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
         let base = parts.join("/");
-        for array in open(&file)? {
+        for array in open_path(&file)? {
             let name =
                 if Format::of(&file) == Some(Format::Npy) { base.clone() } else { format!("{base}/{}", array.name) };
             if !names.insert(name.clone()) {
@@ -300,7 +304,7 @@ pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
             arrays.push(array.renamed(name));
         }
     }
-    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));
     Ok(Folder { arrays, ignored })
 }
 

@@ -59,7 +59,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Array> {
 /// As [`read`].
 pub fn read_from(mut reader: impl Read, source: Source<'_>) -> Result<Array> {
     let announced = announce(&mut reader, source)?;
-    read_announced(announced, reader, source)
+    read_announced(announced, &mut reader, source)
 }
 
 /// A header that has been read, and the bytes of data that it asks for.
@@ -69,9 +69,9 @@ pub(crate) struct Announced {
 }
 
 /// Reads the header alone and checks what it asks for.
-pub(crate) fn announce(mut reader: impl Read, source: Source<'_>) -> Result<Announced> {
+pub(crate) fn announce(reader: &mut dyn Read, source: Source<'_>) -> Result<Announced> {
     let refuse = |predicate: String| source.refuse(&predicate);
-    let header = Header::read(&mut reader).map_err(refuse)?;
+    let header = Header::read(reader).map_err(refuse)?;
     let limit = match source.room {
         Room::Exactly(_) => limits::ARRAY_BYTES,
         Room::Mapped(_) => limits::MAPPED_BYTES,
@@ -82,7 +82,7 @@ pub(crate) fn announce(mut reader: impl Read, source: Source<'_>) -> Result<Anno
 }
 
 /// Reads the data behind a header, to the end of `reader`.
-pub(crate) fn read_announced(announced: Announced, mut reader: impl Read, source: Source<'_>) -> Result<Array> {
+pub(crate) fn read_announced(announced: Announced, reader: &mut dyn Read, source: Source<'_>) -> Result<Array> {
     let Announced { header, data_bytes: wanted } = announced;
     if let Room::Exactly(length) | Room::Mapped(length) = source.room {
         let found = length.saturating_sub(header.bytes);
@@ -97,11 +97,11 @@ pub(crate) fn read_announced(announced: Announced, mut reader: impl Read, source
         big_endian: header.big_endian,
         present: !matches!(source.room, Room::AtMost(_)),
     };
-    let array = elements::read(&stored, &mut reader).map_err(|failure| match failure {
+    let array = elements::read(&stored, reader).map_err(|failure| match failure {
         Failure::Short(found) => source.short(&header, found, wanted),
         other => source.refuse(&other.to_string()),
     })?;
-    match elements::fill(&mut reader, &mut [0]) {
+    match elements::fill(reader, &mut [0]) {
         Ok(0) => Ok(array),
         Ok(_) => Err(source.long(&header, wanted)),
         Err(e) => Err(source.refuse(&format!("cannot be read: {}", io_reason(&e)))),
@@ -123,7 +123,7 @@ pub(crate) fn place(bytes: &[u8], path: &Path, name: Option<&str>) -> Result<Fou
     let Announced { header, data_bytes: wanted } = &announced;
     if header.big_endian || (header.fortran_order && header.shape.len() > 1) {
         let source = Source { room: Room::Exactly(bytes.len() as u64), ..source };
-        return read_announced(announced, reader, source).map(Found::Read);
+        return read_announced(announced, &mut reader, source).map(Found::Read);
     }
     let found = reader.len() as u64;
     if found < *wanted {
@@ -188,7 +188,7 @@ fn is_python_name(name: &str) -> bool {
 ///
 /// When the file cannot be written.
 pub fn write(path: impl AsRef<Path>, array: &Array) -> Result<()> {
-    disk::write_atomically(path.as_ref(), |writer| write_to(writer, array))
+    disk::write_atomically(path.as_ref(), &|writer| write_to(writer, array))
 }
 
 /// Writes `array` as [`write()`] does, to anything.
@@ -196,7 +196,7 @@ pub fn write(path: impl AsRef<Path>, array: &Array) -> Result<()> {
 /// # Errors
 ///
 /// When writing fails.
-pub fn write_to(mut writer: impl Write, array: &Array) -> std::io::Result<()> {
+pub fn write_to(writer: &mut dyn Write, array: &Array) -> std::io::Result<()> {
     let descr = match array {
         Array::F64(_) => "<f8",
         Array::F32(_) => "<f4",
@@ -212,7 +212,7 @@ pub fn write_to(mut writer: impl Write, array: &Array) -> std::io::Result<()> {
         Array::Bool(_) => "|b1",
     };
     writer.write_all(&npy_header::written(descr, array.shape())?)?;
-    elements::write(array, &mut writer)
+    elements::write(array, writer)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
 pub fn read_within(path: impl AsRef<Path>, limits: &NpzLimits) -> Result<BTreeMap<String, Array>> {
     let path = path.as_ref();
     let (file, length) = disk::open(path)?;
-    read_archive(BufReader::new(file), length, path, limits)
+    read_everything(&mut BufReader::new(file), length, path, limits)
 }
 
 /// Reads as [`read_within`] does, from the `length` bytes of an archive that may come from anywhere; `path` is for
@@ -49,13 +49,27 @@ pub fn read_within(path: impl AsRef<Path>, limits: &NpzLimits) -> Result<BTreeMa
 ///
 /// As [`read`].
 pub fn read_archive(
-    bytes: impl Read + Seek,
+    mut bytes: impl Read + Seek,
+    length: u64,
+    path: &Path,
+    limits: &NpzLimits,
+) -> Result<BTreeMap<String, Array>> {
+    read_everything(&mut bytes, length, path, limits)
+}
+
+/// Bytes of an archive. Readers are called through a reference: else the zip crate would be compiled for each of them.
+pub(crate) trait ReadSeek: Read + Seek {}
+
+impl<R: Read + Seek> ReadSeek for R {}
+
+fn read_everything(
+    bytes: &mut dyn ReadSeek,
     length: u64,
     path: &Path,
     limits: &NpzLimits,
 ) -> Result<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
-    read_members(bytes, length, path, limits, Taken::Everything, |name, member| {
+    read_members(bytes, length, path, limits, Taken::Everything, &mut |name, member| {
         if let Member::Read(array) = member {
             arrays.insert(name, array);
         }
@@ -83,12 +97,12 @@ pub(crate) enum Member {
 
 /// Gives the members of the archive in `bytes` one by one, in the archive's order.
 pub(crate) fn read_members(
-    bytes: impl Read + Seek,
+    bytes: &mut dyn ReadSeek,
     length: u64,
     path: &Path,
     limits: &NpzLimits,
     taken: Taken,
-    mut give: impl FnMut(String, Member) -> Result<()>,
+    give: &mut dyn FnMut(String, Member) -> Result<()>,
 ) -> Result<()> {
     let left = Rc::new(Cell::new(limits.directory_bytes));
     let metered = Metered { inner: bytes, left: Rc::clone(&left) };
@@ -115,7 +129,7 @@ pub(crate) fn read_members(
     };
     let mut left = most;
     for (index, name) in names.into_iter().enumerate() {
-        let member = archive
+        let mut member = archive
             .by_index(index)
             .map_err(|e| Error::read(path, format!("array {} {}", quoted(&name), zip_reason(&e))))?;
         if taken == Taken::CompressedOnly
@@ -127,7 +141,7 @@ pub(crate) fn read_members(
             give(name, Member::Stored(start..end))?;
             continue;
         }
-        let mut counted = Counted { inner: member, left: Some(left) };
+        let mut counted = Counted { inner: &mut member, left: Some(left) };
         let room = Room::AtMost(limits.total_bytes);
         let source = Source { path, name: Some(&name), room };
         let array = npy::announce(&mut counted, source).and_then(|announced| {
@@ -144,7 +158,7 @@ pub(crate) fn read_members(
 }
 
 /// The names of all members without `.npy`, in the archive's order, after every check that needs no data.
-fn names<R: Read + Seek>(archive: &ZipArchive<R>, path: &Path, limits: &NpzLimits) -> Result<Vec<String>> {
+fn names(archive: &ZipArchive<Metered>, path: &Path, limits: &NpzLimits) -> Result<Vec<String>> {
     if archive.len() > limits.entries {
         let (found, limit) = (archive.len(), limits.entries);
         return Err(Error::read(path, format!("it holds {found} arrays, more than {limit}")));
@@ -218,7 +232,7 @@ fn check_name(name: &str) -> std::result::Result<(), String> {
 ///
 /// For a name that [`read`] would refuse, and when the file cannot be written.
 pub fn write(path: impl AsRef<Path>, arrays: &BTreeMap<String, Array>) -> Result<()> {
-    disk::write_atomically(path.as_ref(), |writer| write_archive(writer, arrays)?.flush())
+    disk::write_atomically(path.as_ref(), &|writer| write_archive(writer, arrays)?.flush())
 }
 
 /// Writes the arrays as [`write()`] does, to anything, and gives it back.
@@ -256,12 +270,12 @@ fn zip_reason(error: &ZipError) -> String {
 }
 
 /// A reader that ends in an error when its budget is used up.
-struct Metered<R> {
-    inner: R,
+struct Metered<'r> {
+    inner: &'r mut dyn ReadSeek,
     left: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Metered<R> {
+impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.left.get() == 0 && !buffer.is_empty() {
             return Err(std::io::Error::other("the budget for reading is used up"));
@@ -275,20 +289,20 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-impl<R: Seek> Seek for Metered<R> {
+impl Seek for Metered<'_> {
     fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
         self.inner.seek(position)
     }
 }
 
 /// Counts inflated bytes down and ends in an error at the first byte too many.
-struct Counted<R> {
-    inner: R,
+struct Counted<'r> {
+    inner: &'r mut dyn Read,
     /// `None` when more came than was left.
     left: Option<u64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.left = self.left.and_then(|left| left.checked_sub(count as u64));

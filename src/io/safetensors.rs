@@ -5,7 +5,7 @@
 //! overflow panics in a build that checks arithmetic), and that no name stands there twice (the crate takes
 //! the last).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,13 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-use super::array::Array;
+use super::array::{Array, values};
 use super::disk;
 use super::elements::{self, Kind, Lying, Stored, data_bytes};
 use super::limits;
 use super::wording::{quoted, reason};
 use crate::error::{Error, Result};
+use crate::num::sort::sort_by;
 
 /// A safetensors file, read whole.
 #[derive(Debug)]
@@ -38,13 +39,19 @@ pub struct SafeTensors {
 /// When the file cannot be written.
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, ArrayD<f32>>) -> Result<()> {
     let path = path.as_ref();
-    let bytes_of = |tensor: &ArrayD<f32>| tensor.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    let bytes: Vec<(&String, &[usize], Vec<u8>)> =
-        tensors.iter().map(|(name, tensor)| (name, tensor.shape(), bytes_of(tensor))).collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.as_str(), view))
-    });
-    let views: Vec<_> = views.collect::<std::result::Result<_, _>>().map_err(|e| Error::write(path, reason(e)))?;
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for tensor in tensors.values() {
+        let mut of_tensor = Vec::with_capacity(size_of::<f32>() * tensor.len());
+        for x in values(tensor).iter() {
+            of_tensor.extend_from_slice(&x.to_le_bytes());
+        }
+        bytes.push(of_tensor);
+    }
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes);
+        views.push((name.as_str(), view.map_err(|e| Error::write(path, reason(e)))?));
+    }
     disk::write_bytes(path, &safetensors::serialize(views, None).map_err(|e| Error::write(path, reason(e)))?)
 }
 
@@ -176,7 +183,7 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
     };
     let tensors: Tensors =
         serde_json::from_slice(header).map_err(|e| format!("its header is malformed: {}", reason(e)))?;
-    for (name, Placed { data_offsets: (start, end) }) in &tensors.0 {
+    for (name, (start, end)) in &tensors.0 {
         if start > end || *end > data.len() as u64 {
             let found = data.len();
             return Err(format!(
@@ -194,8 +201,9 @@ struct Placed {
     data_offsets: (u64, u64),
 }
 
-/// A header's tensors; a name that stands there twice is an error, where a map would keep the last.
-struct Tensors(BTreeMap<String, Placed>);
+/// The place of each tensor of a header, sorted by name; a name that stands there twice is an error, where a map would keep the
+/// last.
+struct Tensors(Vec<(String, (u64, u64))>);
 
 impl<'de> Deserialize<'de> for Tensors {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -208,18 +216,19 @@ impl<'de> Deserialize<'de> for Tensors {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Tensors, A::Error> {
-                let mut tensors = BTreeMap::new();
+                let (mut tensors, mut seen) = (Vec::new(), BTreeSet::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
-                    let placed = map.next_value()?;
-                    if tensors.contains_key(&name) {
+                    let placed: Placed = map.next_value()?;
+                    if !seen.insert(name.clone()) {
                         return Err(serde::de::Error::custom(format!("tensor {} stands there twice", quoted(&name))));
                     }
-                    tensors.insert(name, placed);
+                    tensors.push((name, placed.data_offsets));
                 }
+                sort_by(&mut tensors, &|a, b| a.0.cmp(&b.0));
                 Ok(Tensors(tensors))
             }
         }

@@ -16,8 +16,12 @@ pub(crate) fn quoted(name: &str) -> String {
 /// A library's reason, which may repeat a stranger's text: as one line without control characters, cut
 /// in the middle where it is long, because line and column stand at its end.
 pub(crate) fn reason(error: impl Display) -> String {
+    one_line(&error.to_string())
+}
+
+fn one_line(text: &str) -> String {
     const SHOWN: usize = 200;
-    let line: Vec<char> = error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = match line.len() {
         0..=SHOWN => line.iter().collect(),
         length => {

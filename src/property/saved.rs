@@ -70,9 +70,8 @@ pub fn save(
         sample: failure.sample.clone(),
     };
     let path = suite.join(FILE);
-    let mut bytes = serde_json::to_vec_pretty(&saved).map_err(|e| Error::write(&path, e))?;
-    bytes.push(b'\n');
-    io::write_bytes(&path, &bytes)?;
+    let text = io::json::pretty(&saved).map_err(|e| Error::write(&path, e))?;
+    io::write_text(&path, &format!("{text}\n"))?;
     Ok(suite)
 }
 

@@ -1,25 +1,26 @@
 //! The report, and the difference of two, as JSON for programs.
 
+use crate::io::json;
 use crate::suite::{RunDiff, RunReport};
 use serde::Serialize;
 
 /// The whole report, as `schema/goldref-run-1.schema.json` describes it: the head pretty-printed, then a line a result, so
 /// that thousands of them stay readable by eye and by `grep`. NaN and infinities, which JSON lacks, are strings.
 pub fn json(report: &RunReport) -> String {
-    let RunReport { format, goldref, arch, fixtures, candidate, ladder, suites, variants, results } = report.clone();
+    let RunReport { format, goldref, arch, fixtures, candidate, ladder, suites, variants, results } = report;
     let head = pretty(&RunReport {
         results: Vec::new(),
-        format,
-        goldref,
-        arch,
-        fixtures,
-        candidate,
-        ladder,
-        suites,
-        variants,
+        format: format.clone(),
+        goldref: goldref.clone(),
+        arch: arch.clone(),
+        fixtures: fixtures.clone(),
+        candidate: candidate.clone(),
+        ladder: ladder.clone(),
+        suites: suites.clone(),
+        variants: variants.clone(),
     });
     let Some(start) = head.strip_suffix("[]\n}\n").filter(|_| !results.is_empty()) else { return head };
-    let lines: Vec<String> = results.iter().map(|result| serde_json::to_string(result).unwrap_or_default()).collect();
+    let lines: Vec<String> = results.iter().map(|result| json::line(result).unwrap_or_default()).collect();
     format!("{start}[\n    {}\n  ]\n}}\n", lines.join(",\n    "))
 }
 
@@ -30,5 +31,5 @@ pub fn diff_json(diff: &RunDiff) -> String {
 
 fn pretty(data: &impl Serialize) -> String {
     // Plain data with string keys always serialises; an empty object would be the honest sign that it did not.
-    serde_json::to_string_pretty(data).unwrap_or_else(|_| "{}".to_string()) + "\n"
+    json::pretty(data).unwrap_or_else(|_| "{}".to_string()) + "\n"
 }

@@ -2,13 +2,15 @@
 
 use crate::error::{Error, Result};
 use plotters::coord::Shift;
-use plotters::coord::combinators::IntoLogRange;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::combinators::{IntoLogRange, LogCoord};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::{
     BitMapBackend, Cartesian2d, ChartBuilder, ChartContext, Circle, Color, DrawingArea, DrawingBackend,
     IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
 };
 use plotters::style::{BLACK, FontStyle, register_font};
+use std::ops::Range;
 use std::path::Path;
 
 /// The format of a plot.
@@ -132,41 +134,75 @@ type Drawn<D> = std::result::Result<(), plotters::drawing::DrawingAreaErrorKind<
 
 fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
     area.fill(&WHITE)?;
-    for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len().max(1)))) {
-        draw(panel, &area, unit)?;
+    let (width, height) = ((unit * WIDTH) as i32, (unit * HEIGHT) as i32);
+    for (panel, left) in panels.iter().zip((0..).step_by(width as usize)) {
+        draw(panel, &area.clone().shrink((left, 0), (width, height)), unit)?;
     }
     area.present()
 }
 
 fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
-    let points = || panel.curves.iter().flat_map(|curve| curve.points.iter().copied().filter(usable));
-    let (Some(xs), Some(ys)) = (range(points().map(|p| p.0)), range(points().map(|p| p.1))) else { return Ok(()) };
+    let Some((xs, ys)) = panel.ranges() else { return Ok(()) };
     let mut builder = ChartBuilder::on(area);
     builder
         .caption(&panel.title, ("sans-serif", 15 * unit))
         .margin(12 * unit)
         .x_label_area_size(42 * unit)
         .y_label_area_size(70 * unit);
-    match panel.axes {
-        Axes::Log => {
-            // From a little below the least to a little above the most.
-            let (x, y) = ((xs.0 / 1.3..xs.1 * 1.3).log_scale(), (ys.0 / 1.3..ys.1 * 1.3).log_scale());
-            fill(panel, builder.build_cartesian_2d(x, y)?, unit)
-        }
-        Axes::LogUpwards => {
-            let y = (ys.0 / 1.3..ys.1 * 1.3).log_scale();
-            fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, y)?, unit)
-        }
-        Axes::Linear => fill(panel, builder.build_cartesian_2d(0.0..xs.1 * 1.05, 0.0..ys.1 * 1.1)?, unit),
+    // From zero, or from a little below the least, to a little above the most.
+    let (x, y) = match panel.axes {
+        Axes::Log => (Scale::log(xs.0 / 1.3..xs.1 * 1.3), Scale::log(ys.0 / 1.3..ys.1 * 1.3)),
+        Axes::LogUpwards => (Scale::linear(0.0..xs.1 * 1.05), Scale::log(ys.0 / 1.3..ys.1 * 1.3)),
+        Axes::Linear => (Scale::linear(0.0..xs.1 * 1.05), Scale::linear(0.0..ys.1 * 1.1)),
+    };
+    fill(panel, builder.build_cartesian_2d(x, y)?, unit)
+}
+
+/// How an axis lies: one type, because the chart is compiled for each pair of them.
+enum Scale {
+    Linear(RangedCoordf64),
+    Log(LogCoord<f64>),
+}
+
+impl Scale {
+    fn linear(range: Range<f64>) -> Self {
+        Self::Linear(range.into())
+    }
+
+    fn log(range: Range<f64>) -> Self {
+        Self::Log(range.log_scale().into())
     }
 }
 
-fn fill<'a, D, X, Y>(panel: &'a Panel, mut chart: ChartContext<'a, D, Cartesian2d<X, Y>>, unit: u32) -> Drawn<D>
-where
-    D: DrawingBackend + 'a,
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        match self {
+            Self::Linear(scale) => scale.map(value, limit),
+            Self::Log(scale) => scale.map(value, limit),
+        }
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        match self {
+            Self::Linear(scale) => scale.key_points(hint),
+            Self::Log(scale) => scale.key_points(hint),
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        match self {
+            Self::Linear(scale) => scale.range(),
+            Self::Log(scale) => scale.range(),
+        }
+    }
+}
+
+type Chart<'a, D> = ChartContext<'a, D, Cartesian2d<Scale, Scale>>;
+
+fn fill<'a, D: DrawingBackend + 'a>(panel: &'a Panel, mut chart: Chart<'a, D>, unit: u32) -> Drawn<D> {
     let font = ("sans-serif", 11 * unit);
     chart
         .configure_mesh()
@@ -182,7 +218,7 @@ where
         .draw()?;
     let half = 8 * unit as i32;
     for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
-        let points: Vec<(f64, f64)> = curve.points.iter().copied().filter(usable).collect();
+        let points = curve.usable();
         let line = if curve.mark == Mark::Line { points.as_slice() } else { &[] };
         chart
             .draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2 * unit)))?
@@ -207,16 +243,31 @@ where
         .draw()
 }
 
-fn usable(&(x, y): &(f64, f64)) -> bool {
-    x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0
+impl Curve {
+    /// The points that have a place.
+    fn usable(&self) -> Vec<(f64, f64)> {
+        let usable = |&(x, y): &(f64, f64)| x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0;
+        self.points.iter().copied().filter(usable).collect()
+    }
 }
 
 /// The least and the most.
-fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.fold(None, |range, x| {
-        let (least, most) = range.unwrap_or((x, x));
-        Some((if x < least { x } else { least }, if x > most { x } else { most }))
-    })
+type Span = (f64, f64);
+
+impl Panel {
+    /// How far the points reach to the right and upwards; `None` where none has a place.
+    fn ranges(&self) -> Option<(Span, Span)> {
+        let mut ranges: Option<(Span, Span)> = None;
+        for (x, y) in self.curves.iter().flat_map(Curve::usable) {
+            let (xs, ys) = ranges.unwrap_or(((x, x), (y, y)));
+            ranges = Some((extended(xs, x), extended(ys, y)));
+        }
+        ranges
+    }
+}
+
+fn extended((least, most): Span, x: f64) -> Span {
+    (if x < least { x } else { least }, if x > most { x } else { most })
 }
 
 /// `0`, `1000`, `0.01`, `1e6`.

@@ -2,6 +2,7 @@
 
 use super::units::{plain_table, shown};
 use super::words::name;
+use crate::io::json;
 use crate::property::{self, Failure, Kind, PropertyResult, Verdict};
 use serde::Serialize;
 use std::fmt::Write;
@@ -24,7 +25,7 @@ pub struct PropertiesReport {
 /// Everything, for programs.
 pub fn properties_json(report: &PropertiesReport) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    let json = json::pretty(report).unwrap_or_default();
     format!("{json}\n")
 }
 

@@ -142,8 +142,14 @@ pub fn planned(params: &Value, inputs: &BTreeMap<String, Array>, schedule: Sched
 
 /// The requests as the case's arrays say them.
 fn requests(question: &Question, steps: &Steps, schedule: Schedule) -> Result<Vec<PlannedRequest>> {
-    let mut suffixes: Vec<String> =
-        (0..).map(|i| format!(".{i}")).take_while(|suffix| question.has(&format!("input_ids{suffix}"))).collect();
+    let mut suffixes = Vec::new();
+    loop {
+        let suffix = format!(".{}", suffixes.len());
+        if !question.has(&format!("input_ids{suffix}")) {
+            break;
+        }
+        suffixes.push(suffix);
+    }
     if suffixes.is_empty() {
         suffixes.push(String::new());
     }
@@ -219,13 +225,26 @@ fn run_model<T: Real>(model: &Model<T>, plan: &Plan, wanted: &[&str], variant: &
                 .to_string(),
         ));
     }
-    let sites = plan.requests.iter().flat_map(|request| {
-        wanted.iter().filter_map(|name| name.strip_suffix(request.suffix.as_str())).filter(|name| *name != "logits")
-    });
-    let mut recorder = Recorder::of(sites);
+    let mut recorder = recorder_of(plan, wanted);
     let logits = plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
-    let mut answer: Answer =
-        recorder.into_arrays().into_iter().filter(|(site, _)| wanted.contains(&site.as_str())).collect();
-    answer.extend(logits.into_iter().map(|(suffix, array)| (format!("logits{suffix}"), to_f64(&array))));
+    let mut answer = recorded(recorder, wanted);
+    for (suffix, array) in logits {
+        answer.insert(format!("logits{suffix}"), to_f64(&array));
+    }
     Ok(Asked::Answered(answer))
+}
+
+fn recorder_of(plan: &Plan, wanted: &[&str]) -> Recorder {
+    let mut sites = Vec::new();
+    for request in &plan.requests {
+        let names = wanted.iter().filter_map(|name| name.strip_suffix(request.suffix.as_str()));
+        sites.extend(names.filter(|name| *name != "logits"));
+    }
+    Recorder::of(sites.into_iter())
+}
+
+fn recorded(recorder: Recorder, wanted: &[&str]) -> Answer {
+    let mut answer = recorder.into_arrays();
+    answer.retain(|site, _| wanted.contains(&site.as_str()));
+    answer
 }

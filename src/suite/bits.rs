@@ -21,13 +21,14 @@
 
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
+use super::runner::ask_each;
 use super::selection::{Selected, select_cases, select_suites, select_variants};
 use super::store::Store;
 use crate::error::{Error, Result};
+use crate::io::array::values;
 use crate::io::wording::hex;
 use crate::ops;
 use crate::variant::Variant;
-use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -135,16 +136,11 @@ pub fn bits(store: &Store, selected: &Selected, on_case: &(dyn Fn() + Sync)) -> 
     let variants = select_variants(&selected.variants)?;
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
-    let by_case: Vec<Vec<CaseBits>> = cases
-        .par_iter()
-        // Cases differ a thousandfold in size: each is handed out alone.
-        .with_max_len(1)
-        .map(|case| {
-            let bits = bits_of_case(case, &variants);
-            on_case();
-            bits
-        })
-        .collect::<Result<_>>()?;
+    let by_case: Vec<Vec<CaseBits>> = ask_each(cases.len(), &|number| {
+        let bits = bits_of_case(cases[number], &variants);
+        on_case();
+        bits
+    })?;
 
     let mut hashes = Vec::with_capacity(suites.len() * variants.len());
     for suite in suites {
@@ -209,7 +205,7 @@ fn add_answer(hasher: &mut Sha256, answer: &ops::Answer) {
         add_text(hasher, name);
         add_number(hasher, array.ndim());
         array.shape().iter().for_each(|&length| add_number(hasher, length));
-        for x in array {
+        for x in values(array).iter() {
             let bits = if x.is_nan() { NAN } else { x.to_bits() };
             hasher.update(bits.to_le_bytes());
         }

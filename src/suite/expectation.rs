@@ -4,6 +4,7 @@ use super::case::Case;
 use crate::check::{Rung, Selection};
 use crate::error::{Error, Result};
 use crate::io::Array;
+use crate::io::array::values;
 use crate::num::Dtype;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub(super) type ExpectedArray = (String, Dtype, ArrayD<f64>);
 #[derive(Debug, Clone)]
 pub(super) struct Expectation {
     pub(super) arrays: Vec<ExpectedArray>,
-    selection: BTreeMap<String, ArrayD<bool>>,
+    selection: Vec<(String, ArrayD<bool>)>,
     /// What the case's author asks for.
     pub(super) tolerance: Option<Rung>,
     /// How far the two foreign oracles are apart.
@@ -27,7 +28,7 @@ impl Expectation {
         let expected = case.expected()?;
         let arrays: Vec<(String, Dtype, ArrayD<f64>)> =
             expected.into_iter().map(|(name, array)| (name, float_dtype(&array), array.to_f64())).collect();
-        let mut selection = BTreeMap::new();
+        let mut selection = Vec::new();
         if let Some(base) = &case.compare_where {
             for (name, _, array) in &arrays {
                 // With several requests, `logits.1` goes by `attention_mask.1`.
@@ -46,7 +47,7 @@ impl Expectation {
                         array.shape()
                     )));
                 }
-                selection.insert(name.clone(), chosen);
+                selection.push((name.clone(), chosen));
             }
         }
         let distance = case.oracle.as_ref().and_then(|oracle| oracle.distance).unwrap_or(0.0);
@@ -55,7 +56,10 @@ impl Expectation {
 
     /// The elements of an array that are compared.
     pub(super) fn selection_of(&self, array: &str) -> Selection<'_> {
-        self.selection.get(array).map_or(Selection::All, Selection::Where)
+        match self.selection.iter().find(|(name, _)| name == array) {
+            Some((_, chosen)) => Selection::Where(chosen),
+            None => Selection::All,
+        }
     }
 
     /// Which of the `length` elements of an array are compared, by their flat index.
@@ -64,7 +68,11 @@ impl Expectation {
             Selection::All => vec![true; length],
             Selection::Where(chosen) => {
                 let repeat = length / chosen.len().max(1);
-                chosen.iter().flat_map(|&chosen| std::iter::repeat_n(chosen, repeat)).collect()
+                let mut compared = Vec::with_capacity(length);
+                for &chosen in values(chosen).iter() {
+                    compared.resize(compared.len() + repeat, chosen);
+                }
+                compared
             }
         }
     }

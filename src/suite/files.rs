@@ -8,7 +8,7 @@ use super::case::Case;
 use super::expectation::Expectation;
 use super::judging::{Given, Judging, judge_answer, main_error};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
-use super::runner::report;
+use super::runner::{ask_each, report};
 use super::selection::{Selected, select_cases, select_suites, select_variant};
 use super::store::Store;
 use crate::check::Ladder;
@@ -17,7 +17,6 @@ use crate::io::{Array, npz};
 use crate::num::Dtype;
 use crate::ops::Answer;
 use crate::variant::{self, Variant};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -46,14 +45,12 @@ pub fn run_files(
             format!("it holds no answer to any selected case, such as {}", wanted.display()),
         ));
     }
-    let results: Vec<CaseResult> = cases
-        .par_iter()
-        .map(|case| {
-            let outcome = judge_file(case, variant, &file_of(case), ladder)?;
-            on_case();
-            Ok(CaseResult { variant: variant.name.to_string(), case: case.name.clone(), outcome })
-        })
-        .collect::<Result<_>>()?;
+    let results = ask_each(cases.len(), &|number| {
+        let case = cases[number];
+        let outcome = judge_file(case, variant, &file_of(case), ladder)?;
+        on_case();
+        Ok(CaseResult { variant: variant.name.to_string(), case: case.name.clone(), outcome })
+    })?;
     let about = VariantAbout {
         name: variant.name.to_string(),
         about: format!("answers in {}, judged as {}", folder.display(), variant.about),
@@ -105,10 +102,20 @@ fn read_answer(file: &Path, variant: &Variant) -> Result<Answer> {
 
 /// Arrays of a candidate that stores in `dtype`. 16-bit words are bf16 where it does so: NumPy has no name for that format.
 pub fn widened(arrays: BTreeMap<String, Array>, dtype: Dtype) -> Result<Answer> {
-    let widen = |(name, array): (String, Array)| {
+    let mut widened = Answer::new();
+    for (name, array) in arrays {
         let words = dtype == Dtype::Bf16 && matches!(array, Array::U16(_));
         let array = if words { array.reinterpret("bf16")? } else { array };
-        Ok((name, array.to_f64()))
-    };
-    arrays.into_iter().map(widen).collect()
+        widened.insert(name, array.to_f64());
+    }
+    Ok(widened)
+}
+
+/// An answer as arrays that a file can hold.
+pub(super) fn as_arrays(answer: Answer) -> BTreeMap<String, Array> {
+    let mut arrays = BTreeMap::new();
+    for (name, array) in answer {
+        arrays.insert(name, Array::F64(array));
+    }
+    arrays
 }

@@ -36,7 +36,7 @@ pub(super) struct Judging<'c> {
     wanted: &'c [&'c str],
     /// The answer in f64, for a floor.
     oracle: Option<Answer>,
-    measures: BTreeMap<&'static str, Measures>,
+    measures: Vec<(&'static str, Measures)>,
     /// What is said of an expected array, by its place, to all answers in one format.
     formats: Vec<((usize, Dtype), FormatFacts)>,
 }
@@ -54,7 +54,7 @@ fn named<'m, T>(measures: &'m [(String, T)], array: &str) -> Option<&'m T> {
 
 impl<'c> Judging<'c> {
     pub(super) fn new(case: &'c Case, inputs: &'c BTreeMap<String, Array>, wanted: &'c [&'c str]) -> Self {
-        Self { case, inputs, wanted, oracle: None, measures: BTreeMap::new(), formats: Vec::new() }
+        Self { case, inputs, wanted, oracle: None, measures: Vec::new(), formats: Vec::new() }
     }
 
     /// Takes the answer that `variant` computed, so that none is computed twice.
@@ -76,26 +76,26 @@ impl<'c> Judging<'c> {
         prepared: &mut Prepared,
     ) -> Result<Option<Yardstick<'_>>> {
         let name = original_of(variant);
-        if !self.measures.contains_key(name) {
+        if self.measures(name).is_none() {
             match self.bounds(&variant.numerics)? {
                 None => {
                     self.evaluate(variant, FIRST, prepared)?;
                 }
                 Some(bounds) => {
-                    self.measures.insert(name, Measures::Bounds(bounds));
+                    self.measures.push((name, Measures::Bounds(bounds)));
                     // The values of the bounds in f64 are the exact ones.
-                    if !self.measures.contains_key(ORACLE)
+                    if self.measures(ORACLE).is_none()
                         && let Some(bounds) = self.bounds(&Numerics::plain(Dtype::F64))?
                     {
-                        self.measures.insert(ORACLE, Measures::Bounds(bounds));
+                        self.measures.push((ORACLE, Measures::Bounds(bounds)));
                     }
                 }
             }
         }
-        Ok(match self.measures.get(name) {
+        Ok(match self.measures(name) {
             None => None,
             Some(Measures::Bounds(bounds)) => {
-                let exact = match self.measures.get(ORACLE) {
+                let exact = match self.measures(ORACLE) {
                     Some(Measures::Bounds(exact)) => named(exact, array),
                     _ => None,
                 };
@@ -109,6 +109,10 @@ impl<'c> Judging<'c> {
         })
     }
 
+    fn measures(&self, variant: &str) -> Option<&Measures> {
+        self.measures.iter().find(|(name, _)| *name == variant).map(|(_, measures)| measures)
+    }
+
     /// Evaluates `variant` again, perturbed, until there are `count` evaluations; whether there are more than before.
     fn evaluate(&mut self, variant: &'static Variant, count: usize, prepared: &mut Prepared) -> Result<bool> {
         if self.oracle.is_none()
@@ -117,12 +121,10 @@ impl<'c> Judging<'c> {
             self.oracle = self.ask(oracle, prepared)?;
         }
         let name = original_of(variant);
-        let mut evaluations = match self.measures.remove(name) {
-            Some(Measures::Floors { evaluations, .. }) => evaluations,
-            Some(bounds @ Measures::Bounds(_)) => {
-                self.measures.insert(name, bounds);
-                return Ok(false);
-            }
+        let known = self.measures.iter().position(|(known, _)| *known == name);
+        let mut evaluations = match known.map(|index| &mut self.measures[index].1) {
+            Some(Measures::Floors { evaluations, .. }) => std::mem::take(evaluations),
+            Some(Measures::Bounds(_)) => return Ok(false),
             None => Vec::new(),
         };
         let before = evaluations.len();
@@ -137,8 +139,21 @@ impl<'c> Judging<'c> {
             floors.extend(floor.map(|floor| (array.clone(), floor)));
         }
         let more = evaluations.len() > before;
-        self.measures.insert(name, Measures::Floors { evaluations, floors });
+        let floors = Measures::Floors { evaluations, floors };
+        match known {
+            Some(index) => self.measures[index].1 = floors,
+            None => self.measures.push((name, floors)),
+        }
         Ok(more)
+    }
+
+    /// What is said of an expected array in a format; found once.
+    fn format_facts(&mut self, of: (usize, Dtype), facts: &dyn Fn() -> FormatFacts) -> &FormatFacts {
+        let index = self.formats.iter().position(|(known, _)| *known == of).unwrap_or_else(|| {
+            self.formats.push((of, facts()));
+            self.formats.len() - 1
+        });
+        &self.formats[index].1
     }
 
     /// The bounds of the case's operation; `None` where it has none.
@@ -207,13 +222,8 @@ pub(super) fn judge_answer(
         }
         let format = FormatOf { expected: *dtype, output: output_format(variant, name) };
         let argmax = is_logits(name).then(|| argmax_of(actual, expected)).flatten();
-        let wanted = (place, format.output);
-        let known = judging.formats.iter().position(|(known, _)| *known == wanted);
-        let at = known.unwrap_or_else(|| {
-            judging.formats.push((wanted, FormatFacts::of(expected, selection, format, ladder)));
-            judging.formats.len() - 1
-        });
-        let tolerance = judging.formats[at].1.with_bound(largest);
+        let of_format = || FormatFacts::of(expected, selection, format, ladder);
+        let tolerance = judging.format_facts((place, format.output), &of_format).with_bound(largest);
         arrays.push(ArrayResult {
             name: name.clone(),
             dtype: dtype.name().to_string(),

@@ -50,7 +50,7 @@ impl ModelQuestion {
         let (folder, plan) = planned(&case.params, &inputs, Schedule::AsAsked)?;
         let expectation = Expectation::of(case, &inputs)?;
         // A case without logits has other main outputs, of which no fault says anything.
-        let outputs = Outputs::of(&expectation, |name| name == "logits" || name.starts_with("logits."));
+        let outputs = Outputs::of(&expectation, &|name| name == "logits" || name.starts_with("logits."));
         if outputs.expected.is_empty() {
             return Err(Error::ask(format!("{}: no logits are expected", case.name)));
         }
@@ -78,7 +78,7 @@ impl ModelQuestion {
 
     /// The compared elements of logits by the suffix of their request; `None` where one is missing or has another shape.
     pub fn compared(&self, logits: &BTreeMap<String, Array3<f64>>) -> Option<Vec<f64>> {
-        self.outputs.chosen(|name| logits.get(name.strip_prefix("logits")?).map(|array| array.clone().into_dyn()))
+        self.outputs.chosen(&mut |name| logits.get(name.strip_prefix("logits")?).map(|array| array.clone().into_dyn()))
     }
 
     /// The compared elements of arrays in a file, by their names.
@@ -95,11 +95,11 @@ impl ModelQuestion {
     /// The compared elements of arrays as they were answered; `None` where one is missing or has another shape.
     pub fn chosen_of(&self, arrays: BTreeMap<String, Array>, stored: Dtype) -> Option<Vec<f64>> {
         let mut arrays = widened(arrays, stored).ok()?;
-        self.outputs.chosen(|name| arrays.remove(name))
+        self.outputs.chosen(&mut |name| arrays.remove(name))
     }
 
     /// The compared elements of an answer's numbers; `None` where one is missing or has another shape.
     pub fn chosen_from(&self, answer: &Answer) -> Option<Vec<f64>> {
-        self.outputs.chosen(|name| answer.get(name).cloned())
+        self.outputs.chosen(&mut |name| answer.get(name).cloned())
     }
 }

@@ -3,13 +3,13 @@
 use super::case::Case;
 use super::expectation::Expectation;
 use super::outputs::Outputs;
+use super::runner::ask_each;
 use super::selection::{Selected, selected_cases};
 use super::store::Store;
 use crate::error::Result;
 use crate::fault::OperationQuestion;
 use crate::num::Dtype;
 use crate::ops::Answer;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The question of a case about an operation.
@@ -36,7 +36,7 @@ impl OperationCase {
             return Ok(None);
         }
         let inputs = case.inputs()?;
-        let outputs = Outputs::of(&Expectation::of(case, &inputs)?, |_| true);
+        let outputs = Outputs::of(&Expectation::of(case, &inputs)?, &|_| true);
         let question = OperationQuestion { op: case.op.clone(), params: case.params.clone(), inputs };
         let (name, baseline) = (case.name.clone(), case.baseline.clone());
         Ok(Some(Self { name, question, expected: outputs.expected.clone(), baseline, outputs }))
@@ -44,7 +44,7 @@ impl OperationCase {
 
     /// The compared elements of an answer; `None` where an array is missing or has another shape.
     pub fn compared(&self, answer: &Answer) -> Option<Vec<f64>> {
-        self.outputs.chosen(|name| answer.get(name).cloned())
+        self.outputs.chosen(&mut |name| answer.get(name).cloned())
     }
 }
 
@@ -54,6 +54,6 @@ impl OperationCase {
 /// A selection that names nothing; files that cannot be read.
 pub fn operation_cases(store: &Store, selected: &Selected) -> Result<Vec<OperationCase>> {
     let cases = selected_cases(store, selected)?;
-    let asked: Vec<_> = cases.par_iter().map(|case| OperationCase::of(case)).collect::<Result<_>>()?;
+    let asked: Vec<_> = ask_each(cases.len(), &|number| OperationCase::of(cases[number]))?;
     Ok(asked.into_iter().flatten().collect())
 }

@@ -1,6 +1,7 @@
 //! Which elements of which arrays of an answer are compared.
 
 use super::expectation::{Expectation, main_outputs};
+use crate::io::array::values;
 use ndarray::ArrayD;
 
 /// The compared elements of a case's main arrays.
@@ -14,22 +15,22 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Those of the main arrays that `wanted` names.
-    pub(super) fn of(expectation: &Expectation, wanted: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(expectation: &Expectation, wanted: &dyn Fn(&str) -> bool) -> Self {
         let (mut expected, mut each) = (Vec::new(), Vec::new());
         for (name, _, array) in main_outputs(&expectation.arrays).filter(|(name, _, _)| wanted(name)) {
             let compared = expectation.compared(name, array.len());
-            expected.extend(array.iter().zip(&compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
+            add_compared(&mut expected, array, &compared);
             each.push((name.clone(), array.shape().to_vec(), compared));
         }
         Self { expected, each }
     }
 
     /// The compared elements of an answer; `None` where an array is missing or has another shape.
-    pub(super) fn chosen(&self, mut array: impl FnMut(&str) -> Option<ArrayD<f64>>) -> Option<Vec<f64>> {
+    pub(super) fn chosen(&self, array: &mut dyn FnMut(&str) -> Option<ArrayD<f64>>) -> Option<Vec<f64>> {
         let mut all = Vec::with_capacity(self.expected.len());
         for (name, shape, compared) in &self.each {
             let array = array(name).filter(|array| array.shape() == shape)?;
-            all.extend(array.iter().zip(compared).filter(|(_, compared)| **compared).map(|(x, _)| *x));
+            add_compared(&mut all, &array, compared);
         }
         Some(all)
     }
@@ -37,5 +38,13 @@ impl Outputs {
     /// Names and shapes, for people.
     pub(super) fn in_words(&self) -> String {
         self.each.iter().map(|(name, shape, _)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn add_compared(all: &mut Vec<f64>, array: &ArrayD<f64>, compared: &[bool]) {
+    for (&x, &compared) in values(array).iter().zip(compared) {
+        if compared {
+            all.push(x);
+        }
     }
 }

@@ -11,10 +11,13 @@ use crate::check::Ladder;
 use crate::check::bounds::STACKS;
 use crate::error::Result;
 use crate::io::Array;
+use crate::io::array::values;
+use crate::num::{parallel, sort};
 use crate::ops::Answer;
 use crate::variant::{self, Variant};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs the selected variants over the selected cases. `on_case` is called once a finished case, from any thread.
 ///
@@ -26,19 +29,17 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
     // Stacks of layers are evaluated many times over. They go first, so that no thread is left with one at the end.
-    let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by_key(|&number| !STACKS.contains(&cases[number].op.as_str()));
-    let mut by_case: Vec<(usize, Vec<CaseResult>)> = order
-        .into_iter()
-        // Cases differ a thousandfold in size: whoever is free takes the next.
-        .par_bridge()
-        .map(|number| {
-            let results = run_case(cases[number], &variants, ladder)?;
-            on_case();
-            Ok((number, results))
-        })
-        .collect::<Result<_>>()?;
-    by_case.sort_unstable_by_key(|(number, _)| *number);
+    let is_stack = |number: usize| STACKS.contains(&cases[number].op.as_str());
+    let order = sort::sorted_indices(cases.len(), &|a, b| is_stack(b).cmp(&is_stack(a)));
+    // Cases differ a thousandfold in size: whoever is free takes the next.
+    let taken = AtomicUsize::new(0);
+    let mut by_case = ask_each(cases.len(), &|_| {
+        let number = order[taken.fetch_add(1, Ordering::Relaxed)];
+        let results = run_case(cases[number], &variants, ladder)?;
+        on_case();
+        Ok((number, results))
+    })?;
+    sort::sort_by(&mut by_case, &|(a, _), (b, _)| a.cmp(b));
     // By case they come, by variant they are shown.
     let mut by_case: Vec<_> = by_case.into_iter().map(|(_, of_case)| of_case.into_iter()).collect();
     let mut results = Vec::with_capacity(cases.len() * variants.len());
@@ -51,6 +52,28 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
         twin_of: v.twin_of.map(str::to_string),
     };
     Ok(report(&suites, &cases, ladder, variants.iter().map(about).collect(), results))
+}
+
+/// What `of` says of each number below `count`, asked on all threads and given in the order of the numbers. After an error no
+/// other is asked.
+pub(super) fn ask_each<R: Send>(count: usize, of: &(dyn Fn(usize) -> Result<R> + Sync)) -> Result<Vec<R>> {
+    let mut places: Vec<Mutex<Option<Result<R>>>> = Vec::new();
+    places.resize_with(count, || Mutex::new(None));
+    let failed = AtomicBool::new(false);
+    parallel::for_each_index(count, &|number| {
+        if !failed.load(Ordering::Relaxed) {
+            let said = of(number);
+            failed.fetch_or(said.is_err(), Ordering::Relaxed);
+            *places[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        }
+    });
+    let mut results = Vec::with_capacity(count);
+    for place in places {
+        if let Some(said) = place.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            results.push(said?);
+        }
+    }
+    Ok(results)
 }
 
 /// The report around the results.
@@ -83,8 +106,8 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
     let mut prepared = Prepared::default();
     let mut judging = Judging::new(case, &inputs, &wanted);
     // Answers of variants that others must equal to the bit, or are compared with.
-    let mut originals: BTreeMap<&str, Answer> = BTreeMap::new();
-    let mut plain_errors: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+    let mut originals: Vec<(&str, Answer)> = Vec::new();
+    let mut plain_errors: Vec<(&str, Option<f64>)> = Vec::new();
     let mut results = Vec::with_capacity(variants.len());
     for variant in variants {
         let outcome = match answer(case, &inputs, &wanted, variant, &mut prepared) {
@@ -98,12 +121,12 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
                 };
                 let plain_error = match plain_of(variant) {
                     None => None,
-                    Some(plain) => match plain_errors.get(plain) {
-                        Some(&known) => known,
+                    Some(plain) => match plain_errors.iter().find(|(name, _)| *name == plain) {
+                        Some((_, known)) => *known,
                         None => {
                             let error = original_answer(case, &inputs, &wanted, plain, &mut originals, &mut prepared)?
                                 .and_then(|plain| main_error(plain, &expectation));
-                            plain_errors.insert(plain, error);
+                            plain_errors.push((plain, error));
                             error
                         }
                     },
@@ -113,7 +136,7 @@ fn run_case(case: &Case, variants: &[&'static Variant], ladder: &Ladder) -> Resu
                 let outcome = judge_answer(given, &expectation, ladder, &mut judging, &mut prepared)?;
                 let outcome = outcome.with_same_bits(same_bits);
                 if variant.twin_of.is_none() {
-                    originals.insert(variant.name, answer);
+                    originals.push((variant.name, answer));
                 }
                 outcome
             }
@@ -129,22 +152,25 @@ fn original_answer<'a>(
     inputs: &BTreeMap<String, Array>,
     wanted: &[&str],
     name: &'static str,
-    originals: &'a mut BTreeMap<&str, Answer>,
+    originals: &'a mut Vec<(&str, Answer)>,
     prepared: &mut Prepared,
 ) -> Result<Option<&'a Answer>> {
-    if !originals.contains_key(name)
+    let known = |originals: &[(&str, Answer)]| originals.iter().position(|(known, _)| *known == name);
+    if known(originals).is_none()
         && let Some(variant) = variant::find(name)
         && let Ok(Asked::Answered(answer)) = answer(case, inputs, wanted, variant, prepared)
     {
-        originals.insert(name, answer);
+        originals.push((name, answer));
     }
-    Ok(originals.get(name))
+    Ok(known(originals).map(|index| &originals[index].1))
 }
 
 fn same_bits(actual: &Answer, expected: &Answer) -> bool {
     let same = |a: f64, e: f64| a.to_bits() == e.to_bits() || (a.is_nan() && e.is_nan());
     actual.len() == expected.len()
         && actual.iter().zip(expected).all(|((name_a, a), (name_e, e))| {
-            name_a == name_e && a.shape() == e.shape() && a.iter().zip(e).all(|(&a, &e)| same(a, e))
+            name_a == name_e
+                && a.shape() == e.shape()
+                && values(a).iter().zip(values(e).iter()).all(|(&a, &e)| same(a, e))
         })
 }

@@ -64,17 +64,20 @@ pub(super) fn select_suites<'s>(store: &'s Store, patterns: &[String]) -> Result
 }
 
 pub(super) fn select_cases<'s>(suites: &[&'s Suite], patterns: &[String]) -> Result<Vec<&'s Case>> {
-    let all = || suites.iter().flat_map(|suite| &suite.cases);
+    let mut all = Vec::new();
+    for suite in suites {
+        all.extend(&suite.cases);
+    }
     let fits =
         |pattern: &String, case: &Case| matches_pattern(pattern, &case.name) || matches_pattern(pattern, &case.id);
-    if let Some(unknown) = patterns.iter().find(|pattern| !all().any(|case| fits(pattern, case))) {
+    if let Some(unknown) = patterns.iter().find(|pattern| !all.iter().any(|case| fits(pattern, case))) {
         return Err(Error::ask(format!(
             "no case is called \"{unknown}\" in {}",
             suites.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ")
         )));
     }
-    let cases: Vec<&Case> =
-        all().filter(|case| patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, case))).collect();
+    let mut cases: Vec<&Case> = all;
+    cases.retain(|case| patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, case)));
     if cases.is_empty() {
         return Err(Error::ask("no case is selected, and nothing run is not a success"));
     }

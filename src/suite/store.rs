@@ -5,6 +5,7 @@ use super::object::Object;
 use crate::error::{Error, Result};
 use crate::io::wording::{hex, quoted, reason};
 use crate::io::{Array, disk, limits, npz};
+use crate::num::sort::sort_by;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -46,7 +47,7 @@ impl Store {
                 "there is no suite.json here nor in a folder below; a suite is a folder with a suite.json",
             ));
         }
-        folders.sort();
+        sort_by(&mut folders, &PathBuf::cmp);
         let suites = folders.iter().map(|folder| read_suite(folder)).collect::<Result<Vec<_>>>()?;
         Ok(Self { suites })
     }
@@ -134,19 +135,17 @@ impl Case {
         if let Some(expected) = self.sha256.get(file) {
             verify(&path, expected)?;
         }
-        let arrays = npz::read(&path)?;
-        arrays
-            .into_iter()
-            .map(|(name, array)| {
-                let array = match self.dtypes.get(&name) {
-                    Some(dtype) if array.dtype_name() != dtype => {
-                        array.reinterpret(dtype).map_err(|e| Error::read(&path, format!("array \"{name}\": {e}")))?
-                    }
-                    _ => array,
-                };
-                Ok((name, array))
-            })
-            .collect()
+        let mut arrays = BTreeMap::new();
+        for (name, array) in npz::read(&path)? {
+            let array = match self.dtypes.get(&name) {
+                Some(dtype) if array.dtype_name() != dtype => {
+                    array.reinterpret(dtype).map_err(|e| Error::read(&path, format!("array \"{name}\": {e}")))?
+                }
+                _ => array,
+            };
+            arrays.insert(name, array);
+        }
+        Ok(arrays)
     }
 
     /// A folder below the suite that a parameter names, its files verified.

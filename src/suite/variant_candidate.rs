@@ -1,9 +1,9 @@
 //! A variant as a candidate among others.
 
 use super::answer::{Asked, Prepared, answer_question};
+use super::files::as_arrays;
 use crate::candidate::{Candidate, Outcome, ProgramQuestion};
 use crate::error::Result;
-use crate::io::Array;
 use crate::variant::Variant;
 use std::path::PathBuf;
 
@@ -29,9 +29,7 @@ impl Candidate for VariantCandidate {
             self.prepared = Prepared::default();
         }
         Ok(match answer_question(question, self.variant, &mut self.prepared) {
-            Ok(Asked::Answered(answer)) => {
-                Outcome::of(answer.into_iter().map(|(name, array)| (name, Array::F64(array))).collect())
-            }
+            Ok(Asked::Answered(answer)) => Outcome::of(as_arrays(answer)),
             Ok(Asked::NotAsked(why)) => Outcome::Unsupported(why),
             Err(e) => Outcome::Failed(e.to_string()),
         })

@@ -1,5 +1,6 @@
 //! A suite written from Rust: questions with goldref's own answers.
 
+use super::files::as_arrays;
 use crate::error::{Error, Result};
 use crate::io::{self, Array, npz};
 use ndarray::ArrayD;
@@ -45,8 +46,7 @@ pub fn write_suite(folder: &Path, about: &str, cases: Vec<NewCase>, checkpoint: 
         let case = folder.join(&id);
         made(&case)?;
         npz::write(case.join("inputs.npz"), &inputs)?;
-        let expected = expected.into_iter().map(|(name, x)| (name, Array::F64(x))).collect();
-        npz::write(case.join("expected.npz"), &expected)?;
+        npz::write(case.join("expected.npz"), &as_arrays(expected))?;
         if let (Some(params), Some(_)) = (params.as_object_mut(), checkpoint) {
             params.insert("model".to_string(), MODEL.into());
         }
@@ -59,9 +59,8 @@ pub fn write_suite(folder: &Path, about: &str, cases: Vec<NewCase>, checkpoint: 
     }
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let suite = json!({"format": "goldref-suite/1", "name": name, "about": about, "cases": rows});
-    let mut bytes = serde_json::to_vec_pretty(&suite).map_err(|e| Error::write(folder, e))?;
-    bytes.push(b'\n');
-    io::write_bytes(folder.join("suite.json"), &bytes)
+    let text = io::json::pretty(&suite).map_err(|e| Error::write(folder, e))?;
+    io::write_text(folder.join("suite.json"), &format!("{text}\n"))
 }
 
 /// The checkpoint's folder in a suite that [`write_suite`] wrote.

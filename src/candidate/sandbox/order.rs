@@ -51,11 +51,6 @@ pub(in crate::candidate) struct Order {
 }
 
 impl Order {
-    /// As [`Self::parse`] reads it.
-    pub(in crate::candidate) fn text(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
-
     pub(super) fn parse(text: &str) -> Result<Self> {
         serde_json::from_slice(text.as_bytes())
             .map_err(|e| Error::ask(format!("this is no order of goldref to itself: {e}")))

@@ -169,9 +169,8 @@ impl ClassRun<'_> {
 /// # Errors
 /// Never: it is plain data.
 pub fn json(report: &GradeReport) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(report).map_err(Error::ask)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    let text = crate::io::json::pretty(report).map_err(Error::ask)?;
+    Ok(format!("{text}\n").into_bytes())
 }
 
 /// Reads a result.

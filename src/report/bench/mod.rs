@@ -7,6 +7,7 @@ pub use plot::bench_plot;
 pub use text::bench_text;
 
 use crate::bench::{LatencyReport, Limits, ProgramFindings};
+use crate::io::json;
 use serde::Serialize;
 
 /// What was measured, on what, and of which model.
@@ -28,6 +29,6 @@ pub struct BenchReport {
 /// Everything, for programs.
 pub fn bench_json(report: &BenchReport) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    let json = json::pretty(report).unwrap_or_default();
     format!("{json}\n")
 }

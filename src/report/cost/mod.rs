@@ -7,10 +7,11 @@ pub use plot::cost_plot;
 pub use text::cost_text;
 
 use crate::cost::CostReport;
+use crate::io::json;
 
 /// Everything, for programs.
 pub fn cost_json(report: &CostReport) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    let json = json::pretty(report).unwrap_or_default();
     format!("{json}\n")
 }

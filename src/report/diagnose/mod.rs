@@ -11,6 +11,7 @@ pub use text::diagnosis_text;
 pub use trace::{trace_json, trace_plot, trace_text};
 
 use crate::diagnose::Diagnosis;
+use crate::io::json;
 use serde::Serialize;
 
 /// One candidate and what is found of it.
@@ -28,6 +29,6 @@ pub struct DiagnosisReport {
 /// Everything, for programs.
 pub fn diagnosis_json(reports: &[DiagnosisReport]) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(reports).unwrap_or_default();
+    let json = json::pretty(reports).unwrap_or_default();
     format!("{json}\n")
 }

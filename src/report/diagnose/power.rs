@@ -1,6 +1,7 @@
 //! The power of suites: which faults they show.
 
 use crate::diagnose::{FaultPower, PowerReport};
+use crate::io::json;
 use crate::report::units::{plain_table, shown};
 use crate::report::words::name;
 use std::fmt::Write;
@@ -8,7 +9,7 @@ use std::fmt::Write;
 /// Everything, for programs.
 pub fn power_json(report: &PowerReport) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+    let json = json::pretty(report).unwrap_or_default();
     format!("{json}\n")
 }
 

@@ -2,6 +2,7 @@
 
 use super::DiagnosisReport;
 use crate::diagnose::Suspect;
+use crate::num::sort::sort_by;
 use crate::report::words::name;
 use std::fmt::Write;
 
@@ -52,9 +53,8 @@ pub fn diagnosis_text(report: &DiagnosisReport) -> String {
     for suspect in found.suspects.iter().take(if found.named { tied } else { 3 }) {
         out.push_str(&evidence(suspect, found.deviating));
     }
-    let worst = found.cases.iter().filter(|case| case.deviates);
-    let mut worst: Vec<_> = worst.collect();
-    worst.sort_by(|a, b| {
+    let mut worst: Vec<_> = found.cases.iter().filter(|case| case.deviates).collect();
+    sort_by(&mut worst, &|a, b| {
         (b.error.unwrap_or(f64::INFINITY) / b.allowed).total_cmp(&(a.error.unwrap_or(f64::INFINITY) / a.allowed))
     });
     let _ = writeln!(out, "\nCases, the worst first:");

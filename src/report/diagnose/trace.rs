@@ -1,6 +1,7 @@
 //! Site by site: what was inherited, what was introduced.
 
 use crate::diagnose::{Divergence, SiteError};
+use crate::io::json;
 use crate::report::plot::{Axes, Corner, Curve, Mark, Panel, Picture, picture};
 use crate::report::units::{self, plain_table};
 use crate::report::words::name;
@@ -9,7 +10,7 @@ use std::fmt::Write;
 /// Everything, for programs.
 pub fn trace_json(found: &Divergence) -> String {
     // Plain data without maps of odd keys always serialises.
-    let json = serde_json::to_string_pretty(found).unwrap_or_default();
+    let json = json::pretty(found).unwrap_or_default();
     format!("{json}\n")
 }
 

@@ -21,22 +21,22 @@ pub fn gradescope(report: &GradeReport) -> String {
                 "visibility": "visible",
             }));
         }
-        tests.extend(part.items.iter().enumerate().map(|(at, item)| {
-            let told = said(report, item, at + 1);
+        for (item, number) in part.items.iter().zip(1..) {
+            let told = said(report, item, number);
             let shown = match item.kind {
                 ItemKind::Case | ItemKind::Answer => told.name,
                 ItemKind::Property => format!("property {}", told.name),
             };
-            json!({
-                "number": format!("{}.{}", part.id, at + 1),
+            tests.push(json!({
+                "number": format!("{}.{number}", part.id),
                 "name": format!("{} · {shown}", name(&part.title)),
                 "score": item.points.to_f64(),
                 "max_score": item.out_of.to_f64(),
                 "status": status(item.passed()),
                 "output": told.why,
                 "visibility": "visible",
-            })
-        }));
+            }));
+        }
     }
     let mut output = Vec::new();
     if let Some(why) = &report.refused {
@@ -80,5 +80,5 @@ fn lines(report: &GradeReport, part: &PartReport) -> String {
 /// JSON with an end of line.
 pub(super) fn pretty(value: &Value) -> String {
     // A value always serialises.
-    format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
+    format!("{}\n", crate::io::json::pretty(value).unwrap_or_default())
 }

@@ -24,18 +24,23 @@ pub fn prairielearn(report: &GradeReport) -> String {
                 "message": in_short(report, part),
             }));
         }
-        tests.extend(part.items.iter().enumerate().map(|(at, item)| {
-            let told = said(report, item, at + 1);
-            json!({
+        for (item, number) in part.items.iter().zip(1..) {
+            let told = said(report, item, number);
+            tests.push(json!({
                 "name": format!("{} · {title} · {}", part.id, told.name),
                 "points": item.points.to_f64(),
                 "max_points": item.out_of.to_f64(),
                 "message": told.why,
-            })
-        }));
+            }));
+        }
     }
-    let found = report.parts.iter().flat_map(|part| findings(report, part)).map(|finding| sentence(finding));
-    let output: Vec<String> = found.chain(std::iter::once(sentence(&isolation(report)))).collect();
+    let mut output = Vec::new();
+    for part in &report.parts {
+        for finding in findings(report, part) {
+            output.push(sentence(finding));
+        }
+    }
+    output.push(sentence(&isolation(report)));
     let (points, out_of) = (report.points.to_f64(), report.out_of.to_f64());
     // Nothing to earn is nothing earned.
     let score = if out_of > 0.0 { points / out_of } else { 0.0 };

@@ -33,7 +33,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         return Err(order.refused("this kernel does not list the children of a process in /proc"));
     }
     let own = std::env::current_exe().map_err(|e| order.refused(format!("goldref's own program: {e}")))?;
-    let text = order.text().map_err(|e| order.refused(e))?;
+    let text = io::json::line(order).map_err(|e| order.refused(e))?;
     let child = Command::new(own)
         .args([CONFINED, &text])
         .env_clear()
@@ -62,8 +62,8 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         }
         return Ok(());
     }
-    let end = serde_json::to_vec(&End { status, success, exceeded, left }).map_err(Error::ask)?;
-    io::write_bytes(&order.end, &end)
+    let end = io::json::line(&End { status, success, exceeded, left }).map_err(Error::ask)?;
+    io::write_text(&order.end, &end)
 }
 
 struct Watch<'o> {
