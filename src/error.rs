@@ -4,17 +4,17 @@
 //! Every message is one sentence that says what, where and what would be right,
 //! because it is printed as it stands behind `goldref: ` with exit code 2.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The result of everything that reads, parses or asks.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a question could not be asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or a part of it could not be read or does not say what it must.
-    #[error("cannot read {}: {reason}", path.display())]
     Read {
         /// The file, as the user named it.
         path: PathBuf,
@@ -22,7 +22,6 @@ pub enum Error {
         reason: String,
     },
     /// A file could not be written; nothing half-written is left.
-    #[error("cannot write {}: {reason}", path.display())]
     Write {
         /// The file, as the user named it.
         path: PathBuf,
@@ -30,9 +29,20 @@ pub enum Error {
         reason: String,
     },
     /// The question itself is wrong: an unknown name, a shape that does not fit, nothing selected.
-    #[error("{0}")]
     Ask(String),
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
+            Self::Write { path, reason } => write!(f, "cannot write {}: {reason}", path.display()),
+            Self::Ask(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl Error {
     /// A read error of `path`.

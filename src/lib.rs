@@ -42,34 +42,50 @@ pub mod num;
 
 pub mod linalg;
 
+#[cfg(feature = "reference")]
 pub mod eval;
 
+#[cfg(feature = "files")]
 pub mod io;
 
+#[cfg(feature = "reference")]
 pub mod ops;
 
+#[cfg(feature = "reference")]
 pub mod model;
 
+#[cfg(feature = "reference")]
 pub mod cost;
 
+#[cfg(feature = "reference")]
 pub mod candidate;
 
+#[cfg(feature = "candidates")]
 pub mod bench;
 
+#[cfg(feature = "compare")]
 pub mod check;
 
+#[cfg(feature = "reference")]
 pub mod variant;
 
+#[cfg(feature = "reference")]
 pub mod fault;
 
+#[cfg(feature = "reference")]
 pub mod suite;
 
+#[cfg(feature = "properties")]
 pub mod property;
 
+#[cfg(feature = "candidates")]
 pub mod diagnose;
 
+#[cfg(feature = "grade")]
 pub mod grade;
 
+#[cfg(feature = "reports")]
 pub mod report;
 
+#[cfg(feature = "cli")]
 pub mod cli;

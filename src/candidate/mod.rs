@@ -5,15 +5,29 @@
 //! Python. Knows files; knows nothing of models, suites or verdicts.
 
 mod judged;
+#[cfg(feature = "candidates")]
 mod lines;
+#[cfg(feature = "candidates")]
 mod process;
 mod protocol;
+#[cfg(feature = "candidates")]
+mod protocol_lines;
+#[cfg(feature = "candidates")]
+mod restarted;
+#[cfg(feature = "candidates")]
 mod sandbox;
+#[cfg(feature = "candidates")]
 mod surroundings;
 
-pub use judged::{Candidate, Lifetime, Restarted};
+pub use judged::Candidate;
+#[cfg(feature = "candidates")]
 pub use process::Program;
 pub use protocol::{Outcome, ProgramQuestion};
+#[cfg(feature = "candidates")]
+pub use restarted::{Lifetime, Restarted};
+#[cfg(feature = "grade")]
 pub(crate) use sandbox::LentFolder;
+#[cfg(feature = "candidates")]
 pub use sandbox::{CONFINED, Confinement, Demand, Exceeded, Sandbox, SandboxLimits, WARDEN, run_confined, run_warden};
+#[cfg(feature = "candidates")]
 pub use surroundings::Surroundings;

@@ -1,7 +1,8 @@
 //! One program, started once and asked many questions.
 
 use super::lines::{Line, Lines, Next, Tail};
-use super::protocol::{AnswerLine, Outcome, PROTOCOL, ProgramQuestion, QuestionLine, Status, shortened};
+use super::protocol::{Outcome, ProgramQuestion};
+use super::protocol_lines::{AnswerLine, PROTOCOL, QuestionLine, Status, shortened};
 use super::sandbox::{End, LentFolder, SandboxLimits, remove_tree};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};

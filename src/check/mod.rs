@@ -5,13 +5,17 @@
 //! written so that NaN fails. Knows arrays, formats and operations; knows nothing of cases or variants.
 
 mod argmax;
+#[cfg(feature = "reference")]
 pub mod bounds;
 mod comparison;
+#[cfg(feature = "reference")]
 pub mod floor;
 mod histogram;
+#[cfg(feature = "reference")]
 mod judge;
 mod ladder;
 mod locate;
+#[cfg(feature = "files")]
 mod sets;
 mod tolerance;
 mod verdict;
@@ -22,10 +26,13 @@ pub use comparison::{
     compare_operands, compare_slices, compare_views,
 };
 pub use histogram::{Decade, Histogram, Quantiles};
+#[cfg(feature = "reference")]
 pub use judge::{Uncertainty, Yardstick, judge};
 pub use ladder::{Ladder, Rung};
 pub use locate::{Concentration, Pattern};
+#[cfg(feature = "files")]
 pub use sets::{ArrayComparison, ArrayOutcome, ComparedArray, SetComparison, SetQuestion, compare_sets};
+#[cfg(feature = "reference")]
 pub(crate) use tolerance::FormatFacts;
 pub use tolerance::{
     Elements, Feasible, FormatOf, Infeasible, Suggestion, ToleranceFacts, Trivial, Vacuous, infeasible, suggestion,

@@ -38,7 +38,7 @@ pub struct CostReport {
 
 impl CostReport {
     /// As JSON that is looked into. It goes through its text, so that each part is compiled for one writer.
-    pub(crate) fn as_value(&self) -> Result<Value> {
+    pub fn as_value(&self) -> Result<Value> {
         serde_json::to_vec_pretty(self).and_then(|text| serde_json::from_slice(&text)).map_err(Error::ask)
     }
 }

@@ -17,7 +17,7 @@ use crate::num::sort::sort_by;
 use crate::property;
 use crate::suite::{Case, Exam, Selected, Store, selected_cases};
 use crate::variant::{self, Variant};
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};

@@ -8,7 +8,7 @@ use crate::candidate::{Confinement, Demand, LentFolder, Outcome, Program, Sandbo
 use crate::error::{Error, Result};
 use crate::io::wording::hex;
 use crate::num::sort::sort_by;
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;

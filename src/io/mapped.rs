@@ -8,11 +8,13 @@ use super::disk;
 use super::elements::{self, Kind, Lying, Stored};
 use super::limits::NpzLimits;
 use super::npz::{self, Member, Taken};
+#[cfg(feature = "reference")]
 use super::numbers::{Number, Numbers};
 use super::wording::{io_reason, quoted};
 use super::{npy, safetensors};
 use crate::error::{Error, Result};
 use crate::num::sort::sort_by;
+#[cfg(feature = "reference")]
 use half::{bf16, f16};
 use memmap2::Mmap;
 use std::collections::BTreeSet;
@@ -50,6 +52,7 @@ pub enum Contents<'a> {
     Read(&'a Array),
 }
 
+#[cfg(feature = "reference")]
 /// The elements of a [`MappedArray`] of floating-point numbers.
 pub(crate) enum Floats {
     F64(Numbers<f64>),
@@ -101,6 +104,7 @@ impl MappedArray {
         }
     }
 
+    #[cfg(feature = "reference")]
     /// The elements if they are floating-point numbers of 16 bits or more, where they lie if that is possible.
     pub(crate) fn floats(&self) -> Option<Floats> {
         fn owned<E: Copy>(array: &ndarray::ArrayD<E>) -> Numbers<E> {

@@ -17,6 +17,7 @@ pub mod mapped;
 pub mod npy;
 mod npy_header;
 pub mod npz;
+#[cfg(feature = "reference")]
 pub(crate) mod numbers;
 pub mod safetensors;
 pub(crate) mod wording;

@@ -44,6 +44,16 @@ pub enum Selection<'a> {
     Where(&'a ArrayD<bool>),
 }
 
+impl Selection<'_> {
+    /// Whether the element at `index` is compared.
+    pub(in crate::check) fn covers(&self, index: &[usize]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Where(chosen) => chosen.get(&index[..chosen.ndim().min(index.len())]).copied().unwrap_or(true),
+        }
+    }
+}
+
 /// How two arrays are to be compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {

@@ -3,10 +3,11 @@
 //! It gives values as f64 in blocks, and single elements exactly and as their stored bits. It knows nothing of
 //! tolerances.
 
+#[cfg(feature = "files")]
+mod of_files;
+
 use super::lanes::Lanes;
 use super::level::{Work, dispatch};
-use crate::io::Array;
-use crate::io::mapped::{Contents, MappedArray};
 use crate::num::Dtype;
 use crate::simd::Level;
 use half::{bf16, f16};
@@ -347,51 +348,6 @@ impl<'a> Operand<'a> {
         Self::of_bytes::<F8>(view.shape(), bytes, false)
     }
 
-    /// An array that was read.
-    pub fn from_array(array: &'a Array) -> Self {
-        match array {
-            Array::F64(a) => Self::of_view(a.view()),
-            Array::F32(a) => Self::of_view(a.view()),
-            Array::F16(a) => Self::of_view(a.view()),
-            Array::Bf16(a) => Self::of_view(a.view()),
-            Array::F8E4M3(a) => Self::from_f8_e4m3(a.view()),
-            Array::I64(a) => Self::of_view(a.view()),
-            Array::I32(a) => Self::of_view(a.view()),
-            Array::I16(a) => Self::of_view(a.view()),
-            Array::I8(a) => Self::of_view(a.view()),
-            Array::U64(a) => Self::of_view(a.view()),
-            Array::U32(a) => Self::of_view(a.view()),
-            Array::U16(a) => Self::of_view(a.view()),
-            Array::U8(a) => Self::of_view(a.view()),
-            Array::Bool(a) => Self::of_view(a.view()),
-        }
-    }
-
-    /// An array of a file.
-    pub fn from_mapped(array: &'a MappedArray) -> Self {
-        let bytes = match array.contents() {
-            Contents::Read(array) => return Self::from_array(array),
-            Contents::Bytes(bytes) => Cow::Borrowed(bytes),
-        };
-        let shape = array.shape();
-        match array.dtype_name() {
-            "f64" => Self::of_bytes::<f64>(shape, bytes, true),
-            "f32" => Self::of_bytes::<f32>(shape, bytes, true),
-            "f16" => Self::of_bytes::<f16>(shape, bytes, true),
-            "bf16" => Self::of_bytes::<bf16>(shape, bytes, true),
-            "f8_e4m3" => Self::of_bytes::<F8>(shape, bytes, true),
-            "i64" => Self::of_bytes::<i64>(shape, bytes, true),
-            "i32" => Self::of_bytes::<i32>(shape, bytes, true),
-            "i16" => Self::of_bytes::<i16>(shape, bytes, true),
-            "i8" => Self::of_bytes::<i8>(shape, bytes, true),
-            "u64" => Self::of_bytes::<u64>(shape, bytes, true),
-            "u32" => Self::of_bytes::<u32>(shape, bytes, true),
-            "u16" => Self::of_bytes::<u16>(shape, bytes, true),
-            "u8" => Self::of_bytes::<u8>(shape, bytes, true),
-            _ => Self::of_bytes::<bool>(shape, bytes, true),
-        }
-    }
-
     /// The length of each axis.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -438,9 +394,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "files")]
     fn every_e4m3_byte_has_the_value_of_its_array() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let expected = Array::F8E4M3(ndarray::arr1(&bytes).into_dyn()).to_f64();
+        let expected = crate::io::Array::F8E4M3(ndarray::arr1(&bytes).into_dyn()).to_f64();
         for (byte, &expected) in expected.iter().enumerate() {
             assert!(E4M3[byte].to_bits() == expected.to_bits() || (E4M3[byte].is_nan() && expected.is_nan()), "{byte}");
         }

@@ -30,16 +30,6 @@ const OF_ESTIMATE: f64 = 1.5;
 /// chance is 2e-9.
 const BIAS: f64 = 6.0;
 
-impl Selection<'_> {
-    /// Whether the element at `index` is compared.
-    pub(super) fn covers(&self, index: &[usize]) -> bool {
-        match self {
-            Self::All => true,
-            Self::Where(chosen) => chosen.get(&index[..chosen.ndim().min(index.len())]).copied().unwrap_or(true),
-        }
-    }
-}
-
 /// What an answer is held against.
 #[derive(Debug, Clone)]
 pub struct Yardstick<'a> {

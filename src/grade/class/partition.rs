@@ -2,7 +2,7 @@
 
 use super::super::submission::Submission;
 use crate::error::{Error, Result};
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 /// A share of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Partition {
         let mine = |(at, submission): &(usize, Submission)| match self {
             Self::Slice { number, count } => *at as u64 % count == number - 1,
             Self::Hash { number, count } => {
-                let hash = Sha256::digest(submission.name.as_bytes());
+                let hash = Sha256::hash(submission.name.as_bytes());
                 let first = hash.iter().take(8).fold(0, |value: u64, &byte| value << 8 | u64::from(byte));
                 first % count == number - 1
             }

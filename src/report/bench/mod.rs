@@ -1,8 +1,10 @@
 //! Reports of how long a model takes.
 
+#[cfg(feature = "plots")]
 mod plot;
 mod text;
 
+#[cfg(feature = "plots")]
 pub use plot::bench_plot;
 pub use text::bench_text;
 

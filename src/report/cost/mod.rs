@@ -1,8 +1,10 @@
 //! Reports of what a model costs.
 
+#[cfg(feature = "plots")]
 mod plot;
 mod text;
 
+#[cfg(feature = "plots")]
 pub use plot::cost_plot;
 pub use text::cost_text;
 

@@ -4,11 +4,15 @@ mod catalogue;
 mod power;
 mod text;
 mod trace;
+#[cfg(feature = "plots")]
+mod trace_plot;
 
 pub use catalogue::catalogue_text;
 pub use power::{power_json, power_text};
 pub use text::diagnosis_text;
-pub use trace::{trace_json, trace_plot, trace_text};
+pub use trace::{trace_json, trace_text};
+#[cfg(feature = "plots")]
+pub use trace_plot::trace_plot;
 
 use crate::diagnose::Diagnosis;
 use crate::io::json;

@@ -6,6 +6,7 @@ mod class;
 mod gradescope;
 mod lost;
 mod markdown;
+#[cfg(feature = "plots")]
 mod plot;
 mod prairielearn;
 mod text;
@@ -13,6 +14,7 @@ mod text;
 pub use class::class_csv;
 pub use gradescope::gradescope;
 pub use markdown::grade_markdown;
+#[cfg(feature = "plots")]
 pub use plot::speed_up_plot;
 pub use prairielearn::prairielearn;
 pub use text::grade_text;
