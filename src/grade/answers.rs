@@ -156,16 +156,15 @@ fn read(folder: &Path, name: &Path) -> std::result::Result<BTreeMap<String, Stri
         text.parse().map_err(|e: toml::de::Error| e.message().to_string())
     };
     let table = parsed.map_err(|e| format!("{shown} cannot be read: {}", e.lines().next().unwrap_or_default()))?;
-    Ok(table
-        .into_iter()
-        .map(|(name, value)| {
-            let text = match value {
-                toml::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            (name, text)
-        })
-        .collect())
+    let mut answers = BTreeMap::new();
+    for (name, value) in table {
+        let text = match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        answers.insert(name, text);
+    }
+    Ok(answers)
 }
 
 #[cfg(test)]
