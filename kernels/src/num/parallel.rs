@@ -3,7 +3,9 @@
 //! All of them are one instance of the thread pool's machinery: the work is called through a reference, once for each index or chunk and not for each number.
 //! A parallel iterator instead would be compiled anew, with some 2000 lines of LLVM IR, for each closure.
 
+use super::sort::sort_by;
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Values below which threads cost more than they save.
@@ -18,17 +20,42 @@ pub fn for_each_index(count: usize, work: &(dyn Fn(usize) + Sync)) {
 
 /// What `work` says of each index below `count`, in the order of the indices.
 pub fn map<R: Send>(count: usize, work: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> {
-    let mut results: Vec<Option<R>> = std::iter::repeat_with(|| None).take(count).collect();
-    for_each_chunk(&mut results, 1, &|index, place| place[0] = Some(work(index)));
-    results.into_iter().flatten().collect()
+    let results: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(count));
+    for_each_index(count, &|index| {
+        let result = work(index);
+        results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sort_by(&mut results, &|a, b| a.0.cmp(&b.0));
+    let mut ordered = Vec::with_capacity(count);
+    for (_, result) in results {
+        ordered.push(result);
+    }
+    ordered
 }
 
 /// As [`map`], for work that can fail.
 ///
 /// # Errors
-/// That of the first index that has one.
+/// That of the first index that has one; work behind it is left out where it has not begun.
 pub fn try_map<R: Send, E: Send>(count: usize, work: &(dyn Fn(usize) -> Result<R, E> + Sync)) -> Result<Vec<R>, E> {
-    map(count, work).into_iter().collect()
+    let failed = AtomicUsize::new(usize::MAX);
+    let results = map(count, &|index| {
+        // What lies behind an error is not wanted any more.
+        if failed.load(Ordering::Relaxed) < index {
+            return None;
+        }
+        let result = work(index);
+        if result.is_err() {
+            failed.fetch_min(index, Ordering::Relaxed);
+        }
+        Some(result)
+    });
+    let mut all = Vec::with_capacity(count);
+    for result in results.into_iter().flatten() {
+        all.push(result?);
+    }
+    Ok(all)
 }
 
 /// Calls `work` with the number of each chunk of `len` values and the chunk itself; the last one may have fewer.
