@@ -157,8 +157,8 @@ fixtures=$root/fixtures
 awk '
   $0 == "[[part]]" { held = $0; next }
   held != "" { if ($0 == "id = \"d\"") exit; print held; held = "" }
-  { print }' "$fixtures/course/assignment.toml" |
-  sed "s|\"\.\./|\"$fixtures/|; s|{assignment}|$fixtures/course|" >assignment.toml
+  { print }' "$examples/course/assignment.toml" |
+  sed "s|\"\.\./|\"$fixtures/|; s|{assignment}|$examples/course|" >assignment.toml
 python3 "$root/tools/wrong_submissions.py" class --count "$count"
 
 # submit ARGUMENT…: an array; its number. One CPU a task, since the recipe asks for more than this node has.

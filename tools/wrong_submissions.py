@@ -1,10 +1,10 @@
-"""Writes the submissions of fixtures/course: the right one, and wrong ones that are the right one with an edit.
+"""Writes the submissions of examples/course: the right one, and wrong ones that are the right one with an edit.
 
     python3 tools/wrong_submissions.py DEST            DEST/right, DEST/forgets_the_scale, …
     python3 tools/wrong_submissions.py DEST --count N  a class of N that goes through them again and again:
                                                        DEST/student_001_right, …
 
-The edits are in fixtures/course/submissions/wrong.toml. Needs Python 3.11 and nothing else.
+The edits are in examples/course/submissions/wrong.toml. Needs Python 3.11 and nothing else.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import pathlib
 import sys
 import tomllib
 
-COURSE = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "course" / "submissions"
+COURSE = pathlib.Path(__file__).resolve().parents[1] / "examples" / "course" / "submissions"
 FILES = ("answers.toml", "candidate.py")
 
 

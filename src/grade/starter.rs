@@ -5,7 +5,7 @@
 //! hidden/                    cases that students do not have
 //! handout/                   what students get: README.md, an assignment of the visible parts, public/ cases, submission/ to fill in
 //! ```
-//! The cases are random, other ones for each seed, with the answers of the reference in f64. The task is that of the example in `fixtures/course`.
+//! The cases are random, other ones for each seed, with the answers of the reference in f64. The task is that of the example in `examples/course`.
 
 use crate::error::{Error, Result};
 use crate::eval::Numerics;
@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The part of the example's assignment that the starter has too: candidate, limits, paper.
-const COURSE: &str = include_str!("../../fixtures/course/assignment.toml");
-const TASK: &str = include_str!("../../fixtures/course/student/README.md");
-const TEMPLATE: &str = include_str!("../../fixtures/course/student/candidate.py");
-const ANSWERS: &str = include_str!("../../fixtures/course/student/answers.toml");
+const COURSE: &str = include_str!("../../examples/course/assignment.toml");
+const TASK: &str = include_str!("../../examples/course/student/README.md");
+const TEMPLATE: &str = include_str!("../../examples/course/student/candidate.py");
+const ANSWERS: &str = include_str!("../../examples/course/student/answers.toml");
 const SHIM: &str = include_str!("../../tools/goldref_candidate.py");
 
 /// What a starter is made of.

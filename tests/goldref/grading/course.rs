@@ -9,13 +9,11 @@ use tempfile::TempDir;
 
 /// The assignment without its measured part: tests assert no times.
 fn assignment(folder: &TempDir) -> std::path::PathBuf {
-    let course = crate::root().join("fixtures/course");
+    let course = crate::root().join("examples/course");
     let text = fs::read_to_string(course.join("assignment.toml")).unwrap();
     let end = text.find("[[part]]\nid = \"d\"").unwrap();
-    let fixtures = crate::root().join("fixtures").display().to_string();
-    let text = text[..end].replace("\"../../tools/", &format!("\"{fixtures}/../tools/"));
-    let text =
-        text.replace("{assignment}/../..", &format!("{fixtures}/..")).replace("\"../", &format!("\"{fixtures}/"));
+    let root = crate::root().display().to_string();
+    let text = text[..end].replace("{assignment}/../..", &root).replace("\"../../", &format!("\"{root}/"));
     let path = folder.path().join("assignment.toml");
     fs::write(&path, text).unwrap();
     path
@@ -69,7 +67,7 @@ fn every_sample_earns_what_its_readme_predicts() {
         .output()
         .unwrap();
     assert!(graded.status.success(), "{}", String::from_utf8_lossy(&graded.stderr));
-    let readme = fs::read_to_string(crate::root().join("fixtures/course/submissions/README.md")).unwrap();
+    let readme = fs::read_to_string(crate::root().join("examples/course/submissions/README.md")).unwrap();
     let mut wrong = Vec::new();
     let mut rows = 0;
     for line in readme.lines().filter(|line| line.starts_with("| `")) {
