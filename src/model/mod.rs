@@ -4,6 +4,7 @@
 //! `config.json` ([`family`]). Knows the operations and the checkpoint files; knows nothing of suites,
 //! candidates or verdicts.
 
+mod any;
 pub mod config;
 pub mod family;
 mod forward;
@@ -17,6 +18,7 @@ mod sites;
 pub mod spec;
 mod weights;
 
+pub use any::{AnyModel, Completion};
 pub use forward::Call;
 pub use generate::{argmax, generate};
 pub use plan::{Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};

@@ -98,8 +98,11 @@ impl<T: Float, S: Stored<T>> Work for FewRows<'_, T, S> {
 #[inline(always)]
 fn add<T: Float, S: Stored<T>, V: Vector<Scalar = T>, const D: usize>(rows: &[&[S]], factors: &[T], out: &mut [T]) {
     let len = out.len();
-    let rows: [&[S]; D] = std::array::from_fn(|d| &rows[d][..len]);
-    let lanes: [V; D] = std::array::from_fn(|d| V::splat(factors[d]));
+    let (mut whole_rows, mut lanes): ([&[S]; D], [V; D]) = ([&[]; D], [V::zero(); D]);
+    for d in 0..D {
+        (whole_rows[d], lanes[d]) = (&rows[d][..len], V::splat(factors[d]));
+    }
+    let rows = whole_rows;
     let whole = len - len % V::LANES;
     for at in (0..whole).step_by(V::LANES) {
         let mut sum = V::load(&out[at..]);
