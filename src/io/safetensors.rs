@@ -1,18 +1,20 @@
 //! Named tensors in a safetensors file.
 //!
-//! Knows the format alone, and not which tensors a model needs. The crate `safetensors` reads the header;
-//! two things are checked before: that each tensor lies in the file (the crate adds the offsets up, and an
-//! overflow panics in a build that checks arithmetic), and that no name stands there twice (the crate takes
-//! the last).
+//! ```text
+//! 8 bytes     N, the length of the header, little-endian
+//! N bytes     {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …, "__metadata__": {"format": "pt"}}, spaces behind it
+//! the rest    the tensors one after the other, in C order, little-endian, without a gap
+//! ```
+//! (<https://github.com/huggingface/safetensors>.) Knows the format alone, and not which tensors a model needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayD;
-use safetensors::tensor::{Dtype, Metadata, TensorView};
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::array::{Array, values};
 use super::disk;
@@ -27,9 +29,59 @@ use crate::num::sort::sort_by;
 pub struct SafeTensors {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Where the first tensor begins in `bytes`.
-    data_start: usize,
-    metadata: Metadata,
+    tensors: Vec<Tensor>,
+}
+
+/// Bytes of the number that a file starts with: the length of its header.
+const LENGTH_BYTES: usize = 8;
+/// A longer header is refused, as by the format's own library.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
+/// The name in the header that is no tensor.
+const METADATA: &str = "__metadata__";
+
+/// The element types of the format: name, bits of an element, and what goldref reads them as.
+const ELEMENT_TYPES: [(&str, usize, Option<Kind>); 22] = [
+    ("BOOL", 8, Some(Kind::Bool)),
+    ("F4", 4, None),
+    ("F6_E2M3", 6, None),
+    ("F6_E3M2", 6, None),
+    ("U8", 8, Some(Kind::U8)),
+    ("I8", 8, Some(Kind::I8)),
+    ("F8_E5M2", 8, None),
+    ("F8_E4M3", 8, Some(Kind::F8E4M3)),
+    ("F8_E8M0", 8, None),
+    ("F8_E4M3FNUZ", 8, None),
+    ("F8_E5M2FNUZ", 8, None),
+    ("I16", 16, Some(Kind::I16)),
+    ("U16", 16, Some(Kind::U16)),
+    ("F16", 16, Some(Kind::F16)),
+    ("BF16", 16, Some(Kind::Bf16)),
+    ("I32", 32, Some(Kind::I32)),
+    ("U32", 32, Some(Kind::U32)),
+    ("F32", 32, Some(Kind::F32)),
+    ("C64", 64, None),
+    ("F64", 64, Some(Kind::F64)),
+    ("I64", 64, Some(Kind::I64)),
+    ("U64", 64, Some(Kind::U64)),
+];
+
+/// A tensor of a header that is consistent with its file.
+#[derive(Debug)]
+struct Tensor {
+    name: String,
+    dtype: &'static str,
+    kind: Option<Kind>,
+    shape: Vec<usize>,
+    /// Its bytes in the file.
+    range: Range<usize>,
+}
+
+/// What a header says of a tensor.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
 }
 
 /// Writes tensors in f32 as a safetensors file, whole or not at all.
@@ -39,20 +91,23 @@ pub struct SafeTensors {
 /// When the file cannot be written.
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, ArrayD<f32>>) -> Result<()> {
     let path = path.as_ref();
-    let mut bytes = Vec::with_capacity(tensors.len());
-    for tensor in tensors.values() {
-        let mut of_tensor = Vec::with_capacity(size_of::<f32>() * tensor.len());
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, tensor) in tensors {
+        let start = data.len() as u64;
         for x in values(tensor).iter() {
-            of_tensor.extend_from_slice(&x.to_le_bytes());
+            data.extend_from_slice(&x.to_le_bytes());
         }
-        bytes.push(of_tensor);
+        let data_offsets = (start, data.len() as u64);
+        let entry = Entry { dtype: "F32".to_string(), shape: tensor.shape().to_vec(), data_offsets };
+        header.insert(name.clone(), serde_json::to_value(entry).map_err(|e| Error::write(path, reason(e)))?);
     }
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes);
-        views.push((name.as_str(), view.map_err(|e| Error::write(path, reason(e)))?));
-    }
-    disk::write_bytes(path, &safetensors::serialize(views, None).map_err(|e| Error::write(path, reason(e)))?)
+    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    // So that the data begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend(data);
+    disk::write_bytes(path, &bytes)
 }
 
 impl SafeTensors {
@@ -78,8 +133,8 @@ impl SafeTensors {
 
     /// The file at `path`, whose bytes have been read.
     pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let (data_start, metadata) = header(path, &bytes)?;
-        Ok(Self { path: path.to_path_buf(), bytes, data_start, metadata })
+        let tensors = tensors(path, &bytes)?;
+        Ok(Self { path: path.to_path_buf(), bytes, tensors })
     }
 
     /// The file, as it was named.
@@ -89,9 +144,7 @@ impl SafeTensors {
 
     /// The names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names = self.metadata.offset_keys();
-        names.sort_unstable();
-        names
+        self.tensors.iter().map(|tensor| tensor.name.clone()).collect()
     }
 
     /// One tensor as an array.
@@ -101,7 +154,12 @@ impl SafeTensors {
     /// When there is no tensor of this name, and for element types that have no [`Array`]:
     /// 4-bit and 6-bit floats, the other 8-bit floats, complex numbers.
     pub fn get(&self, name: &str) -> Result<Array> {
-        let placed = place_one(&self.path, &self.bytes, self.data_start, &self.metadata, name)?;
+        let tensor = self
+            .tensors
+            .iter()
+            .find(|tensor| tensor.name == name)
+            .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {}", quoted(name))))?;
+        let placed = tensor.placed(&self.path)?;
         let mut bytes = &self.bytes[placed.range];
         let (kind, shape) = (placed.kind, &placed.shape);
         let stored = Stored { kind, shape, fortran_order: false, big_endian: false, present: true };
@@ -110,65 +168,40 @@ impl SafeTensors {
     }
 }
 
-/// Where the data begins, and what the header says.
-fn header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata)> {
-    check_header(bytes).map_err(|reason| Error::read(path, reason))?;
-    let (header_bytes, metadata) = safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|e| Error::read(path, format!("its header is not consistent: {}", reason(e))))?;
-    Ok((LENGTH_BYTES + header_bytes, metadata))
-}
-
-fn place_one(path: &Path, bytes: &[u8], data_start: usize, metadata: &Metadata, name: &str) -> Result<Lying> {
-    let refuse = |reason: &str| Error::read(path, format!("tensor {} {reason}", quoted(name)));
-    let info = metadata.info(name).ok_or_else(|| Error::read(path, format!("there is no tensor {}", quoted(name))))?;
-    let kind = kind(info.dtype)
-        .ok_or_else(|| refuse(&format!("has the element type {:?}, which is not supported", info.dtype)))?;
-    data_bytes(&info.shape, kind, limits::SAFETENSORS_BYTES).map_err(|e| refuse(&e))?;
-    let (start, end) = (data_start + info.data_offsets.0, data_start + info.data_offsets.1);
-    if bytes.get(start..end).is_none() {
-        return Err(refuse("lies outside the file"));
+impl Tensor {
+    /// Where it lies, if it is of a type and a size that can be read.
+    fn placed(&self, path: &Path) -> Result<Lying> {
+        let refuse = |reason: &str| Error::read(path, format!("tensor {} {reason}", quoted(&self.name)));
+        let kind =
+            self.kind.ok_or_else(|| refuse(&format!("has the element type {}, which is not supported", self.dtype)))?;
+        data_bytes(&self.shape, kind, limits::SAFETENSORS_BYTES).map_err(|e| refuse(&e))?;
+        Ok(Lying { kind, shape: self.shape.clone(), range: self.range.clone() })
     }
-    Ok(Lying { kind, shape: info.shape.clone(), range: start..end })
 }
 
 /// Where each tensor of the file in `bytes` lies, sorted by name; the same is refused as in reading them all.
 pub(crate) fn place(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Lying)>> {
-    let (data_start, metadata) = header(path, bytes)?;
-    let mut names = metadata.offset_keys();
-    names.sort_unstable();
-    let placed = names.into_iter().map(|name| {
-        let placed = place_one(path, bytes, data_start, &metadata, &name)?;
-        placed.check(bytes).map_err(|failure| Error::read(path, format!("tensor {} {failure}", quoted(&name))))?;
-        Ok((name, placed))
-    });
-    placed.collect()
+    let mut all = Vec::new();
+    for tensor in tensors(path, bytes)? {
+        let placed = tensor.placed(path)?;
+        placed
+            .check(bytes)
+            .map_err(|failure| Error::read(path, format!("tensor {} {failure}", quoted(&tensor.name))))?;
+        all.push((tensor.name, placed));
+    }
+    Ok(all)
 }
 
-fn kind(dtype: Dtype) -> Option<Kind> {
-    Some(match dtype {
-        Dtype::F64 => Kind::F64,
-        Dtype::F32 => Kind::F32,
-        Dtype::F16 => Kind::F16,
-        Dtype::BF16 => Kind::Bf16,
-        Dtype::F8_E4M3 => Kind::F8E4M3,
-        Dtype::I64 => Kind::I64,
-        Dtype::I32 => Kind::I32,
-        Dtype::I16 => Kind::I16,
-        Dtype::I8 => Kind::I8,
-        Dtype::U64 => Kind::U64,
-        Dtype::U32 => Kind::U32,
-        Dtype::U16 => Kind::U16,
-        Dtype::U8 => Kind::U8,
-        Dtype::BOOL => Kind::Bool,
-        _ => return None,
-    })
+/// The tensors of a file, sorted by name.
+fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<Tensor>> {
+    let (entries, data_start) = read_header(bytes).map_err(|reason| Error::read(path, reason))?;
+    let data = bytes.len() - data_start;
+    consistent(entries, data_start, data)
+        .map_err(|reason| Error::read(path, format!("its header is not consistent: {reason}")))
 }
 
-/// Bytes of the number that a file starts with: the length of its header.
-const LENGTH_BYTES: usize = 8;
-
-/// What can be said of a header in better words, or only here.
-fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+/// The entries of the header, sorted by name, and where the data begin.
+fn read_header(bytes: &[u8]) -> std::result::Result<(Vec<(String, Entry)>, usize), String> {
     if bytes.starts_with(b"version https://git-lfs") {
         return Err("it is a Git LFS pointer and not the file; fetch it with git lfs pull".into());
     }
@@ -181,10 +214,14 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
         let found = rest.len();
         return Err(format!("its header is {length} bytes long, but {found} bytes follow"));
     };
-    let tensors: Tensors =
+    if length > MOST_HEADER_BYTES {
+        return Err(format!("its header is {length} bytes long, more than {MOST_HEADER_BYTES}"));
+    }
+    let entries: Entries =
         serde_json::from_slice(header).map_err(|e| format!("its header is malformed: {}", reason(e)))?;
-    for (name, (start, end)) in &tensors.0 {
-        if start > end || *end > data.len() as u64 {
+    for (name, entry) in &entries.0 {
+        let (start, end) = entry.data_offsets;
+        if start > end || end > data.len() as u64 {
             let found = data.len();
             return Err(format!(
                 "tensor {} lies at bytes {start} to {end} of the data, which has {found} bytes",
@@ -192,47 +229,84 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
             ));
         }
     }
-    Ok(())
+    Ok((entries.0, LENGTH_BYTES + header.len()))
 }
 
-/// The one part of a tensor's entry that the crate does not check.
-#[derive(Deserialize)]
-struct Placed {
-    data_offsets: (u64, u64),
+/// The tensors, if each has as many bytes as its shape and type ask for and they fill the data without gap or overlap.
+fn consistent(
+    entries: Vec<(String, Entry)>,
+    data_start: usize,
+    data: usize,
+) -> std::result::Result<Vec<Tensor>, String> {
+    let mut tensors = Vec::with_capacity(entries.len());
+    for (name, Entry { dtype, shape, data_offsets }) in entries {
+        let known = ELEMENT_TYPES.into_iter().find(|(known, _, _)| *known == dtype);
+        let Some((dtype, bits, kind)) = known else {
+            return Err(format!("tensor {} has the element type {}, which no file has", quoted(&name), quoted(&dtype)));
+        };
+        let elements = shape.iter().try_fold(1usize, |product, &len| product.checked_mul(len));
+        let Some(bits) = elements.and_then(|elements| elements.checked_mul(bits)) else {
+            return Err(format!("tensor {} has a shape whose size no machine can address", quoted(&name)));
+        };
+        // Both lie within the data, as `read_header` has seen.
+        let (start, end) = (data_offsets.0 as usize, data_offsets.1 as usize);
+        if (end - start).checked_mul(8) != Some(bits) {
+            return Err(format!(
+                "tensor {} has {} bytes of data, where its shape and type ask for {bits} bits",
+                quoted(&name),
+                end - start
+            ));
+        }
+        tensors.push(Tensor { name, dtype, kind, shape, range: data_start + start..data_start + end });
+    }
+    let mut in_order: Vec<(&Range<usize>, &str)> =
+        tensors.iter().map(|tensor| (&tensor.range, tensor.name.as_str())).collect();
+    sort_by(&mut in_order, &|a, b| (a.0.start, a.0.end).cmp(&(b.0.start, b.0.end)));
+    let mut end = data_start;
+    for (range, name) in in_order {
+        if range.start != end {
+            return Err(format!("tensor {} does not begin where the one before ends", quoted(name)));
+        }
+        end = range.end;
+    }
+    if end != data_start + data {
+        return Err(format!("{} bytes behind the last tensor belong to none", data_start + data - end));
+    }
+    Ok(tensors)
 }
 
-/// The place of each tensor of a header, sorted by name; a name that stands there twice is an error, where a map would keep the
+/// The tensors of a header, sorted by name; a name that stands there twice is an error, where a map would keep the
 /// last.
-struct Tensors(Vec<(String, (u64, u64))>);
+struct Entries(Vec<(String, Entry)>);
 
-impl<'de> Deserialize<'de> for Tensors {
+impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Tensors;
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of tensors")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Tensors, A::Error> {
-                let (mut tensors, mut seen) = (Vec::new(), BTreeSet::new());
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries, A::Error> {
+                let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
                 while let Some(name) = map.next_key::<String>()? {
-                    if name == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
+                    if name == METADATA {
+                        map.next_value::<BTreeMap<String, String>>()?;
                         continue;
                     }
-                    let placed: Placed = map.next_value()?;
+                    let entry: Entry = map.next_value()?;
                     if !seen.insert(name.clone()) {
                         return Err(serde::de::Error::custom(format!("tensor {} stands there twice", quoted(&name))));
                     }
-                    tensors.push((name, placed.data_offsets));
+                    entries.push((name, entry));
                 }
-                sort_by(&mut tensors, &|a, b| a.0.cmp(&b.0));
-                Ok(Tensors(tensors))
+                sort_by(&mut entries, &|a, b| a.0.cmp(&b.0));
+                Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(EntriesVisitor)
     }
 }
 
@@ -267,7 +341,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_an_independent_writer_wrote_is_read() {
-        use safetensors::tensor::TensorView;
+        use safetensors::tensor::{Dtype, TensorView};
         let weight: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         let ids: Vec<u8> = [7i64, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
         let tensors = [
@@ -363,5 +437,68 @@ pub(crate) mod tests {
         for length in 0..bytes.len() {
             assert!(open(&bytes[..length]).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn what_is_written_an_independent_reader_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let tensors = BTreeMap::from([
+            ("b \"quoted\"".to_string(), arr2(&[[1.0f32, -2.5], [f32::NAN, 4.0]]).into_dyn()),
+            ("a".to_string(), arr1(&[7.0f32]).into_dyn()),
+            ("empty".to_string(), ArrayD::zeros(vec![3, 0])),
+        ]);
+        write(&path, &tensors).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(theirs.len(), 3);
+        for (name, tensor) in &tensors {
+            let view = theirs.tensor(name).unwrap();
+            let expected: Vec<u8> = tensor.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert_eq!((view.shape(), view.data()), (tensor.shape(), &expected[..]));
+            assert_eq!(open(&bytes).unwrap().get(name).unwrap().shape(), tensor.shape());
+        }
+    }
+
+    #[test]
+    fn an_independent_reader_refuses_the_same_headers() {
+        let one = |dtype: &str, shape: &str, start, end| format!(r#"{{"w":{}}}"#, entry(dtype, shape, start, end));
+        let two = |a: (u64, u64), b: (u64, u64)| {
+            format!(r#"{{"a":{},"b":{}}}"#, entry("U8", "[2]", a.0, a.1), entry("U8", "[2]", b.0, b.1))
+        };
+        let mut cases = vec![
+            (one("U8", "[4]", 0, 4), 4),
+            (one("F4", "[4]", 0, 2), 2),
+            (one("F4", "[3]", 0, 2), 2),
+            (one("F6_E2M3", "[4]", 0, 3), 3),
+            (one("F32", "[]", 0, 4), 4),
+            (one("F31", "[1]", 0, 4), 4),
+            (one("BOOL", "[0,9]", 0, 0), 0),
+            (two((0, 2), (2, 4)), 4),
+            (two((2, 4), (0, 2)), 4),
+            (two((0, 2), (1, 3)), 3),
+            (two((0, 2), (3, 5)), 5),
+            (two((0, 2), (0, 2)), 2),
+            (r#"{"__metadata__":{"a":"b"}}"#.to_string(), 0),
+            (r#"{"__metadata__":{"a":1}}"#.to_string(), 0),
+            (r#"{"__metadata__":1}"#.to_string(), 0),
+            ("{}".to_string(), 0),
+            ("{}   ".to_string(), 0),
+            (r#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"more":2}}"#.to_string(), 1),
+            (r#"{"w":{"dtype":"U8","shape":[1]}}"#.to_string(), 1),
+            (r#"{"w":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}"#.to_string(), 1),
+            (one("U8", "[18446744073709551615,2]", 0, 0), 0),
+        ];
+        for (name, bits, _) in ELEMENT_TYPES {
+            cases.push((one(name, "[8]", 0, bits as u64), bits));
+        }
+        let mut refused = 0;
+        for (header, data) in &cases {
+            let bytes = file(header, &vec![0; *data]);
+            let (ours, theirs) = (open(&bytes).is_err(), safetensors::SafeTensors::deserialize(&bytes).is_err());
+            assert_eq!(ours, theirs, "{header}");
+            refused += usize::from(ours);
+        }
+        assert!(refused > 8 && refused < cases.len() - 20, "{refused} of {}", cases.len());
     }
 }
