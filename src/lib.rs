@@ -21,7 +21,7 @@
 //! elementary functions are correctly rounded; see [`linalg`] and [`num`]. So a cached decode equals a full
 //! recompute, any chunking equals the whole and any batch equals one request alone, with tolerance zero.
 //!
-//! **Fast, with the same bits.** Kernels for each instruction set ([`simd`]) keep tiles of running sums in registers,
+//! **Fast, with the same bits.** Kernels for each instruction set (crate `goldref-kernels`, seen through [`simd`], [`num`] and [`linalg`]) keep tiles of running sums in registers,
 //! go through attention by blocks of queries, and compute elementary functions in vectors; a definition stands beside
 //! each, and tests hold them equal to the bit. Products reach 82 to 86 % of the fused multiply-adds that two cores can do;
 //! where the rest of the time goes, and what kernels cost beside others: `docs/speed.md`; the proof that every CPU and
@@ -30,6 +30,9 @@
 //! **Reading order.** For the mathematics: [`ops`], one file an operation, then the forward pass in [`model`].
 //! For the roundings: [`eval::Numerics`] and the table in [`variant`]. Modules stand below in layer order: a
 //! module uses only those above it.
+//!
+//! **Parts that can be left out.** Features follow the layers: nothing but numbers, `compare`, `files`, `reference`, `fixtures`, `candidates`, `properties`, `grade`,
+//! `reports`, `plots`, and `cli`, which is the default and all of it. Whoever tests a kernel takes `default-features = false, features = ["fixtures"]`.
 //!
 //! **Out of scope.** Training, tokenisers, sampling other than greedy, mixtures of experts.
 

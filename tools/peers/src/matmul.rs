@@ -54,7 +54,7 @@ impl<T: Real + faer::traits::ComplexField + WithDType> Operands<T> {
                 let mut out = faer::Mat::<T>::zeros(self.b.ncols(), self.a.nrows());
                 let (a, b) = (of_faer(&self.a), of_faer(&self.b));
                 let threads = Par::rayon(rayon::current_num_threads());
-                matmul(out.as_mut(), Accum::Replace, b.transpose(), a.transpose(), <T as Real>::from_f64(1.0), threads);
+                matmul(out.as_mut(), Accum::Replace, b.transpose(), a.transpose(), goldref::num::Float::from_f64(1.0), threads);
                 black_box(out);
                 Some(begin.elapsed().as_secs_f64())
             }
