@@ -14,6 +14,7 @@
 use super::question::{self, Answer, NoParams, Question, answer_out};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::{elements, multiply};
 use crate::num::Real;
 use crate::num::parallel::in_pieces;
 use ndarray::{Array, ArrayD, Dimension};
@@ -83,7 +84,7 @@ impl Activation {
 
     /// [`Self::apply_each`] on an array of any shape.
     pub fn apply_to<T: Real, D: Dimension>(self, mut array: Array<T, D>) -> Array<T, D> {
-        on_elements(&mut array, |values| in_pieces(values, 1, &|_, piece| self.apply_each(piece)));
+        in_pieces(elements(&mut array), 1, &|_, piece| self.apply_each(piece));
         array
     }
 }
@@ -149,17 +150,9 @@ fn inner_outer<T: Real>(values: &mut [T], inner: impl Fn(T) -> T, function: fn(&
     }
 }
 
-/// `change` on all elements of an array, in the order in which they lie.
-fn on_elements<T: Real, D: Dimension>(array: &mut Array<T, D>, change: impl FnOnce(&mut [T])) {
-    if array.as_slice_memory_order_mut().is_none() {
-        *array = array.as_standard_layout().into_owned();
-    }
-    change(array.as_slice_memory_order_mut().expect("a new array has no gaps"));
-}
-
 /// `softcap · tanh(z / softcap)` of each element.
 pub(crate) fn soften<T: Real, D: Dimension>(mut z: Array<T, D>, softcap: f64) -> Array<T, D> {
-    on_elements(&mut z, |values| soften_each(values, softcap));
+    soften_each(elements(&mut z), softcap);
     z
 }
 
@@ -290,7 +283,7 @@ fn elementwise<T: Real>(inputs: ActivationInputs<T>, eval: &mut Evaluator) -> An
 fn gated<T: Real>(inputs: GatedInputs<T>, eval: &mut Evaluator) -> Answer {
     // The activated gate is stored before the product, as everywhere.
     let activated = eval.at("activated", Role::Activation, inputs.function.apply_to(inputs.gate));
-    answer_out(eval.at("out", Role::Activation, activated * inputs.up))
+    answer_out(eval.at("out", Role::Activation, multiply(activated, &inputs.up)))
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
+use crate::linalg::arrays;
 use crate::num::parallel::in_pieces;
 use crate::num::{Dtype, Real, mean, mean_square, round_each};
-use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
+use ndarray::{Array, Array1, ArrayD, Dimension, IxDyn};
 use serde::{Deserialize, Serialize};
 
 /// Weight and bias of a norm, as stored.
@@ -43,29 +44,33 @@ pub fn norm<T: Real, D: Dimension>(
     spec: &NormSpec,
     eval: &Evaluator,
 ) -> Array<T, D> {
-    let mut out = x.as_standard_layout().into_owned();
+    let mut out = arrays::copied(x);
     let width = out.shape().last().copied().unwrap_or(0);
+    norm_rows(arrays::elements(&mut out), width, weights, spec, eval);
+    out
+}
+
+/// The norm of each row of `width` values.
+fn norm_rows<T: Real>(values: &mut [T], width: usize, weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
     if width == 0 {
-        return out;
+        return;
     }
-    eval.count(Operation::Norm, work(out.len() / width, width, weights, spec));
-    let values = out.as_slice_mut().expect("standard layout");
+    eval.count(Operation::Norm, work(values.len() / width, width, weights, spec));
     let numerics = *eval.numerics();
     let stored = numerics.dtype_of(Role::Activation);
     match numerics.rounding {
         Rounding::Nearest => in_pieces(values, width, &|_, rows| {
             for row in rows.chunks_exact_mut(width) {
-                norm_row(row, weights, spec, &numerics, |row| round_each(row, stored));
+                norm_row(row, weights, spec, &numerics, &|row| round_each(row, stored));
             }
         }),
         // Each row draws its random numbers in turn.
         Rounding::Perturbed { .. } => {
             for row in values.chunks_exact_mut(width) {
-                norm_row(row, weights, spec, &numerics, |row| eval.round(&mut aview_mut1(row), stored));
+                norm_row(row, weights, spec, &numerics, &|row| eval.round_each(row, stored));
             }
         }
     }
-    out
 }
 
 /// What the norm of some rows takes.
@@ -87,7 +92,13 @@ fn work<T>(rows: usize, width: usize, weights: &Norm<T>, spec: &NormSpec) -> Wor
 }
 
 /// The norm of one row; `store` rounds to the activation dtype.
-fn norm_row<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, numerics: &Numerics, store: impl Fn(&mut [T])) {
+fn norm_row<T: Real>(
+    row: &mut [T],
+    weights: &Norm<T>,
+    spec: &NormSpec,
+    numerics: &Numerics,
+    store: &dyn Fn(&mut [T]),
+) {
     match spec.kind {
         NormKind::Rms => rms_normalise(row, spec.norm_eps, numerics),
         NormKind::Layer => {
@@ -287,8 +298,8 @@ pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> R
     let out = norm(&rows, &weights, &spec, eval);
     let mut answer = question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
 
-    let statistics: Vec<LayerStatistics<T>> =
-        rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval.numerics())).collect();
+    let statistics = |row| layer_normalise(&mut rows.row(row).to_vec(), spec.norm_eps, eval.numerics());
+    let statistics: Vec<LayerStatistics<T>> = (0..rows.nrows()).map(statistics).collect();
     let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
     let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
         let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();
@@ -312,8 +323,7 @@ fn normalised_rows<T: Real>(
     let axis = axis_index(axis, x.ndim())?;
     let width: usize = shape[axis..].iter().product();
     let count: usize = shape[..axis].iter().product();
-    let rows = with_shape(x, &[count, width]);
-    let rows = rows.into_dimensionality().map_err(Error::ask)?;
+    let rows = arrays::reshaped(x, ndarray::Ix2(count, width));
     let flat = |name: &str| -> Result<Option<Array1<T>>> {
         let Some(weight) = question.optional_weight::<T>(name, eval)? else { return Ok(None) };
         let full = weight.broadcast(&shape[axis..]).ok_or_else(|| {
@@ -323,15 +333,14 @@ fn normalised_rows<T: Real>(
                 &shape[axis..]
             ))
         })?;
-        Ok(Some(full.iter().copied().collect()))
+        Ok(Some(arrays::values(&full).into_owned().into()))
     };
     Ok((rows, Norm { weight: flat("weight")?, bias: flat("bias")? }, shape))
 }
 
 /// The same values in another shape of the same size.
 fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<T> {
-    let values: Vec<T> = x.iter().copied().collect();
-    ArrayD::from_shape_vec(shape, values).expect("the sizes are equal")
+    arrays::reshaped(x, IxDyn(shape))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::Array;
-use crate::linalg::convert::{from_f64, to_f64};
+use crate::linalg::convert::{from_f64, rounded_from_f64, to_f64};
 use crate::num::{Dtype, Real};
 use ndarray::{ArrayD, Dimension};
 use serde::Deserialize;
@@ -83,7 +83,7 @@ impl<'a> Question<'a> {
     fn rounded<T: Real>(&self, name: &str, dtype: Dtype) -> Result<ArrayD<T>> {
         // Rounded from f64 at once: through f32 first would be two roundings.
         let value = self.raw(name)?.to_f64();
-        Ok(value.mapv(|x| T::from_f64(crate::num::round_f64(x, dtype))))
+        Ok(rounded_from_f64(&value, dtype))
     }
 
     /// Whole numbers: ids, positions, lengths.

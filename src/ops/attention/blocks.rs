@@ -7,6 +7,7 @@
 use super::softmax_rows::softmax_rows;
 use super::{ScoreMask, ScoreRule};
 use crate::eval::Numerics;
+use crate::linalg::arrays::assign;
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
 use crate::num::parallel::{Pool, for_each_chunk};
 use crate::num::{Real, round_each, scale_each};
@@ -114,7 +115,9 @@ impl<T: Real> Attention<'_, T> {
         let (rows, keys) = scores.dim();
         let q = group.q.slice(s![first..first + rows, ..]);
         match &group.keys_and_values {
-            KeysAndValues::Plain(k, _) => scores.assign(&matmul(q, k.slice(s![..keys, ..]).t(), self.rules())),
+            KeysAndValues::Plain(k, _) => {
+                assign(scores.view_mut(), matmul(q, k.slice(s![..keys, ..]).t(), self.rules()).view());
+            }
             KeysAndValues::Packed(k, _) => k.product(q, Terms::All, scores),
         }
     }
@@ -155,7 +158,7 @@ impl<T: Real> Attention<'_, T> {
     fn combine(&self, group: &Group<T>, probs: ArrayView2<T>, mut out: ArrayViewMut2<T>) {
         match &group.keys_and_values {
             KeysAndValues::Plain(_, v) => {
-                out.assign(&weighted_sum(probs, v.slice(s![..probs.ncols(), ..]), self.rules()));
+                assign(out.view_mut(), weighted_sum(probs, v.slice(s![..probs.ncols(), ..]), self.rules()).view());
             }
             KeysAndValues::Packed(_, v) => v.product(probs, Terms::NonZeroWeights, out),
         }
