@@ -10,9 +10,10 @@
 use super::question::{Answer, Question, refuse_oversize, refuse_positions, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
-use ndarray::{Array1, Array3, Ix1};
+use ndarray::{Array1, Ix1, IxDyn};
 use serde::Deserialize;
 
 /// One slope a head.
@@ -53,9 +54,19 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     refuse_positions("kv_positions", &kv)?;
     refuse_oversize("the bias", &[params.num_heads, q.len(), kv.len()])?;
     let slopes = slopes::<T>(params.num_heads);
-    let biases =
-        Array3::from_shape_fn((params.num_heads, q.len(), kv.len()), |(h, i, j)| bias(slopes[h], q[i], kv[j]).to_f64());
-    Ok(Answer::from([("slopes".to_string(), to_f64(&slopes)), ("bias".to_string(), biases.into_dyn())]))
+    let mut biases = Vec::with_capacity(slopes.len() * q.len() * kv.len());
+    for &slope in &slopes {
+        for &q in &q {
+            for &kv in &kv {
+                biases.push(bias(slope, q, kv).to_f64());
+            }
+        }
+    }
+    let biases = shaped(biases, IxDyn(&[slopes.len(), q.len(), kv.len()]));
+    let mut answer = Answer::new();
+    answer.insert("slopes".to_string(), to_f64(&slopes));
+    answer.insert("bias".to_string(), biases);
+    Ok(answer)
 }
 
 #[cfg(test)]

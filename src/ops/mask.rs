@@ -10,11 +10,12 @@
 //! the queries are the last tokens; top left is what `is_causal` means in PyTorch when the lengths differ.
 //! A row without any allowed key is legal: its probabilities are 0.
 
-use super::question::{Answer, Question, refuse_oversize, with_axes};
+use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::shaped;
 use crate::num::Real;
-use ndarray::{Array2, Array3, Ix2};
+use ndarray::{Array2, Ix2, Ix3};
 use serde::Deserialize;
 
 /// How queries are aligned with keys.
@@ -128,6 +129,10 @@ struct Params {
 /// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
 #[expect(clippy::extra_unused_type_parameters, reason = "the table of operations holds one function a scalar")]
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
+    allowed_pairs(question)
+}
+
+fn allowed_pairs(question: &Question) -> Result<Answer> {
     let params: Params = question.params()?;
     refuse_oversize("the mask", &[params.q_len, params.kv_len])?;
     let padding = if question.has("attention_mask") {
@@ -145,10 +150,15 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
         window: params.window,
         right_window: params.right_window,
     };
-    let out = Array3::from_shape_fn((padding.nrows(), params.q_len, params.kv_len), |(b, i, j)| {
-        f64::from(u8::from(padding[[b, j]] && rule.allows(i as i64, j as i64)))
-    });
-    Ok(Answer::from([("out".to_string(), out.into_dyn())]))
+    let mut out = Vec::with_capacity(padding.nrows() * params.q_len * params.kv_len);
+    for b in 0..padding.nrows() {
+        for i in 0..params.q_len {
+            for j in 0..params.kv_len {
+                out.push(f64::from(u8::from(padding[[b, j]] && rule.allows(i as i64, j as i64))));
+            }
+        }
+    }
+    Ok(answer_out(shaped(out, Ix3(padding.nrows(), params.q_len, params.kv_len))))
 }
 
 #[cfg(test)]

@@ -148,8 +148,8 @@ pub(crate) fn refuse_oversize(what: &str, shape: &[usize]) -> Result<()> {
 }
 
 /// Refuses positions that are negative or beyond 2⁵³, up to which every whole number is an f64.
-pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item = &'p i64>) -> Result<()> {
-    match positions.into_iter().find(|position| !(0..=1 << 53).contains(*position)) {
+pub(crate) fn refuse_positions<D: Dimension>(name: &str, positions: &ndarray::Array<i64, D>) -> Result<()> {
+    match positions.iter().find(|position| !(0..=1 << 53).contains(*position)) {
         None => Ok(()),
         Some(position) => Err(Error::ask(format!("{name} holds {position}; positions are between 0 and 2^53"))),
     }
@@ -157,5 +157,7 @@ pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item
 
 /// An answer of one array called `out`.
 pub(crate) fn answer_out<T: Real, D: Dimension>(out: ndarray::Array<T, D>) -> Answer {
-    Answer::from([("out".to_string(), to_f64(&out))])
+    let mut answer = Answer::new();
+    answer.insert("out".to_string(), to_f64(&out));
+    answer
 }

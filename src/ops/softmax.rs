@@ -13,8 +13,9 @@
 use super::question::{self, Answer, Question, answer_out, axis_index};
 use crate::error::Result;
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::{elements, in_order};
 use crate::num::{Dtype, Real, maximum};
-use ndarray::{ArrayD, Axis};
+use ndarray::ArrayD;
 use serde::Deserialize;
 
 /// Softmax of one row in place. Each intermediate is rounded to `inner`; the scalar's own format rounds nothing more.
@@ -121,11 +122,16 @@ impl<T: Real> SoftmaxInputs<T> {
 
 fn along_axis<T: Real>(question: &Question, eval: &mut Evaluator, row: fn(&mut [T], Dtype)) -> Result<Answer> {
     let SoftmaxInputs { mut x, axis } = SoftmaxInputs::read(question, eval)?;
-    for mut lane in x.lanes_mut(Axis(axis)) {
-        let mut values = lane.to_vec();
-        row(&mut values, eval.numerics().softmax);
-        lane.assign(&ndarray::ArrayView1::from(&values));
+    // The axis last, each row in one piece, and back.
+    let last = x.ndim() - 1;
+    x.swap_axes(axis, last);
+    let mut rows = in_order(x);
+    let width = rows.shape()[last].max(1);
+    for values in elements(&mut rows).chunks_exact_mut(width) {
+        row(values, eval.numerics().softmax);
     }
+    rows.swap_axes(axis, last);
+    let x = in_order(rows);
     Ok(answer_out(eval.at("out", Role::Activation, x)))
 }
 

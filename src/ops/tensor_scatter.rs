@@ -8,6 +8,7 @@
 use super::question::{Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::assign;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use ndarray::Axis;
@@ -80,8 +81,10 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
             })?;
             let source = update.index_axis(Axis(0), b);
             let mut target = cache.index_axis_mut(Axis(0), b);
-            target.index_axis_mut(Axis(axis - 1), row).assign(&source.index_axis(Axis(axis - 1), t));
+            assign(target.index_axis_mut(Axis(axis - 1), row), source.index_axis(Axis(axis - 1), t));
         }
     }
-    Ok(Answer::from([("present_cache".to_string(), to_f64(&cache))]))
+    let mut answer = Answer::new();
+    answer.insert("present_cache".to_string(), to_f64(&cache));
+    Ok(answer)
 }
