@@ -83,10 +83,13 @@ impl Recorder {
 
     /// Each site as one array, `layers.0.attn.q` or `layers.0.attn.q.1` in the second of several requests.
     pub fn into_arrays(self) -> BTreeMap<String, ndarray::ArrayD<f64>> {
-        let named = |(suffix, trace): (String, Trace)| {
-            trace.into_arrays().into_iter().map(move |(site, array)| (format!("{site}{suffix}"), array))
-        };
-        self.recorded.into_iter().flat_map(named).collect()
+        let mut arrays = BTreeMap::new();
+        for (suffix, trace) in self.recorded {
+            for (site, array) in trace.into_arrays() {
+                arrays.insert(format!("{site}{suffix}"), array);
+            }
+        }
+        arrays
     }
 }
 

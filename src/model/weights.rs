@@ -8,11 +8,13 @@ use super::spec::{LayerSpec, ModelSpec, QkNormOver};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
 use crate::io::Checkpoint;
-use crate::num::{Dtype, Real, parallel, round_f64};
+use crate::linalg::arrays::{concatenated, into_values, values};
+use crate::linalg::convert::rounded_from_f64;
+use crate::num::{Dtype, Real, parallel};
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
-use ndarray::{Array1, ArrayD, Axis, concatenate};
+use ndarray::{Array1, ArrayD, Axis};
 use std::collections::{BTreeMap, HashSet};
 
 /// All weights of a model.
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             // Norms of single heads may be stored as [heads, head_dim]: one row after the other.
-            Ok(Some(self.vector(layer, param(part), width)?.into_iter().collect()))
+            Ok(Some(into_values(self.vector(layer, param(part), width)?).into()))
         };
         Ok(Norm { weight: vector(Part::Weight, spec.weight)?, bias: vector(Part::Bias, spec.bias)? })
     }
@@ -224,7 +226,7 @@ impl<'a> Reader<'a> {
         }
         let bias = self.vector(layer, param(Part::Bias), out)?;
         self.expect_shape(layer, param(Part::Bias), bias.shape(), &[out])?;
-        Ok(Some(bias.into_iter().collect()))
+        Ok(Some(into_values(bias).into()))
     }
 
     /// `[out, in]`, however the file stores it.
@@ -262,11 +264,11 @@ impl<'a> Reader<'a> {
             Some(ranges) => {
                 let parts: Vec<_> =
                     ranges.iter().map(|range| whole.slice_axis(Axis(0), range.clone().into())).collect();
-                concatenate(Axis(0), &parts).map_err(Error::ask)?
+                concatenated(Axis(0), &parts).ok_or_else(|| self.refuse(source, "gives no numbers".to_string()))?
             }
         };
-        self.note(source, selected.iter().filter(|x| !x.is_finite()).count());
-        Ok(selected.mapv(|x| T::from_f64(round_f64(x, self.stored))))
+        self.note(source, values(&selected).iter().filter(|x| !x.is_finite()).count());
+        Ok(rounded_from_f64(&selected, self.stored))
     }
 
     /// What the shape of a tensor, its output axis first, becomes when its part is taken.

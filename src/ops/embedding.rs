@@ -9,7 +9,7 @@ use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
-use crate::num::Real;
+use crate::num::{Real, scale_each};
 use ndarray::{ArrayD, Dimension, Ix2, IxDyn};
 use serde::Deserialize;
 
@@ -32,7 +32,10 @@ pub fn embedding<T: Real>(
         let row = usize::try_from(id).ok().filter(|&row| row < vocab_size).ok_or_else(|| {
             Error::ask(format!("token id {id} at {:?} is outside the vocabulary 0..{vocab_size}", index.slice()))
         })?;
-        values.extend(table.row(row).iter().map(|&x| scale.map_or(x, |scale| x * scale)));
+        table.extend_by_row(row, &mut values);
+    }
+    if let Some(scale) = scale {
+        scale_each(&mut values, scale);
     }
     let scaled = if scale.is_some() { values.len() } else { 0 };
     eval.count(Operation::Embedding, Work::flops(scaled).reads_weights(values.len()).writes(values.len()));

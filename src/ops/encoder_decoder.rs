@@ -15,6 +15,7 @@ use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::sum;
 use crate::num::Real;
 use ndarray::{Array3, Ix2, Ix3};
 use serde::Deserialize;
@@ -50,16 +51,16 @@ fn sublayer<T: Real>(
     params: &Params,
     question: &Question,
     eval: &mut Evaluator,
-    inner: impl FnOnce(&Array3<T>, &mut Evaluator) -> Result<Array3<T>>,
+    inner: &dyn Fn(&Array3<T>, &mut Evaluator) -> Result<Array3<T>>,
 ) -> Result<Array3<T>> {
     if params.norm_first {
         let normed = named_norm(x, norm_name, params, question, eval)?;
         let y = inner(&normed, eval)?;
-        Ok(eval.at("residual", Role::Activation, x + &y))
+        Ok(eval.at("residual", Role::Activation, sum(x, &y)))
     } else {
         let y = inner(x, eval)?;
-        let sum = eval.at("residual", Role::Activation, x + &y);
-        named_norm(&sum, norm_name, params, question, eval)
+        let joined = eval.at("residual", Role::Activation, sum(x, &y));
+        named_norm(&joined, norm_name, params, question, eval)
     }
 }
 
@@ -128,10 +129,10 @@ pub(super) fn ask_encoder<T: Real>(question: &Question, eval: &mut Evaluator) ->
     for layer in 0..params.num_layers.unwrap_or(1) {
         let prefix = params.num_layers.map_or(String::new(), |_| format!("layers.{layer}."));
         let attn = MultiheadWeights::read(question, &format!("{prefix}self_attn."), params.num_heads, eval)?;
-        x = sublayer(&x, &format!("{prefix}norm1"), &params, question, eval, |x, eval| {
+        x = sublayer(&x, &format!("{prefix}norm1"), &params, question, eval, &|x, eval| {
             multihead_attention(x, x, x, &attn, &masks, eval)
         })?;
-        x = sublayer(&x, &format!("{prefix}norm2"), &params, question, eval, |x, eval| {
+        x = sublayer(&x, &format!("{prefix}norm2"), &params, question, eval, &|x, eval| {
             mlp(x, &prefix, &params, question, eval)
         })?;
     }
@@ -151,10 +152,10 @@ pub(super) fn ask_decoder<T: Real>(question: &Question, eval: &mut Evaluator) ->
     let self_attn = MultiheadWeights::read(question, "self_attn.", params.num_heads, eval)?;
     let cross_attn = MultiheadWeights::read(question, "multihead_attn.", params.num_heads, eval)?;
     let x =
-        sublayer(&x, "norm1", &params, question, eval, |x, eval| multihead_attention(x, x, x, &self_attn, &own, eval))?;
-    let x = sublayer(&x, "norm2", &params, question, eval, |x, eval| {
+        sublayer(&x, "norm1", &params, question, eval, &|x, eval| multihead_attention(x, x, x, &self_attn, &own, eval))?;
+    let x = sublayer(&x, "norm2", &params, question, eval, &|x, eval| {
         multihead_attention(x, &memory, &memory, &cross_attn, &cross, eval)
     })?;
-    let x = sublayer(&x, "norm3", &params, question, eval, |x, eval| mlp(x, "", &params, question, eval))?;
+    let x = sublayer(&x, "norm3", &params, question, eval, &|x, eval| mlp(x, "", &params, question, eval))?;
     Ok(answer_out(x))
 }

@@ -221,8 +221,13 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
     }
     let (cos, sin) = DoubleDouble::cos_sin_each(&angles);
     let stored = eval.numerics().rope_tables;
-    let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
-    let table = |values: Vec<f64>| shaped(values.into_iter().map(rounded).collect(), shape);
+    let table = |values: Vec<f64>| {
+        let mut rounded = Vec::with_capacity(values.len());
+        for x in values {
+            rounded.push(T::from_f64(round_f64(x * attention_factor, stored)));
+        }
+        shaped(rounded, shape)
+    };
     let (cos, sin) = (table(cos), table(sin));
     RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
 }
@@ -243,8 +248,9 @@ pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: O
 /// # Panics
 /// If the tables are not `[batch, len, ≤ head_dim/2]`.
 pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout) -> Array4<T> {
-    let half = tables.cos.dim().2;
+    let (_, table_len, half) = tables.cos.dim();
     let (_, heads, len, dim) = x.dim();
+    assert!(len <= table_len, "there are {table_len} rows of cosines for {len} tokens");
     let mut out = copied(x);
     if out.is_empty() {
         return out;
@@ -253,7 +259,7 @@ pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout
     in_pieces(elements(&mut out), dim, &|first, rows| {
         for (row, index) in rows.chunks_exact_mut(dim).zip(first / dim..) {
             let (b, t) = (index / (heads * len), index % len);
-            let angles = (b * len + t) * half..(b * len + t + 1) * half;
+            let angles = (b * table_len + t) * half..(b * table_len + t + 1) * half;
             rotate_row(&mut row[..2 * half], &cos[angles.clone()], &sin[angles], layout);
         }
     });

@@ -3,11 +3,12 @@
 use super::{RopeLayout, RopeScaling, RopeSpec, RopeTables, inv_freq, rotate, tables, yarn_attention_factor};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::attention::{Heads, join_heads, split_heads};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
-use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3};
+use ndarray::{Array2, Array3, Array4, Ix1, Ix2, Ix3};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -191,14 +192,14 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
         TableSource::Given(tables) => tables,
         TableSource::Computed { spec, positions, longest } => {
             let freq = inv_freq(&spec, longest).0;
-            answer.insert("inv_freq".to_string(), Array1::from_iter(freq.iter().map(|freq| freq.hi)).into_dyn());
+            let freq: Vec<f64> = freq.iter().map(|freq| freq.hi).collect();
+            answer.insert("inv_freq".to_string(), shaped(freq, Ix1(spec.rotary_dim / 2)).into_dyn());
             tables::<T>(&spec, &positions, eval)
         }
     };
     let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
-    let widen = |x: &Array3<T>| to_f64(x);
-    answer.insert("cos".to_string(), widen(&tables.cos));
-    answer.insert("sin".to_string(), widen(&tables.sin));
+    answer.insert("cos".to_string(), to_f64(&tables.cos));
+    answer.insert("sin".to_string(), to_f64(&tables.sin));
     answer.insert("out".to_string(), to_f64(&join_heads(out, heads)));
     Ok(answer)
 }
@@ -208,10 +209,9 @@ fn positions(question: &Question, batch: usize, len: usize) -> Result<Array2<i64
     let ids = question.integers("position_ids")?;
     let shape = ids.shape().to_vec();
     refuse_positions("position_ids", &ids)?;
-    if let Ok(row) = ids.clone().into_dimensionality::<Ix1>()
-        && row.len() == len
-    {
-        return Ok(Array2::from_shape_fn((batch, len), |(_, t)| row[t]));
+    if shape == [len] {
+        let row: Vec<i64> = ids.iter().copied().collect();
+        return Ok(shaped(row.repeat(batch), Ix2(batch, len)));
     }
     ids.into_dimensionality::<Ix2>()
         .ok()
@@ -236,7 +236,13 @@ fn given_tables<T: Real>(question: &Question, batch: usize, len: usize, eval: &E
         if let Some(beyond) = positions.iter().find(|&&p| p >= given.nrows() as i64) {
             return Err(Error::ask(format!("position {beyond} lies beyond the {} rows of {name}", given.nrows())));
         }
-        Ok(Array3::from_shape_fn((batch, len, given.ncols()), |(b, t, i)| given[[positions[[b, t]] as usize, i]]))
+        let mut rows = Vec::with_capacity(batch * len * given.ncols());
+        for &position in &positions {
+            for i in 0..given.ncols() {
+                rows.push(given[[position as usize, i]]);
+            }
+        }
+        Ok(shaped(rows, Ix3(batch, len, given.ncols())))
     };
     Ok(RopeTables { cos: table("cos_cache")?, sin: table("sin_cache")? })
 }
