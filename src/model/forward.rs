@@ -62,9 +62,10 @@ impl<T: Real> Model<T> {
     /// As [`Self::forward`].
     pub fn last_logits(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array2<T>> {
         let x = self.hidden(call, session, eval)?;
-        let (batch, q_len, _) = x.dim();
-        let last = copied(&x.slice(s![.., q_len - 1.., ..]));
-        Ok(reshaped(self.head(&last, eval), Ix2(batch, self.spec.vocab_size)))
+        let last = copied(&x.slice(s![.., -1.., ..]));
+        let logits = self.head(&last, eval);
+        let (batch, _, vocab_size) = logits.dim();
+        Ok(reshaped(logits, Ix2(batch, vocab_size)))
     }
 
     /// `norm(x)` after the last layer, `[batch, q_len, hidden_size]`.

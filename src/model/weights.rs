@@ -15,7 +15,7 @@ use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
 use ndarray::{Array1, ArrayD, Axis};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// All weights of a model.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl<T: Real> Weights<T> {
         refuse_surplus(checkpoint, layout)?;
         let mut reader = Reader {
             checkpoint,
-            sources: layout.sources.iter().map(|(layer, param, source)| ((*layer, *param), source)).collect(),
+            layout,
             stored,
             notes: Vec::new(),
         };
@@ -146,7 +146,7 @@ fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Weight<T>,
 
 struct Reader<'a> {
     checkpoint: &'a Checkpoint,
-    sources: BTreeMap<(Option<usize>, Param), &'a Source>,
+    layout: &'a Layout,
     stored: Dtype,
     notes: Vec<String>,
 }
@@ -298,7 +298,8 @@ impl<'a> Reader<'a> {
     }
 
     fn source(&self, layer: Option<usize>, param: Param) -> Result<&'a Source> {
-        self.sources.get(&(layer, param)).copied().ok_or_else(|| {
+        let place = self.layout.sources.iter().find(|(l, p, _)| (*l, *p) == (layer, param));
+        place.map(|(_, _, source)| source).ok_or_else(|| {
             Error::read(
                 self.checkpoint.path(),
                 format!("this family does not say where {param:?} of layer {layer:?} stands"),

@@ -9,7 +9,10 @@ use crate::num::Real;
 use crate::ops::attention::{Heads, join_heads, split_heads};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
 use ndarray::{Array2, Array3, Array4, Ix1, Ix2, Ix3};
-use serde::Deserialize;
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::result::Result as StdResult;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,11 +34,10 @@ enum Layout {
     Interleaved,
 }
 
-/// Hugging Face's `rope_scaling` object, as a case spells it.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
+/// Hugging Face's `rope_scaling` object, as a case spells it: `rope_type` says which one, and what else stands in it.
+#[derive(Debug)]
 enum Scaling {
-    Default {},
+    Default,
     Linear {
         factor: f64,
     },
@@ -50,12 +52,9 @@ enum Scaling {
         attention_factor: Option<f64>,
         mscale: Option<f64>,
         mscale_all_dim: Option<f64>,
-        #[serde(default = "beta_fast")]
         beta_fast: f64,
-        #[serde(default = "beta_slow")]
         beta_slow: f64,
         original_max_position_embeddings: Option<f64>,
-        #[serde(default = "yes")]
         truncate: bool,
     },
     Dynamic {
@@ -63,16 +62,103 @@ enum Scaling {
     },
 }
 
-fn beta_fast() -> f64 {
-    32.0
+/// The names of `rope_type`.
+const ROPE_TYPES: &[&str] = &["default", "linear", "llama3", "yarn", "dynamic"];
+
+/// What may stand in a scaling of each type.
+fn fields_of(rope_type: &str) -> Option<&'static [&'static str]> {
+    Some(match rope_type {
+        "default" => &[],
+        "linear" | "dynamic" => &["factor"],
+        "llama3" => &["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+        "yarn" => &[
+            "factor",
+            "attention_factor",
+            "mscale",
+            "mscale_all_dim",
+            "beta_fast",
+            "beta_slow",
+            "original_max_position_embeddings",
+            "truncate",
+        ],
+        _ => return None,
+    })
 }
 
-fn beta_slow() -> f64 {
-    1.0
+/// Read by hand, with the words of a derived reading, which takes twenty times the code.
+impl<'de> Deserialize<'de> for Scaling {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> StdResult<Self, D::Error> {
+        Self::read(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
-fn yes() -> bool {
-    true
+impl Scaling {
+    fn read(value: Value) -> serde_json::Result<Self> {
+        let Value::Object(mut given) = value else {
+            return Err(wrong_type(&value, "internally tagged enum Scaling"));
+        };
+        let rope_type = match given.remove("rope_type") {
+            Some(Value::String(rope_type)) => rope_type,
+            Some(other) => return Err(wrong_type(&other, "variant identifier")),
+            None => return Err(serde_json::Error::missing_field("rope_type")),
+        };
+        let unknown = || serde_json::Error::unknown_variant(&rope_type, ROPE_TYPES);
+        let fields = fields_of(&rope_type).ok_or_else(unknown)?;
+        if let Some(surplus) = given.keys().find(|name| !fields.contains(&name.as_str())) {
+            return Err(serde_json::Error::unknown_field(surplus, fields));
+        }
+        let number = |name| match given.get(name) {
+            Some(value) => serde_json::from_value::<f64>(value.clone()),
+            None => Err(serde_json::Error::missing_field(name)),
+        };
+        let number_or = |name, default: f64| if given.contains_key(name) { number(name) } else { Ok(default) };
+        let optional = |name| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => number(name).map(Some),
+        };
+        let truth_or = |name, default: bool| match given.get(name) {
+            None => Ok(default),
+            Some(value) => serde_json::from_value::<bool>(value.clone()),
+        };
+        Ok(match rope_type.as_str() {
+            "linear" => Self::Linear { factor: number("factor")? },
+            "llama3" => Self::Llama3 {
+                factor: number("factor")?,
+                low_freq_factor: number("low_freq_factor")?,
+                high_freq_factor: number("high_freq_factor")?,
+                original_max_position_embeddings: number("original_max_position_embeddings")?,
+            },
+            "yarn" => Self::Yarn {
+                factor: number("factor")?,
+                attention_factor: optional("attention_factor")?,
+                mscale: optional("mscale")?,
+                mscale_all_dim: optional("mscale_all_dim")?,
+                beta_fast: number_or("beta_fast", 32.0)?,
+                beta_slow: number_or("beta_slow", 1.0)?,
+                original_max_position_embeddings: optional("original_max_position_embeddings")?,
+                truncate: truth_or("truncate", true)?,
+            },
+            "dynamic" => Self::Dynamic { factor: number("factor")? },
+            _ => Self::Default,
+        })
+    }
+}
+
+/// The refusal of a value that is no `expected`.
+fn wrong_type(value: &Value, expected: &str) -> serde_json::Error {
+    let found = match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(truth) => Unexpected::Bool(*truth),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Unexpected::Unsigned(number),
+            (None, Some(number)) => Unexpected::Signed(number),
+            (None, None) => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    };
+    serde_json::Error::invalid_type(found, &expected)
 }
 
 impl Params {
@@ -84,7 +170,7 @@ impl Params {
             )));
         }
         let scaling = match &self.scaling {
-            None | Some(Scaling::Default {}) => RopeScaling::None,
+            None | Some(Scaling::Default) => RopeScaling::None,
             Some(Scaling::Linear { factor }) => RopeScaling::Linear { factor: *factor },
             Some(Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings }) => {
                 RopeScaling::Llama3 {
@@ -245,4 +331,35 @@ fn given_tables<T: Real>(question: &Question, batch: usize, len: usize, eval: &E
         Ok(shaped(rows, Ix3(batch, len, given.ncols())))
     };
     Ok(RopeTables { cos: table("cos_cache")?, sin: table("sin_cache")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_scaling_that_cannot_be_is_refused_in_the_words_of_serde() {
+        let refused = |scaling: Value| serde_json::from_value::<Scaling>(scaling).unwrap_err().to_string();
+        assert_eq!(refused(json!(5)), "invalid type: integer `5`, expected internally tagged enum Scaling");
+        assert_eq!(refused(json!({ "factor": 2 })), "missing field `rope_type`");
+        assert_eq!(
+            refused(json!({ "rope_type": "su" })),
+            "unknown variant `su`, expected one of `default`, `linear`, `llama3`, `yarn`, `dynamic`"
+        );
+        assert_eq!(refused(json!({ "rope_type": "linear" })), "missing field `factor`");
+        assert_eq!(refused(json!({ "rope_type": "linear", "f": 1 })), "unknown field `f`, expected `factor`");
+        assert_eq!(refused(json!({ "rope_type": "default", "f": 1 })), "unknown field `f`, there are no fields");
+        assert_eq!(
+            refused(json!({ "rope_type": "dynamic", "factor": "2" })),
+            "invalid type: string \"2\", expected f64"
+        );
+        assert_eq!(
+            refused(json!({ "rope_type": "yarn", "factor": 2, "truncate": null })),
+            "invalid type: null, expected a boolean"
+        );
+        let yarn = json!({ "rope_type": "yarn", "factor": 2, "mscale": null });
+        let read = serde_json::from_value::<Scaling>(yarn).unwrap();
+        assert!(matches!(read, Scaling::Yarn { mscale: None, truncate: true, .. }), "{read:?}");
+    }
 }
