@@ -65,6 +65,9 @@ enum Scaling {
 /// The names of `rope_type`.
 const ROPE_TYPES: &[&str] = &["default", "linear", "llama3", "yarn", "dynamic"];
 
+/// What a scaling of type `yarn` may leave open.
+const OPTIONAL: &[&str] = &["attention_factor", "mscale", "mscale_all_dim", "original_max_position_embeddings"];
+
 /// What may stand in a scaling of each type.
 fn fields_of(rope_type: &str) -> Option<&'static [&'static str]> {
     Some(match rope_type {
@@ -104,9 +107,6 @@ impl Scaling {
         };
         let unknown = || serde_json::Error::unknown_variant(&rope_type, ROPE_TYPES);
         let fields = fields_of(&rope_type).ok_or_else(unknown)?;
-        if let Some(surplus) = given.keys().find(|name| !fields.contains(&name.as_str())) {
-            return Err(serde_json::Error::unknown_field(surplus, fields));
-        }
         let number = |name| match given.get(name) {
             Some(value) => serde_json::from_value::<f64>(value.clone()),
             None => Err(serde_json::Error::missing_field(name)),
@@ -116,10 +116,20 @@ impl Scaling {
             None | Some(Value::Null) => Ok(None),
             Some(_) => number(name).map(Some),
         };
+        let may_be_null = |name| rope_type == "yarn" && OPTIONAL.contains(&name);
         let truth_or = |name, default: bool| match given.get(name) {
             None => Ok(default),
             Some(value) => serde_json::from_value::<bool>(value.clone()),
         };
+        // The first key that is wrong is refused, and only then one that is missing.
+        for name in given.keys() {
+            match fields.iter().find(|field| *field == name) {
+                None => return Err(serde_json::Error::unknown_field(name, fields)),
+                Some(&"truncate") => _ = truth_or("truncate", true)?,
+                Some(name) if may_be_null(*name) => _ = optional(*name)?,
+                Some(name) => _ = number(*name)?,
+            }
+        }
         Ok(match rope_type.as_str() {
             "linear" => Self::Linear { factor: number("factor")? },
             "llama3" => Self::Llama3 {
