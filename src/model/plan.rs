@@ -182,7 +182,8 @@ impl PlannedRequest {
             return Ok(pieces.remove(0));
         }
         let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-        concatenated(Axis(1), &views).ok_or_else(|| Error::ask("the calls of a request do not fit together, or there are none"))
+        concatenated(Axis(1), &views)
+            .ok_or_else(|| Error::ask("the calls of a request do not fit together, or there are none"))
     }
 }
 

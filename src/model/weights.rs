@@ -74,12 +74,7 @@ impl<T: Real> Weights<T> {
     /// A weight that is missing, has another shape, or stands in the checkpoint without a place in the model.
     pub(super) fn load(checkpoint: &Checkpoint, spec: &ModelSpec, layout: &Layout, stored: Dtype) -> Result<Self> {
         refuse_surplus(checkpoint, layout)?;
-        let mut reader = Reader {
-            checkpoint,
-            layout,
-            stored,
-            notes: Vec::new(),
-        };
+        let mut reader = Reader { checkpoint, layout, stored, notes: Vec::new() };
         let (vocab, hidden) = (spec.vocab_size, spec.hidden_size);
         let embed_tokens: Weight<T> = reader.matrix(None, Param::EmbedTokens, vocab, hidden)?;
         let embed_positions = match spec.embedding.learned_positions {

@@ -11,14 +11,14 @@
 //! `1 + erf(x/√2)` and `1 + tanh u` cancel for negative x; the forms on the right are the same functions
 //! without the cancellation (Hendrycks & Gimpel, arXiv:1606.08415, give the left ones).
 
-use super::question::{self, Answer, NoParams, Question, answer_out};
+use super::parameters::{parameters, spelled};
+use super::question::{Answer, Question, answer_out, no_params};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::{elements, multiply};
 use crate::num::Real;
 use crate::num::parallel::in_pieces;
 use ndarray::{Array, ArrayD, Dimension};
-use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// An activation function.
@@ -165,13 +165,20 @@ pub(crate) fn soften_each<T: Real>(values: &mut [T], softcap: f64) {
 }
 
 /// Which GELU, in PyTorch's words.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum Approximate {
     #[default]
     None,
     Tanh,
     Quick,
+}
+
+spelled! {
+    Approximate {
+        "none" => Self::None,
+        "tanh" => Self::Tanh,
+        "quick" => Self::Quick,
+    }
 }
 
 impl Approximate {
@@ -184,18 +191,16 @@ impl Approximate {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GeluParams {
-    #[serde(default)]
-    approximate: Approximate,
+parameters! {
+    struct GeluParams {
+        approximate: Approximate = Approximate::default(),
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SiluParams {
-    #[serde(default = "question::one")]
-    alpha: f64,
+parameters! {
+    struct SiluParams {
+        alpha: f64 = 1.0,
+    }
 }
 
 /// What an activation as a question is asked with.
@@ -214,27 +219,27 @@ pub(crate) struct GatedInputs<T> {
 }
 
 pub(crate) fn read_gelu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let params: GeluParams = question.params()?;
+    let params: GeluParams = question.read()?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: params.approximate.activation() })
 }
 
 pub(crate) fn read_silu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let params: SiluParams = question.params()?;
+    let params: SiluParams = question.read()?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Silu { alpha: params.alpha } })
 }
 
 pub(crate) fn read_relu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let NoParams {} = question.params()?;
+    no_params(question)?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Relu })
 }
 
 pub(crate) fn read_swiglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
-    let params: SiluParams = question.params()?;
+    let params: SiluParams = question.read()?;
     gated_inputs(question, eval, Activation::Silu { alpha: params.alpha })
 }
 
 pub(crate) fn read_geglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
-    let params: GeluParams = question.params()?;
+    let params: GeluParams = question.read()?;
     gated_inputs(question, eval, params.approximate.activation())
 }
 

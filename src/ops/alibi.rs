@@ -7,6 +7,7 @@
 //! For other n: the slopes of the largest power of two m < n, then the 1st, 3rd, 5th … of those of 2m,
 //! as in the authors' code and in BLOOM.
 
+use super::parameters::parameters;
 use super::question::{Answer, Question, refuse_oversize, refuse_positions, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
@@ -14,7 +15,6 @@ use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use ndarray::{Array1, Ix1, IxDyn};
-use serde::Deserialize;
 
 /// One slope a head.
 ///
@@ -36,15 +36,15 @@ pub fn bias<T: Real>(slope: T, q_position: i64, kv_position: i64) -> T {
     -slope * T::from_f64((q_position - kv_position) as f64)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
+parameters! {
+    struct Params {
+        num_heads: usize,
+    }
 }
 
 /// The operation as a question: `q_positions`, `kv_positions` → `slopes`, `bias`.
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     if params.num_heads == 0 {
         return Err(Error::ask("num_heads is 0; it must be at least 1"));
     }

@@ -11,6 +11,7 @@ use super::activation::Activation;
 use super::linear::{Linear, linear};
 use super::multihead_attention::{MultiheadWeights, TorchMasks, multihead_attention, vector};
 use super::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm, norm};
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
@@ -18,30 +19,29 @@ use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::sum;
 use crate::num::Real;
 use ndarray::{Array3, Ix2, Ix3};
-use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
-    #[serde(default)]
-    norm_first: bool,
-    activation: TorchActivation,
-    #[serde(default = "default_eps")]
-    norm_eps: f64,
-    num_layers: Option<usize>,
-}
-
-fn default_eps() -> f64 {
-    1e-5
+parameters! {
+    struct Params {
+        num_heads: usize,
+        norm_first: bool = false,
+        activation: TorchActivation,
+        norm_eps: f64 = 1e-5,
+        num_layers: Option<usize> = None,
+    }
 }
 
 /// The two activations `torch.nn` knows by name.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy)]
 enum TorchActivation {
     Relu,
     Gelu,
+}
+
+spelled! {
+    TorchActivation {
+        "relu" => Self::Relu,
+        "gelu" => Self::Gelu,
+    }
 }
 
 /// One sublayer and its norm, joined to the residual stream before or after it.
@@ -123,7 +123,7 @@ fn named_linear<T: Real>(question: &Question, name: &str, eval: &Evaluator) -> R
 
 /// An encoder layer, or with `num_layers` a stack `layers.N.*` and a final `norm`: `src` → `out`.
 pub(super) fn ask_encoder<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let mut x = with_axes::<T, Ix3>("src", "[batch, len, width]", question.activation("src", eval)?)?;
     let masks = TorchMasks::read(question, "src_mask", "src_key_padding_mask", eval)?;
     for layer in 0..params.num_layers.unwrap_or(1) {
@@ -144,15 +144,16 @@ pub(super) fn ask_encoder<T: Real>(question: &Question, eval: &mut Evaluator) ->
 
 /// A decoder layer: `tgt`, `memory` → `out`.
 pub(super) fn ask_decoder<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let x = with_axes::<T, Ix3>("tgt", "[batch, len, width]", question.activation("tgt", eval)?)?;
     let memory = with_axes::<T, Ix3>("memory", "[batch, len, width]", question.activation("memory", eval)?)?;
     let own = TorchMasks::read(question, "tgt_mask", "tgt_key_padding_mask", eval)?;
     let cross = TorchMasks::read(question, "memory_mask", "memory_key_padding_mask", eval)?;
     let self_attn = MultiheadWeights::read(question, "self_attn.", params.num_heads, eval)?;
     let cross_attn = MultiheadWeights::read(question, "multihead_attn.", params.num_heads, eval)?;
-    let x =
-        sublayer(&x, "norm1", &params, question, eval, &|x, eval| multihead_attention(x, x, x, &self_attn, &own, eval))?;
+    let x = sublayer(&x, "norm1", &params, question, eval, &|x, eval| {
+        multihead_attention(x, x, x, &self_attn, &own, eval)
+    })?;
     let x = sublayer(&x, "norm2", &params, question, eval, &|x, eval| {
         multihead_attention(x, &memory, &memory, &cross_attn, &cross, eval)
     })?;

@@ -5,6 +5,7 @@
 //! ```
 //! The sum is that of [`crate::linalg::matmul`]; the bias is added last, one rounding of its own.
 
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
@@ -13,7 +14,6 @@ use crate::linalg::arrays;
 use crate::num::Real;
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayView2, Dimension, Ix1, Ix2, s};
 use std::borrow::Cow;
-use serde::Deserialize;
 
 /// Weight and bias of a linear layer.
 #[derive(Debug, Clone)]
@@ -128,19 +128,24 @@ fn add_bias<T: Real>(product: &mut [T], bias: &Array1<T>, eval: &Evaluator) {
 }
 
 /// Which axis of a stored weight is the output.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum WeightLayout {
     #[default]
     OutIn,
     InOut,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default)]
-    weight_layout: WeightLayout,
+spelled! {
+    WeightLayout {
+        "out_in" => Self::OutIn,
+        "in_out" => Self::InOut,
+    }
+}
+
+parameters! {
+    struct Params {
+        weight_layout: WeightLayout = WeightLayout::default(),
+    }
 }
 
 /// What the operation as a question is asked with; the shapes fit.
@@ -152,7 +157,7 @@ pub(crate) struct LinearInputs<T> {
 
 impl<T: Real> LinearInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x = question.activation::<T>("x", eval)?;
         let weight = Weight::from(with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?);
         let weight = match params.weight_layout {

@@ -10,6 +10,7 @@
 //! the queries are the last tokens; top left is what `is_causal` means in PyTorch when the lengths differ.
 //! A row without any allowed key is legal: its probabilities are 0.
 
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
@@ -31,6 +32,15 @@ pub enum Causal {
     TopLeft,
     /// The first query is aligned with the first key after the cached ones.
     Past,
+}
+
+spelled! {
+    Causal {
+        "none" => Self::None,
+        "bottom_right" => Self::BottomRight,
+        "top_left" => Self::TopLeft,
+        "past" => Self::Past,
+    }
 }
 
 /// The rule for one query and one key.
@@ -90,13 +100,20 @@ impl Causal {
 }
 
 /// Where a window is counted from when there is no causality to say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum WindowAlign {
     #[default]
     BottomRight,
     TopLeft,
     Past,
+}
+
+spelled! {
+    WindowAlign {
+        "bottom_right" => Self::BottomRight,
+        "top_left" => Self::TopLeft,
+        "past" => Self::Past,
+    }
 }
 
 impl WindowAlign {
@@ -111,19 +128,16 @@ impl WindowAlign {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    q_len: usize,
-    kv_len: usize,
-    #[serde(default)]
-    causal: Causal,
-    #[serde(default)]
-    past_len: usize,
-    window: Option<i64>,
-    right_window: Option<i64>,
-    #[serde(default)]
-    window_align: WindowAlign,
+parameters! {
+    struct Params {
+        q_len: usize,
+        kv_len: usize,
+        causal: Causal = Causal::default(),
+        past_len: usize = 0,
+        window: Option<i64> = None,
+        right_window: Option<i64> = None,
+        window_align: WindowAlign = WindowAlign::default(),
+    }
 }
 
 /// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
@@ -133,7 +147,7 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
 }
 
 fn allowed_pairs(question: &Question) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     refuse_oversize("the mask", &[params.q_len, params.kv_len])?;
     let padding = if question.has("attention_mask") {
         with_axes::<bool, Ix2>("attention_mask", "[batch, kv_len]", question.booleans("attention_mask")?)?

@@ -5,14 +5,14 @@
 //! gemm:    out = alpha · (a b) + beta · c
 //! ```
 
-use super::question::{self, Answer, NoParams, Question, answer_out, refuse_oversize, with_axes};
+use super::parameters::parameters;
+use super::question::{Answer, Question, answer_out, no_params, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg;
 use crate::linalg::arrays::{copied, elements, in_order, shaped, values};
 use crate::num::{Real, scale_each};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, IxDyn};
-use serde::Deserialize;
 
 /// `a b` as `numpy.matmul`: leading axes are batches and broadcast; a vector is a row on the left and a
 /// column on the right, and its axis is dropped from the result.
@@ -83,7 +83,7 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 
 /// What the operation as a question is asked with.
 pub(crate) fn read<T: Real>(question: &Question, eval: &Evaluator) -> Result<(ArrayD<T>, ArrayD<T>)> {
-    let NoParams {} = question.params()?;
+    no_params(question)?;
     Ok((question.activation::<T>("a", eval)?, question.activation::<T>("b", eval)?))
 }
 
@@ -94,17 +94,13 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GemmParams {
-    #[serde(default = "question::one")]
-    alpha: f64,
-    #[serde(default = "question::one")]
-    beta: f64,
-    #[serde(default)]
-    trans_a: bool,
-    #[serde(default)]
-    trans_b: bool,
+parameters! {
+    struct GemmParams {
+        alpha: f64 = 1.0,
+        beta: f64 = 1.0,
+        trans_a: bool = false,
+        trans_b: bool = false,
+    }
 }
 
 /// What the general product as a question is asked with: transposed already, the shapes fit.
@@ -119,7 +115,7 @@ pub(crate) struct GemmInputs<T> {
 
 impl<T: Real> GemmInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: GemmParams = question.params()?;
+        let params: GemmParams = question.read()?;
         let matrix = |name, transpose: bool, eval: &Evaluator| -> Result<Array2<T>> {
             let x = with_axes::<T, Ix2>(name, "a matrix", question.activation(name, eval)?)?;
             Ok(if transpose { x.reversed_axes() } else { x })

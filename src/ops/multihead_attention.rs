@@ -10,6 +10,7 @@
 
 use super::attention::{Allowed, Heads, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
 use super::linear::{Linear, linear};
+use super::parameters::parameters;
 use super::question::{Answer, Question, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
@@ -18,7 +19,6 @@ use crate::io::Array as Stored;
 use crate::linalg::arrays::{concatenated, copied, into_values, shaped};
 use crate::num::Real;
 use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix1, Ix2, Ix3, Ix4, s};
-use serde::Deserialize;
 
 /// The weights of one module.
 #[derive(Debug, Clone)]
@@ -215,10 +215,10 @@ fn over_all_heads<E: Copy>(mask: &ArrayD<E>, full: [usize; 4], rest: E) -> Resul
     Ok(shaped(all, Ix4(batch, num_heads, q_len, kv_len)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
+parameters! {
+    struct Params {
+        num_heads: usize,
+    }
 }
 
 /// What the module as a question is asked with.
@@ -233,7 +233,7 @@ pub(crate) struct MultiheadInputs<T> {
 
 impl<T: Real> MultiheadInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let tokens = |name: &str| with_axes::<T, Ix3>(name, "[batch, len, width]", question.activation(name, eval)?);
         let query = tokens("query")?;
         let key = if question.has("key") { tokens("key")? } else { query.clone() };

@@ -7,6 +7,7 @@
 //! `eps` stands inside the root; the variance is divided by n. Statistics are the defined sums of
 //! [`crate::num`]; the quotient is a product with the correctly rounded `1/√`.
 
+use super::parameters::{parameters, spelled};
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
@@ -92,13 +93,7 @@ fn work<T>(rows: usize, width: usize, weights: &Norm<T>, spec: &NormSpec) -> Wor
 }
 
 /// The norm of one row; `store` rounds to the activation dtype.
-fn norm_row<T: Real>(
-    row: &mut [T],
-    weights: &Norm<T>,
-    spec: &NormSpec,
-    numerics: &Numerics,
-    store: &dyn Fn(&mut [T]),
-) {
+fn norm_row<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, numerics: &Numerics, store: &dyn Fn(&mut [T])) {
     match spec.kind {
         NormKind::Rms => rms_normalise(row, spec.norm_eps, numerics),
         NormKind::Layer => {
@@ -151,16 +146,15 @@ fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
 fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec) {
     if let Some(weight) = &weights.weight {
         assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");
+        let weight = arrays::values(weight);
         match spec.weight_form {
-            WeightForm::W => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * w),
-            WeightForm::OnePlusW => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * (T::ONE + w)),
+            WeightForm::W => row.iter_mut().zip(weight.iter()).for_each(|(x, &w)| *x = *x * w),
+            WeightForm::OnePlusW => row.iter_mut().zip(weight.iter()).for_each(|(x, &w)| *x = *x * (T::ONE + w)),
         }
     }
     if let Some(bias) = &weights.bias {
         assert_eq!(bias.len(), row.len(), "norm: the bias is not as wide as the last axis");
-        for (x, &b) in row.iter_mut().zip(bias) {
-            *x = *x + b;
-        }
+        arrays::add_each(row, &arrays::values(bias));
     }
 }
 
@@ -201,6 +195,13 @@ pub enum WeightForm {
     OnePlusW,
 }
 
+spelled! {
+    WeightForm {
+        "w" => Self::W,
+        "one_plus_w" => Self::OnePlusW,
+    }
+}
+
 /// Where a low-precision norm rounds. In exact arithmetic both are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -212,24 +213,27 @@ pub enum Downcast {
     AfterWeight,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RmsParams {
-    norm_eps: f64,
-    #[serde(default = "question::last_axis")]
-    axis: i64,
-    #[serde(default)]
-    weight_form: WeightForm,
-    #[serde(default)]
-    downcast: Downcast,
+spelled! {
+    Downcast {
+        "before_weight" => Self::BeforeWeight,
+        "after_weight" => Self::AfterWeight,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LayerParams {
-    norm_eps: f64,
-    #[serde(default = "question::last_axis")]
-    axis: i64,
+parameters! {
+    struct RmsParams {
+        norm_eps: f64,
+        axis: i64 = -1,
+        weight_form: WeightForm = WeightForm::default(),
+        downcast: Downcast = Downcast::default(),
+    }
+}
+
+parameters! {
+    struct LayerParams {
+        norm_eps: f64,
+        axis: i64 = -1,
+    }
 }
 
 /// What a norm as a question is asked with.
@@ -247,7 +251,7 @@ pub(crate) struct NormInputs<T> {
 
 impl<T: Real> NormInputs<T> {
     pub(crate) fn read_rms(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: RmsParams = question.params()?;
+        let params: RmsParams = question.read()?;
         let spec = NormSpec {
             kind: NormKind::Rms,
             norm_eps: params.norm_eps,
@@ -260,7 +264,7 @@ impl<T: Real> NormInputs<T> {
     }
 
     pub(crate) fn read_layer(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: LayerParams = question.params()?;
+        let params: LayerParams = question.read()?;
         let spec = NormSpec {
             kind: NormKind::Layer,
             norm_eps: params.norm_eps,
@@ -301,14 +305,14 @@ pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> R
     let statistics = |row| layer_normalise(&mut rows.row(row).to_vec(), spec.norm_eps, eval.numerics());
     let statistics: Vec<LayerStatistics<T>> = (0..rows.nrows()).map(statistics).collect();
     let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
-    let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
-        let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();
-        if let Ok(array) = ArrayD::from_shape_vec(kept.clone(), values) {
-            answer.insert(name.to_string(), array);
-        }
-    };
-    insert("mean", |s| s.mean);
-    insert("inv_std_dev", |s| s.inv_std_dev);
+    let (mut mean, mut inv_std_dev) = (Vec::with_capacity(rows.nrows()), Vec::with_capacity(rows.nrows()));
+    for statistics in &statistics {
+        mean.push(statistics.mean.to_f64());
+        inv_std_dev.push(statistics.inv_std_dev.to_f64());
+    }
+    for (name, values) in [("mean", mean), ("inv_std_dev", inv_std_dev)] {
+        answer.insert(name.to_string(), arrays::shaped(values, IxDyn(&kept)));
+    }
     Ok(answer)
 }
 

@@ -1,12 +1,12 @@
 //! Arrays and parameters of one question to an operation, taken apart with clear refusals.
 
+use super::parameters::{Parameters, parameters, wrong_type};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::Array;
 use crate::linalg::convert::{from_f64, rounded_from_f64, to_f64};
 use crate::num::{Dtype, Real};
 use ndarray::{ArrayD, Dimension};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -30,6 +30,18 @@ impl<'a> Question<'a> {
     /// A key that `P` does not know, by name; a value of the wrong kind.
     pub fn params<P: DeserializeOwned>(&self) -> Result<P> {
         serde_json::from_value(self.params.clone()).map_err(|e| Error::ask(format!("params: {e}")))
+    }
+
+    /// The parameters as an operation has them.
+    ///
+    /// # Errors
+    /// As [`Self::params`].
+    pub(crate) fn read<P: Parameters>(&self) -> Result<P> {
+        let read = match self.params {
+            Value::Object(given) => P::read(given),
+            other => Err(wrong_type(other, P::EXPECTED)),
+        };
+        read.map_err(|e| Error::ask(format!("params: {e}")))
     }
 
     /// Whether the array is there.
@@ -103,19 +115,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The parameters of an operation that has none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoParams {}
-
-/// A factor that is not given.
-pub(crate) fn one() -> f64 {
-    1.0
+parameters! {
+    struct NoParams {}
 }
 
-/// An axis that is not given.
-pub(crate) fn last_axis() -> i64 {
-    -1
+/// Refuses parameters where an operation has none.
+pub(crate) fn no_params(question: &Question) -> Result<()> {
+    let NoParams {} = question.read()?;
+    Ok(())
 }
 
 /// The array with `D` axes, or a sentence about its shape.

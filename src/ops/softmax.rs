@@ -10,13 +10,13 @@
 //! Special values: a score of −∞ has probability +0, exactly. A row of nothing but −∞ has no key to attend
 //! to: all its probabilities are 0 (PyTorch and ONNX agree). NaN or +∞ anywhere makes the row NaN.
 
-use super::question::{self, Answer, Question, answer_out, axis_index};
+use super::parameters::parameters;
+use super::question::{Answer, Question, answer_out, axis_index};
 use crate::error::Result;
 use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::{elements, in_order};
 use crate::num::{Dtype, Real, maximum};
 use ndarray::ArrayD;
-use serde::Deserialize;
 
 /// Softmax of one row in place. Each intermediate is rounded to `inner`; the scalar's own format rounds nothing more.
 ///
@@ -86,11 +86,10 @@ pub fn log_softmax<T: Real>(row: &mut [T], inner: Dtype) {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "question::last_axis")]
-    axis: i64,
+parameters! {
+    struct Params {
+        axis: i64 = -1,
+    }
 }
 
 /// The operation as a question: `x` → `out`.
@@ -113,7 +112,7 @@ pub(crate) struct SoftmaxInputs<T> {
 
 impl<T: Real> SoftmaxInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x: ArrayD<T> = question.activation("x", eval)?;
         let axis = axis_index(params.axis, x.ndim())?;
         Ok(Self { x, axis })

@@ -14,14 +14,9 @@ pub fn values<T: Real, S: Data<Elem = T>, D: Dimension>(x: &ArrayBase<S, D>) -> 
 }
 
 /// The values in the order of their indices, in the memory of the array if they lie so.
+#[inline]
 pub fn into_values<T: Real, D: Dimension>(x: Array<T, D>) -> Vec<T> {
-    if !x.is_standard_layout() {
-        return T::array_values(x.view().into_dyn());
-    }
-    let len = x.len();
-    let (values, first) = x.into_raw_vec_and_offset();
-    // Of an array that was cut, memory before and behind is left.
-    if values.len() == len { values } else { values[first.unwrap_or(0)..][..len].to_vec() }
+    T::array_into_values(x.into_dyn())
 }
 
 /// The array of these values, in the order of their indices.
@@ -76,10 +71,10 @@ pub fn assign<T: Real, D: Dimension>(to: ArrayViewMut<T, D>, from: ArrayView<T, 
 ///
 /// # Panics
 /// If the shapes differ.
+#[inline]
 pub fn add<T: Real, D: Dimension>(a: Array<T, D>, b: &Array<T, D>) -> Array<T, D> {
-    assert_eq!(a.shape(), b.shape(), "terms of a sum have one shape");
-    let mut sum = in_order(a);
-    T::add_each(elements(&mut sum), &values(b));
+    let mut sum = a;
+    T::array_add(sum.view_mut().into_dyn(), b.view().into_dyn());
     sum
 }
 
@@ -96,10 +91,10 @@ pub fn sum<T: Real, D: Dimension>(a: &Array<T, D>, b: &Array<T, D>) -> Array<T, 
 ///
 /// # Panics
 /// If the shapes differ.
+#[inline]
 pub fn multiply<T: Real, D: Dimension>(a: Array<T, D>, b: &Array<T, D>) -> Array<T, D> {
-    assert_eq!(a.shape(), b.shape(), "factors of a product by elements have one shape");
-    let mut product = in_order(a);
-    T::multiply_each(elements(&mut product), &values(b));
+    let mut product = a;
+    T::array_multiply(product.view_mut().into_dyn(), b.view().into_dyn());
     product
 }
 
@@ -117,6 +112,30 @@ pub fn concatenated<T: Real, D: Dimension>(axis: Axis, parts: &[ArrayView<T, D>]
         views.push(part.view().into_dyn());
     }
     T::array_concatenated(axis, &views)?.into_dimensionality().ok()
+}
+
+/// See [`into_values`].
+pub(super) fn owned_values<T: Real>(x: ArrayD<T>) -> Vec<T> {
+    if !x.is_standard_layout() {
+        return T::array_values(x.view());
+    }
+    let len = x.len();
+    let (values, first) = x.into_raw_vec_and_offset();
+    // Of an array that was cut, memory before and behind is left.
+    if values.len() == len { values } else { values[first.unwrap_or(0)..][..len].to_vec() }
+}
+
+/// `change` of the values of `a`, with those of `b` in the same places.
+pub(super) fn change_each<T: Real>(mut a: ArrayViewMutD<T>, b: ArrayViewD<T>, change: fn(&mut [T], &[T])) {
+    assert_eq!(a.shape(), b.shape(), "what is put together element by element has one shape");
+    if let Some(a) = a.as_slice_mut() {
+        return change(a, &values(&b));
+    }
+    let mut changed = T::array_values(a.view());
+    change(&mut changed, &values(&b));
+    for (a, changed) in a.iter_mut().zip(changed) {
+        *a = changed;
+    }
 }
 
 /// See [`assign`].

@@ -1,6 +1,6 @@
 //! The products, compiled once for each pair of scalar and storage format: what is generic over them elsewhere calls these and compiles none of its own.
 
-use super::arrays::{assign_each, joined};
+use super::arrays::{assign_each, change_each, joined, owned_values};
 use super::convert::converted;
 use super::kernel::product;
 use super::tiled::Packed;
@@ -50,6 +50,12 @@ pub trait Real: Float + Operand<Self> {
     fn array_rounded_from_f64(x: ArrayViewD<f64>, dtype: Dtype) -> ArrayD<Self>;
     /// See [`super::arrays::values`].
     fn array_values(x: ArrayViewD<Self>) -> Vec<Self>;
+    /// See [`super::arrays::into_values`].
+    fn array_into_values(x: ArrayD<Self>) -> Vec<Self>;
+    /// See [`super::arrays::add`].
+    fn array_add(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>);
+    /// See [`super::arrays::multiply`].
+    fn array_multiply(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>);
     /// See [`super::arrays::assign`].
     fn array_assign(to: ArrayViewMutD<Self>, from: ArrayViewD<Self>);
     /// See [`super::arrays::concatenated`].
@@ -138,6 +144,18 @@ macro_rules! real {
 
             fn array_values(x: ArrayViewD<Self>) -> Vec<Self> {
                 x.iter().copied().collect()
+            }
+
+            fn array_into_values(x: ArrayD<Self>) -> Vec<Self> {
+                owned_values(x)
+            }
+
+            fn array_add(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>) {
+                change_each(a, b, Self::add_each);
+            }
+
+            fn array_multiply(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>) {
+                change_each(a, b, Self::multiply_each);
             }
 
             fn array_assign(to: ArrayViewMutD<Self>, from: ArrayViewD<Self>) {

@@ -9,25 +9,22 @@ use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::alibi;
 use crate::ops::mask::{Causal, MaskRule, WindowAlign};
+use crate::ops::parameters::parameters;
 use crate::ops::question::{Answer, Question, refuse_oversize, with_axes};
 use ndarray::{Array1, Array4, ArrayD, Axis, Ix1, Ix2, Ix4};
-use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    scale: Option<f64>,
-    softcap: Option<f64>,
-    #[serde(default)]
-    causal: Causal,
-    window: Option<i64>,
-    right_window: Option<i64>,
-    #[serde(default)]
-    window_align: WindowAlign,
-    #[serde(default)]
-    alibi: bool,
-    num_heads: Option<usize>,
-    num_key_value_heads: Option<usize>,
+parameters! {
+    struct Params {
+        scale: Option<f64> = None,
+        softcap: Option<f64> = None,
+        causal: Causal = Causal::default(),
+        window: Option<i64> = None,
+        right_window: Option<i64> = None,
+        window_align: WindowAlign = WindowAlign::default(),
+        alibi: bool = false,
+        num_heads: Option<usize> = None,
+        num_key_value_heads: Option<usize> = None,
+    }
 }
 
 /// What the operation as a question is asked with; the shapes fit.
@@ -47,7 +44,7 @@ pub(crate) struct AttentionInputs<T> {
 
 impl<T: Real> AttentionInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let (q, heads) = split_heads("q", question.activation::<T>("q", eval)?, params.num_heads)?;
         let (k, _) =
             split_heads("k", question.activation::<T>("k", eval)?, params.num_key_value_heads.or(params.num_heads))?;

@@ -7,31 +7,35 @@ use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::attention::{Heads, join_heads, split_heads};
+use crate::ops::parameters::{Parameter, parameters, spelled, wrong_type};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
 use ndarray::{Array2, Array3, Array4, Ix1, Ix2, Ix3};
-use serde::de::{Error as _, Unexpected};
-use serde::{Deserialize, Deserializer};
+use serde::de::Error as _;
 use serde_json::Value;
-use std::result::Result as StdResult;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default)]
-    layout: Layout,
-    rotary_dim: Option<usize>,
-    rope_theta: Option<f64>,
-    scaling: Option<Scaling>,
-    max_position_embeddings: Option<f64>,
-    num_heads: Option<usize>,
+parameters! {
+    struct Params {
+        layout: Layout = Layout::default(),
+        rotary_dim: Option<usize> = None,
+        rope_theta: Option<f64> = None,
+        scaling: Option<Scaling> = None,
+        max_position_embeddings: Option<f64> = None,
+        num_heads: Option<usize> = None,
+    }
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum Layout {
     #[default]
     HalfSplit,
     Interleaved,
+}
+
+spelled! {
+    Layout {
+        "half_split" => Self::HalfSplit,
+        "interleaved" => Self::Interleaved,
+    }
 }
 
 /// Hugging Face's `rope_scaling` object, as a case spells it: `rope_type` says which one, and what else stands in it.
@@ -88,18 +92,12 @@ fn fields_of(rope_type: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// Read by hand, with the words of a derived reading, which takes twenty times the code.
-impl<'de> Deserialize<'de> for Scaling {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> StdResult<Self, D::Error> {
-        Self::read(Value::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl Scaling {
-    fn read(value: Value) -> serde_json::Result<Self> {
-        let Value::Object(mut given) = value else {
-            return Err(wrong_type(&value, "internally tagged enum Scaling"));
+impl Parameter for Scaling {
+    fn of(value: &Value) -> serde_json::Result<Self> {
+        let Value::Object(given) = value else {
+            return Err(wrong_type(value, "internally tagged enum Scaling"));
         };
+        let mut given = given.clone();
         let rope_type = match given.remove("rope_type") {
             Some(Value::String(rope_type)) => rope_type,
             Some(other) => return Err(wrong_type(&other, "variant identifier")),
@@ -108,7 +106,7 @@ impl Scaling {
         let unknown = || serde_json::Error::unknown_variant(&rope_type, ROPE_TYPES);
         let fields = fields_of(&rope_type).ok_or_else(unknown)?;
         let number = |name| match given.get(name) {
-            Some(value) => serde_json::from_value::<f64>(value.clone()),
+            Some(value) => f64::of(value),
             None => Err(serde_json::Error::missing_field(name)),
         };
         let number_or = |name, default: f64| if given.contains_key(name) { number(name) } else { Ok(default) };
@@ -119,7 +117,7 @@ impl Scaling {
         let may_be_null = |name| rope_type == "yarn" && OPTIONAL.contains(&name);
         let truth_or = |name, default: bool| match given.get(name) {
             None => Ok(default),
-            Some(value) => serde_json::from_value::<bool>(value.clone()),
+            Some(value) => bool::of(value),
         };
         // The first key that is wrong is refused, and only then one that is missing.
         for name in given.keys() {
@@ -152,23 +150,6 @@ impl Scaling {
             _ => Self::Default,
         })
     }
-}
-
-/// The refusal of a value that is no `expected`.
-fn wrong_type(value: &Value, expected: &str) -> serde_json::Error {
-    let found = match value {
-        Value::Null => Unexpected::Unit,
-        Value::Bool(truth) => Unexpected::Bool(*truth),
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => Unexpected::Unsigned(number),
-            (None, Some(number)) => Unexpected::Signed(number),
-            (None, None) => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Value::String(text) => Unexpected::Str(text),
-        Value::Array(_) => Unexpected::Seq,
-        Value::Object(_) => Unexpected::Map,
-    };
-    serde_json::Error::invalid_type(found, &expected)
 }
 
 impl Params {
@@ -249,7 +230,7 @@ pub(crate) struct RopeInputs<T> {
 
 impl<T: Real> RopeInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x = question.activation::<T>("x", eval)?;
         let (x, heads) = split_heads("x", x, params.num_heads)?;
         let (batch, _, len, head_dim) = x.dim();
@@ -350,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_scaling_that_cannot_be_is_refused_in_the_words_of_serde() {
-        let refused = |scaling: Value| serde_json::from_value::<Scaling>(scaling).unwrap_err().to_string();
+        let refused = |scaling: Value| Scaling::of(&scaling).unwrap_err().to_string();
         assert_eq!(refused(json!(5)), "invalid type: integer `5`, expected internally tagged enum Scaling");
         assert_eq!(refused(json!({ "factor": 2 })), "missing field `rope_type`");
         assert_eq!(
@@ -369,7 +350,7 @@ mod tests {
             "invalid type: null, expected a boolean"
         );
         let yarn = json!({ "rope_type": "yarn", "factor": 2, "mscale": null });
-        let read = serde_json::from_value::<Scaling>(yarn).unwrap();
+        let read = Scaling::of(&yarn).unwrap();
         assert!(matches!(read, Scaling::Yarn { mscale: None, truncate: true, .. }), "{read:?}");
     }
 }
