@@ -1,6 +1,7 @@
 //! A matrix whose parts and transpose share its memory.
 
 use crate::io::numbers::Numbers;
+use crate::linalg::arrays::into_values;
 use crate::num::{Real, Stored};
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 use std::ops::Range;
@@ -121,16 +122,9 @@ impl<E: Copy + Send + Sync> Matrix<E> {
     }
 }
 
-impl<E: Clone> From<Array2<E>> for Matrix<E> {
-    fn from(array: Array2<E>) -> Self {
+impl<T: Real> From<Array2<T>> for Matrix<T> {
+    fn from(array: Array2<T>) -> Self {
         let (rows, columns) = array.dim();
-        let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
-        let (numbers, first) = array.into_raw_vec_and_offset();
-        Self {
-            numbers: Numbers::from(numbers),
-            first: first.unwrap_or(0),
-            shape: [rows, columns],
-            strides: [columns, 1],
-        }
+        Self::new(Numbers::from(into_values(array)), rows, columns)
     }
 }
