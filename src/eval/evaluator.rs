@@ -1,10 +1,11 @@
 //! Rounds and records at each site.
 
 use super::{Counter, Intervention, Numerics, Operation, Role, Rounding, Trace, Work};
+use crate::linalg::arrays::{assign, values};
 use crate::linalg::convert::{from_f64, to_f64};
 use crate::num::parallel::in_pieces;
 use crate::num::{Dtype, RandomStream, Real, perturb_each, round_each, round_stochastic_each};
-use ndarray::{Array, ArrayBase, ArrayD, CowArray, DataMut, Dimension};
+use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, CowArray, Dimension};
 use std::cell::Cell;
 
 /// Carries the numerics of one evaluation through the operations, and its trace if there is one.
@@ -124,44 +125,62 @@ impl<'t> Evaluator<'t> {
     }
 
     /// Rounds a tensor to `dtype` as [`Rounding`] says: what a site does, for values that are stored inside an operation.
-    pub fn round<T: Real, S: DataMut<Elem = T>, D: Dimension>(&self, values: &mut ArrayBase<S, D>, dtype: Dtype) {
+    pub fn round<T: Real>(&self, mut array: ArrayViewMutD<T>, dtype: Dtype) {
+        if let Some(values) = array.as_slice_mut() {
+            return self.round_each(values, dtype);
+        }
+        // Elements are counted by their indices, wherever they lie.
+        let mut in_order = values(&array).into_owned();
+        self.round_each(&mut in_order, dtype);
+        let rounded = ArrayViewD::from_shape(array.shape(), &in_order).expect("as many values as before");
+        assign(array.view_mut(), rounded);
+    }
+
+    /// [`Self::round`] of values in the order of their indices.
+    pub fn round_each<T: Real>(&self, values: &mut [T], dtype: Dtype) {
         let narrower = dtype.precision() < T::DTYPE.precision();
         let stream = self.next_stream();
         if stream.is_none() && !narrower {
             return;
         }
-        let round = |values: &mut [T]| {
-            in_pieces(values, 1, &|first, values| match stream {
-                None => round_each(values, dtype),
-                Some(stream) if narrower => round_stochastic_each(values, dtype, stream, first as u64),
-                Some(stream) => perturb_each(values, stream, first as u64),
-            });
-        };
-        if let Some(values) = values.as_slice_mut() {
-            return round(values);
-        }
-        // Elements are counted by their indices, wherever they lie.
-        let mut in_order: Vec<T> = values.iter().copied().collect();
-        round(&mut in_order);
-        values.iter_mut().zip(in_order).for_each(|(x, rounded)| *x = rounded);
+        in_pieces(values, 1, &|first, values| match stream {
+            None => round_each(values, dtype),
+            Some(stream) if narrower => round_stochastic_each(values, dtype, stream, first as u64),
+            Some(stream) => perturb_each(values, stream, first as u64),
+        });
     }
 
     /// The tensor `value` passes the site `name`: it comes back rounded as the numerics say of `role`.
     pub fn at<T: Real, D: Dimension>(&mut self, name: &str, role: Role, mut value: Array<T, D>) -> Array<T, D> {
-        if let Some(changed) = self.intervene(name, &|| to_f64(&value)) {
-            value = narrowed(changed, value);
+        match self.passed(name, role, value.view_mut().into_dyn(), D::NDIM) {
+            Some(changed) => changed.into_dimensionality().unwrap_or(value),
+            None => value,
         }
+    }
+
+    /// The tensor `value` passes the site `name` where it lies, unless somebody makes another one of it, of `axes` axes if these
+    /// are given.
+    fn passed<T: Real>(
+        &mut self,
+        name: &str,
+        role: Role,
+        mut value: ArrayViewMutD<T>,
+        axes: Option<usize>,
+    ) -> Option<ArrayD<T>> {
+        let mut changed = self.intervene(name, &|| to_f64(&value)).map(|changed| from_f64(&changed));
+        changed = changed.filter(|changed| axes.is_none_or(|axes| changed.ndim() == axes));
+        let mut tensor = changed.as_mut().map_or_else(|| value.view_mut(), |changed| changed.view_mut());
         let dtype = self.numerics.dtype_of(role);
-        self.round(&mut value, dtype);
-        self.record(name, role, &|| to_f64(&value));
-        value
+        self.round(tensor.view_mut(), dtype);
+        self.record(name, role, &|| to_f64(&tensor));
+        changed
     }
 
     /// The tensor `value` is read at the site `name`: it was rounded when it was stored. A trace keeps the last call's, which holds those of
     /// earlier calls.
     pub fn read<'a, T: Real, D: Dimension>(&mut self, name: &str, value: CowArray<'a, T, D>) -> CowArray<'a, T, D> {
         let value = match self.intervene(name, &|| to_f64(&value)) {
-            Some(changed) => narrowed(changed, value.into_owned()).into(),
+            Some(changed) => from_f64(&changed).into_dimensionality().map_or(value, CowArray::from),
             None => value,
         };
         if let Some(trace) = self.trace.as_deref_mut()
@@ -191,11 +210,6 @@ impl<'t> Evaluator<'t> {
             }
         }
     }
-}
-
-/// In the scalar that computes; `before` where the number of axes is another.
-fn narrowed<T: Real, D: Dimension>(changed: ArrayD<f64>, before: Array<T, D>) -> Array<T, D> {
-    from_f64(&changed).into_dimensionality().unwrap_or(before)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What passed each site, kept for those who asked.
 
+use crate::linalg::arrays::{assign, concatenated};
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use std::collections::BTreeMap;
 
@@ -53,13 +54,12 @@ impl Trace {
 
     /// Each site as one array.
     pub fn into_arrays(self) -> BTreeMap<String, ArrayD<f64>> {
-        self.pieces
-            .into_iter()
-            .map(|(site, pieces)| {
-                let joined = join(&site, pieces);
-                (site, joined)
-            })
-            .collect()
+        let mut arrays = BTreeMap::new();
+        for (site, pieces) in self.pieces {
+            let joined = join(&site, pieces);
+            arrays.insert(site, joined);
+        }
+        arrays
     }
 }
 
@@ -72,9 +72,7 @@ fn join(site: &str, mut pieces: Vec<ArrayD<f64>>) -> ArrayD<f64> {
     let pieces: Vec<ArrayD<f64>> = pieces.iter().map(|piece| widened(piece, 0, width, masked_value(site))).collect();
     let views: Vec<ArrayViewD<f64>> = pieces.iter().map(|piece| piece.view()).collect();
     // Pieces of one site differ only in the token axis, so they always fit; the fallback keeps the last one.
-    let joined = ndarray::concatenate(Axis(last.ndim().saturating_sub(2)), &views).unwrap_or_else(|_| last.clone());
-    // Pieces lie one after the other; whoever reads this goes from row to row.
-    joined.as_standard_layout().into_owned()
+    concatenated(Axis(last.ndim().saturating_sub(2)), &views).unwrap_or_else(|| last.clone())
 }
 
 /// What a masked key has at this site.
@@ -92,7 +90,7 @@ fn widened(piece: &ArrayD<f64>, start: usize, width: usize, fill: f64) -> ArrayD
     let mut shape = piece.shape().to_vec();
     shape[axis] = width;
     let mut wide = ArrayD::from_elem(shape, fill);
-    wide.slice_axis_mut(Axis(axis), Slice::from(start..start + own)).assign(piece);
+    assign(wide.slice_axis_mut(Axis(axis), Slice::from(start..start + own)), piece.view());
     wide
 }
 

@@ -19,7 +19,8 @@ use super::spec::{AttentionLayerSpec, LayerSpec, MlpSpec, Position, QkNorm, QkNo
 use super::weights::LayerWeights;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
-use crate::num::Real;
+use crate::linalg::arrays::{add, assign, copied, elements, multiply, reshaped, shaped, sum};
+use crate::num::{Real, divide_each, scale_each};
 use crate::ops::activation::soften;
 use crate::ops::alibi;
 use crate::ops::attention::{Allowed, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
@@ -28,7 +29,7 @@ use crate::ops::linear::{Linear, linear, row_parallel_linear};
 use crate::ops::mask::MaskRule;
 use crate::ops::norm::{Norm, NormSpec, norm};
 use crate::ops::rope::{self, RopeSpec, RopeTables};
-use ndarray::{Array2, Array3, Array4, Axis, Ix3, concatenate, s};
+use ndarray::{Array2, Array3, Array4, Ix2, Ix3, Ix4, s};
 
 /// The tokens of one call.
 #[derive(Debug, Clone)]
@@ -61,8 +62,10 @@ impl<T: Real> Model<T> {
     /// As [`Self::forward`].
     pub fn last_logits(&self, call: &Call, session: &mut Session<T>, eval: &mut Evaluator) -> Result<Array2<T>> {
         let x = self.hidden(call, session, eval)?;
-        let last = x.slice_axis(Axis(1), (-1..).into()).to_owned();
-        Ok(self.head(&last, eval).index_axis_move(Axis(1), 0))
+        let last = copied(&x.slice(s![.., -1.., ..]));
+        let logits = self.head(&last, eval);
+        let (batch, _, vocab_size) = logits.dim();
+        Ok(reshaped(logits, Ix2(batch, vocab_size)))
     }
 
     /// `norm(x)` after the last layer, `[batch, q_len, hidden_size]`.
@@ -100,7 +103,7 @@ impl<T: Real> Model<T> {
                 let rows = embedding(&positions.into_dyn(), table, None, eval)
                     .map_err(|_| Error::ask(format!("a position lies beyond the {} learned ones", table.nrows())))?;
                 eval.count(Operation::Embedding, elementwise(1, tokens.len(), 2));
-                eval.at("embed_sum", Role::Activation, tokens + rows)
+                eval.at("embed_sum", Role::Activation, add(tokens, &rows))
             }
         };
         let x = summed.into_dimensionality::<Ix3>().map_err(Error::ask)?;
@@ -123,8 +126,8 @@ impl<T: Real> Model<T> {
         }
         let logits = match spec.scale {
             Scale::None => logits,
-            Scale::Multiply(factor) => logits.mapv_into(|z| z * T::from_f64(factor)),
-            Scale::Divide(divisor) => logits.mapv_into(|z| z / T::from_f64(divisor)),
+            Scale::Multiply(factor) => multiplied(logits, factor),
+            Scale::Divide(divisor) => divided(logits, divisor),
         };
         let logits = match spec.softcap {
             None => logits,
@@ -153,8 +156,8 @@ fn layer<'s, T: Real>(
     // Two sums, one for each sublayer.
     eval.count(Operation::Residual, elementwise(1, 2 * x.len(), 2));
     let h = match spec.residual {
-        Residual::Sequential => eval.at("attn_residual", Role::Activation, x + &a),
-        Residual::SequentialFromNorm => eval.at("attn_residual", Role::Activation, &normed + &a),
+        Residual::Sequential => eval.at("attn_residual", Role::Activation, sum(x, &a)),
+        Residual::SequentialFromNorm => eval.at("attn_residual", Role::Activation, sum(&normed, &a)),
         Residual::Parallel => x.clone(),
     };
 
@@ -167,9 +170,9 @@ fn layer<'s, T: Real>(
     let m = scaled(m, spec.residual_scale, eval);
 
     let y = match spec.residual {
-        Residual::Sequential => h + m,
-        Residual::SequentialFromNorm => mlp_input + m,
-        Residual::Parallel => eval.at("attn_residual", Role::Activation, h + a) + m,
+        Residual::Sequential => add(h, &m),
+        Residual::SequentialFromNorm => add(mlp_input, &m),
+        Residual::Parallel => add(eval.at("attn_residual", Role::Activation, add(h, &a)), &m),
     };
     Ok(eval.at("output", Role::Activation, y))
 }
@@ -252,16 +255,15 @@ fn qk_normed<T: Real>(
         QkNormOver::HeadWithOwnWeight => {
             let dim = x.dim().3;
             let own = |all: &Option<ndarray::Array1<T>>, h: usize| {
-                all.as_ref().map(|all| all.slice(s![h * dim..(h + 1) * dim]).to_owned())
+                all.as_ref().map(|all| copied(&all.slice(s![h * dim..(h + 1) * dim])))
             };
-            let normed: Vec<Array4<T>> = (0..heads)
-                .map(|h| {
-                    let weights = Norm { weight: own(&weights.weight, h), bias: own(&weights.bias, h) };
-                    norm(&x.slice(s![.., h..h + 1, .., ..]).to_owned(), &weights, &spec.norm, eval)
-                })
-                .collect();
-            let views: Vec<_> = normed.iter().map(|head| head.view()).collect();
-            concatenate(Axis(1), &views).map_err(Error::ask)?
+            let mut normed = x.clone();
+            for h in 0..heads {
+                let weights = Norm { weight: own(&weights.weight, h), bias: own(&weights.bias, h) };
+                let head = norm(&copied(&x.slice(s![.., h..h + 1, .., ..])), &weights, &spec.norm, eval);
+                assign(normed.slice_mut(s![.., h..h + 1, .., ..]), head.view());
+            }
+            normed
         }
     };
     Ok(eval.at(site, Role::Activation, y))
@@ -303,9 +305,17 @@ fn layer_mask<T: Real>(
     let allowed = Allowed::Rule { rule, first_key: first, real: real.clone() };
     let additive = (spec.position == Position::Alibi).then(|| {
         let slopes = alibi::slopes::<T>(spec.num_attention_heads);
-        Array4::from_shape_fn((batch, slopes.len(), q_len, total_len - first), |(b, h, i, j)| {
-            alibi::bias(slopes[h], positions[[b, past_len + i]], positions[[b, first + j]])
-        })
+        let mut biases = Vec::with_capacity(batch * slopes.len() * q_len * (total_len - first));
+        for b in 0..batch {
+            for &slope in &slopes {
+                for i in past_len..total_len {
+                    for j in first..total_len {
+                        biases.push(alibi::bias(slope, positions[[b, i]], positions[[b, j]]));
+                    }
+                }
+            }
+        }
+        shaped(biases, Ix4(batch, slopes.len(), q_len, total_len - first))
     });
     ScoreMask { allowed, additive }
 }
@@ -325,7 +335,7 @@ fn mlp<T: Real>(x: &Array3<T>, spec: &MlpSpec, weights: &LayerWeights<T>, eval: 
             let gate = linear(x, gate_proj, eval);
             let gate = eval.at("mlp.gate", Role::Activation, gate);
             let activated = eval.at("mlp.activated", Role::Activation, spec.activation.apply_to(gate));
-            eval.at("mlp.gated", Role::Activation, activated * up)
+            eval.at("mlp.gated", Role::Activation, multiply(activated, &up))
         }
     };
     let down = row_parallel_linear(&hidden, &weights.down_proj, 1, eval);
@@ -353,9 +363,21 @@ fn scaled<T: Real>(x: Array3<T>, factor: Option<f64>, eval: &Evaluator) -> Array
         None => x,
         Some(factor) => {
             eval.count(Operation::Residual, elementwise(1, x.len(), 1));
-            x.mapv_into(|x| x * T::from_f64(factor))
+            multiplied(x, factor)
         }
     }
+}
+
+/// `factor · x`.
+fn multiplied<T: Real>(mut x: Array3<T>, factor: f64) -> Array3<T> {
+    scale_each(elements(&mut x), T::from_f64(factor));
+    x
+}
+
+/// `x / divisor`.
+fn divided<T: Real>(mut x: Array3<T>, divisor: f64) -> Array3<T> {
+    divide_each(elements(&mut x), T::from_f64(divisor));
+    x
 }
 
 /// Some operations for each of `len` results, each of `inputs` numbers.

@@ -3,8 +3,9 @@
 use super::{Call, Model, Session};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::{concatenated, reshaped, shaped};
 use crate::num::Real;
-use ndarray::{Array2, Array3, ArrayView1, Axis, concatenate};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis, Ix2, Ix3};
 
 /// What greedy generation produced.
 #[derive(Debug, Clone)]
@@ -27,31 +28,31 @@ pub fn generate<T: Real>(
     eval: &mut Evaluator,
 ) -> Result<Generated<T>> {
     let (batch, vocab) = last_logits.dim();
-    let mut tokens = Array2::zeros((batch, 0));
-    let mut logits = Array3::default((batch, 0, vocab));
+    let mut tokens = Array2::from_elem((batch, count), 0);
+    // `[batch, 1, vocab_size]` of each step.
+    let mut logits = Vec::with_capacity(count);
     let mut last = last_logits;
     for step in 0..count {
-        let chosen = last
-            .rows()
-            .into_iter()
-            .enumerate()
-            .map(|(b, row)| {
-                argmax(row).ok_or_else(|| {
-                    Error::ask(format!(
-                        "the logits of row {b} are NaN at generated token {step}; there is no most likely token"
-                    ))
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let chosen = Array2::from_shape_fn((batch, 1), |(b, _)| chosen[b] as i64);
-        tokens = concatenate(Axis(1), &[tokens.view(), chosen.view()]).map_err(Error::ask)?;
-        logits = concatenate(Axis(1), &[logits.view(), last.view().insert_axis(Axis(1))]).map_err(Error::ask)?;
-        if step + 1 < count {
-            let call = Call { input_ids: &chosen, attention_mask: None, position_ids: None };
-            last = model.last_logits(&call, session, eval)?;
+        let mut chosen = Vec::with_capacity(batch);
+        for b in 0..batch {
+            let token = argmax(last.row(b)).ok_or_else(|| {
+                Error::ask(format!(
+                    "the logits of row {b} are NaN at generated token {step}; there is no most likely token"
+                ))
+            })?;
+            chosen.push(token as i64);
+            tokens[[b, step]] = token as i64;
         }
+        logits.push(reshaped(last, Ix3(batch, 1, vocab)));
+        if step + 1 == count {
+            break;
+        }
+        let call = Call { input_ids: &shaped(chosen, Ix2(batch, 1)), attention_mask: None, position_ids: None };
+        last = model.last_logits(&call, session, eval)?;
     }
-    Ok(Generated { tokens, logits })
+    let logits: Vec<ArrayView3<T>> = logits.iter().map(|logits| logits.view()).collect();
+    let none = || Array3::from_elem((batch, 0, vocab), T::ZERO);
+    Ok(Generated { tokens, logits: concatenated(Axis(1), &logits).unwrap_or_else(none) })
 }
 
 /// Index of the largest value, the lowest one of equals; `None` if any is NaN or there are none.

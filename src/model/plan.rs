@@ -5,8 +5,9 @@ use super::session::counted_positions;
 use super::{Call, Model, Session};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Streams, Trace};
+use crate::linalg::arrays::concatenated;
 use crate::num::Real;
-use ndarray::{Array2, Array3, Axis, concatenate, s};
+use ndarray::{Array2, Array3, Axis, s};
 use std::collections::BTreeMap;
 
 /// Requests one after the other.
@@ -63,7 +64,8 @@ impl Watcher for Unwatched {
 #[derive(Debug)]
 pub struct Recorder {
     patterns: Vec<String>,
-    recorded: BTreeMap<String, Trace>,
+    /// By suffix, in the order in which they began.
+    recorded: Vec<(String, Trace)>,
     suffix: String,
 }
 
@@ -71,22 +73,25 @@ impl Recorder {
     /// Of the sites that match one of `patterns`, as in [`Trace::of`].
     pub fn of<S: Into<String>>(patterns: impl IntoIterator<Item = S>) -> Self {
         let patterns = patterns.into_iter().map(Into::into).collect();
-        Self { patterns, recorded: BTreeMap::new(), suffix: String::new() }
+        Self { patterns, recorded: Vec::new(), suffix: String::new() }
     }
 
     /// The patterns that no recorded site matches.
     pub fn unmatched(&self) -> Vec<&str> {
         let missed =
-            |pattern: &&String| self.recorded.values().all(|trace| trace.unmatched().contains(&pattern.as_str()));
+            |pattern: &&String| self.recorded.iter().all(|(_, trace)| trace.unmatched().contains(&pattern.as_str()));
         self.patterns.iter().filter(missed).map(String::as_str).collect()
     }
 
     /// Each site as one array, `layers.0.attn.q` or `layers.0.attn.q.1` in the second of several requests.
     pub fn into_arrays(self) -> BTreeMap<String, ndarray::ArrayD<f64>> {
-        let named = |(suffix, trace): (String, Trace)| {
-            trace.into_arrays().into_iter().map(move |(site, array)| (format!("{site}{suffix}"), array))
-        };
-        self.recorded.into_iter().flat_map(named).collect()
+        let mut arrays = BTreeMap::new();
+        for (suffix, trace) in self.recorded {
+            for (site, array) in trace.into_arrays() {
+                arrays.insert(format!("{site}{suffix}"), array);
+            }
+        }
+        arrays
     }
 }
 
@@ -96,8 +101,12 @@ impl Watcher for Recorder {
     }
 
     fn call<'w>(&'w mut self, _: &PlannedCall, eval: Evaluator<'w>) -> Evaluator<'w> {
-        let empty = || Trace::of(self.patterns.iter().cloned());
-        eval.recorded_by(self.recorded.entry(self.suffix.clone()).or_insert_with(empty))
+        let known = self.recorded.iter().position(|(suffix, _)| *suffix == self.suffix);
+        let index = known.unwrap_or_else(|| {
+            self.recorded.push((self.suffix.clone(), Trace::of(self.patterns.iter().cloned())));
+            self.recorded.len() - 1
+        });
+        eval.recorded_by(&mut self.recorded[index].1)
     }
 }
 
@@ -173,9 +182,8 @@ impl PlannedRequest {
             return Ok(pieces.remove(0));
         }
         let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-        let logits = concatenate(Axis(1), &views).map_err(Error::ask)?;
-        // Joined along their second axis the pieces lie one after the other; whoever reads logits goes from row to row.
-        Ok(logits.as_standard_layout().into_owned())
+        concatenated(Axis(1), &views)
+            .ok_or_else(|| Error::ask("the calls of a request do not fit together, or there are none"))
     }
 }
 

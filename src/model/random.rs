@@ -1,6 +1,7 @@
 //! A model with random weights: for measuring what does not depend on them.
 
-use super::spec::{LayerSpec, QkNormOver};
+use super::layout::{Param, Part};
+use super::weights::Source;
 use super::{LayerWeights, Model, ModelSpec, Weights};
 use crate::error::{Error, Result};
 use crate::num::parallel::in_pieces;
@@ -9,7 +10,6 @@ use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
 use ndarray::{Array1, Array2};
-use std::cell::Cell;
 
 impl<T: Real> Model<T> {
     /// A model of this shape whose weights are uniform, `±1/√in` in a matrix of `in` inputs: logits of every token are finite
@@ -18,7 +18,7 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// A matrix that cannot be allocated.
     pub fn random(spec: ModelSpec, seed: u64) -> Result<Self> {
-        let weights = Filler { seed, matrices: Cell::new(0) }.weights(&spec)?;
+        let weights = Filler { seed, matrices: 0 }.weights(&spec)?;
         Ok(Self { spec, weights })
     }
 }
@@ -26,80 +26,42 @@ impl<T: Real> Model<T> {
 /// Hands out weights, those of each matrix and vector from a stream of its own.
 struct Filler {
     seed: u64,
-    matrices: Cell<u64>,
+    matrices: u64,
 }
 
 impl Filler {
-    fn weights<T: Real>(&self, spec: &ModelSpec) -> Result<Weights<T>> {
+    fn weights<T: Real>(mut self, spec: &ModelSpec) -> Result<Weights<T>> {
         let (hidden, vocab) = (spec.hidden_size, spec.vocab_size);
         let embed_tokens: Weight<T> = self.matrix(vocab, hidden)?.into();
         let lm_head = match spec.head.tied {
             true => Linear { weight: embed_tokens.clone().transposed(), bias: self.vector(vocab, spec.head.bias)? },
-            false => self.linear(hidden, vocab, spec.head.bias)?,
+            false => self.linear(None, Param::LmHead, spec.head.bias, vocab, hidden)?,
         };
-        Ok(Weights {
-            embed_tokens,
-            embed_positions: match spec.embedding.learned_positions {
-                Some(rows) => Some(self.matrix(rows, hidden)?.into()),
-                None => None,
-            },
-            embed_norm: self.norm(spec.embedding.norm.as_ref(), hidden)?,
-            layers: spec.layers.iter().map(|layer| self.layer(layer, hidden)).collect::<Result<_>>()?,
-            final_norm: self.norm(spec.final_norm.as_ref(), hidden)?,
-            lm_head,
-            notes: Vec::new(),
-        })
-    }
-
-    fn layer<T: Real>(&self, spec: &LayerSpec, hidden: usize) -> Result<LayerWeights<T>> {
-        let attention = &spec.attention;
-        let q = attention.num_attention_heads * attention.head_dim;
-        let kv = attention.num_key_value_heads * attention.head_dim;
-        let qk = attention.qk_norm.as_ref();
-        let width = |all: usize| match qk.map(|qk| qk.over) {
-            Some(QkNormOver::Head) => attention.head_dim,
-            _ => all,
+        let embed_positions = match spec.embedding.learned_positions {
+            Some(rows) => Some(self.matrix(rows, hidden)?.into()),
+            None => None,
         };
-        let (inner, bias) = (spec.mlp.intermediate_size, spec.mlp.bias);
-        Ok(LayerWeights {
-            input_norm: self.norm(spec.input_norm.as_ref(), hidden)?,
-            q_proj: self.linear(hidden, q, attention.qkv_bias)?,
-            k_proj: self.linear(hidden, kv, attention.qkv_bias)?,
-            v_proj: self.linear(hidden, kv, attention.qkv_bias)?,
-            o_proj: self.linear(q, hidden, attention.o_bias)?,
-            q_norm: self.norm(qk.map(|qk| &qk.norm), width(q))?,
-            k_norm: self.norm(qk.map(|qk| &qk.norm), width(kv))?,
-            post_attention_norm: self.norm(spec.post_attention_norm.as_ref(), hidden)?,
-            mlp_norm: self.norm(spec.mlp_norm.as_ref(), hidden)?,
-            gate_proj: if spec.mlp.gated { Some(self.linear(hidden, inner, bias)?) } else { None },
-            up_proj: self.linear(hidden, inner, bias)?,
-            down_proj: self.linear(inner, hidden, bias)?,
-            post_mlp_norm: self.norm(spec.post_mlp_norm.as_ref(), hidden)?,
-        })
+        let embed_norm = self.norm(None, Param::EmbedNorm, spec.embedding.norm.as_ref(), hidden)?;
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (i, layer) in spec.layers.iter().enumerate() {
+            layers.push(LayerWeights::of(&mut self, i, layer, hidden)?);
+        }
+        let final_norm = self.norm(None, Param::FinalNorm, spec.final_norm.as_ref(), hidden)?;
+        Ok(Weights { embed_tokens, embed_positions, embed_norm, layers, final_norm, lm_head, notes: Vec::new() })
     }
 
-    fn norm<T: Real>(&self, spec: Option<&NormSpec>, width: usize) -> Result<Norm<T>> {
-        let Some(spec) = spec else { return Ok(Norm::default()) };
-        Ok(Norm { weight: self.vector(width, spec.weight)?, bias: self.vector(width, spec.bias)? })
-    }
-
-    /// The weight lies as checkpoints have it, `[out, in]`.
-    fn linear<T: Real>(&self, input: usize, output: usize, bias: bool) -> Result<Linear<T>> {
-        let weight = Weight::from(self.matrix(output, input)?).transposed();
-        Ok(Linear { weight, bias: self.vector(output, bias)? })
-    }
-
-    fn vector<T: Real>(&self, len: usize, wanted: bool) -> Result<Option<Array1<T>>> {
+    fn vector<T: Real>(&mut self, len: usize, wanted: bool) -> Result<Option<Array1<T>>> {
         Ok(if wanted { Some(self.numbers(len, 1.0)?.into()) } else { None })
     }
 
-    fn matrix<T: Real>(&self, rows: usize, columns: usize) -> Result<Array2<T>> {
+    fn matrix<T: Real>(&mut self, rows: usize, columns: usize) -> Result<Array2<T>> {
         let numbers = self.numbers(rows * columns, 1.0 / (columns.max(1) as f64).sqrt())?;
         Ok(Array2::from_shape_vec((rows, columns), numbers).expect("as many numbers as asked for"))
     }
 
-    fn numbers<T: Real>(&self, len: usize, size: f64) -> Result<Vec<T>> {
-        let stream = RandomStream::new(self.seed, self.matrices.replace(self.matrices.get() + 1));
+    fn numbers<T: Real>(&mut self, len: usize, size: f64) -> Result<Vec<T>> {
+        let stream = RandomStream::new(self.seed, self.matrices);
+        self.matrices += 1;
         let mut numbers = Vec::new();
         numbers
             .try_reserve_exact(len)
@@ -111,6 +73,32 @@ impl Filler {
             }
         });
         Ok(numbers)
+    }
+}
+
+impl<T: Real> Source<T> for Filler {
+    /// The weight lies as checkpoints have it, `[out, in]`.
+    fn linear(
+        &mut self,
+        _: Option<usize>,
+        _: fn(Part) -> Param,
+        bias: bool,
+        out: usize,
+        input: usize,
+    ) -> Result<Linear<T>> {
+        let weight = Weight::from(self.matrix(out, input)?).transposed();
+        Ok(Linear { weight, bias: self.vector(out, bias)? })
+    }
+
+    fn norm(
+        &mut self,
+        _: Option<usize>,
+        _: fn(Part) -> Param,
+        spec: Option<&NormSpec>,
+        width: usize,
+    ) -> Result<Norm<T>> {
+        let Some(spec) = spec else { return Ok(Norm::default()) };
+        Ok(Norm { weight: self.vector(width, spec.weight)?, bias: self.vector(width, spec.bias)? })
     }
 }
 

@@ -4,9 +4,10 @@ use super::kv_cache::{CacheKind, KvCache};
 use super::spec::ModelSpec;
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;
+use crate::linalg::arrays::shaped;
 use crate::num::Real;
 use crate::ops::refuse_positions;
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, Ix2};
 
 /// The state that a model carries from one call to the next.
 #[derive(Debug)]
@@ -73,20 +74,30 @@ impl<T: Real> Session<T> {
             )));
         }
         refuse_positions("position_ids", positions)?;
-        self.real = concatenate(Axis(1), &[self.real.view(), real.view()]).map_err(Error::ask)?;
-        self.positions = concatenate(Axis(1), &[self.positions.view(), positions.view()]).map_err(Error::ask)?;
+        self.real = followed_by(&self.real, real);
+        self.positions = followed_by(&self.positions, positions);
         Ok(())
     }
+}
+
+/// Columns behind those of the past.
+fn followed_by<E: Copy>(past: &Array2<E>, new: &Array2<E>) -> Array2<E> {
+    let mut all = Vec::with_capacity(past.len() + new.len());
+    for row in 0..new.nrows() {
+        all.extend(past.row(row));
+        all.extend(new.row(row));
+    }
+    shaped(all, Ix2(new.nrows(), past.ncols() + new.ncols()))
 }
 
 /// The number of real tokens before each of `real`, those of `past` counted: `cumsum(mask) - 1`, at least 0.
 pub(crate) fn counted_positions(past: &Array2<bool>, real: &Array2<bool>) -> Array2<i64> {
     let mut positions = Array2::zeros(real.dim());
-    for ((mut positions, real), past) in positions.outer_iter_mut().zip(real.outer_iter()).zip(past.outer_iter()) {
-        let mut tokens = past.iter().filter(|&&real| real).count() as i64;
-        for (position, &real) in positions.iter_mut().zip(real) {
-            tokens += i64::from(real);
-            *position = (tokens - 1).max(0);
+    for b in 0..real.nrows() {
+        let mut tokens = past.row(b).iter().filter(|&&real| real).count() as i64;
+        for t in 0..real.ncols() {
+            tokens += i64::from(real[[b, t]]);
+            positions[[b, t]] = (tokens - 1).max(0);
         }
     }
     positions

@@ -3,17 +3,19 @@
 //! Matrices stay in the mapped files, unless they are to be rounded to a narrower format or are heads from here and there of
 //! a fused tensor; vectors are copied. Loading reads each number once, to say which are not finite.
 
-use super::layout::{Layout, Orientation, Param, Part, Source};
+use super::layout::{self, Layout, Orientation, Param, Part};
 use super::spec::{LayerSpec, ModelSpec, QkNormOver};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
 use crate::io::Checkpoint;
-use crate::num::{Dtype, Real, parallel, round_f64};
+use crate::linalg::arrays::{concatenated, into_values, values};
+use crate::linalg::convert::rounded_from_f64;
+use crate::num::{Dtype, Real, parallel};
 use crate::ops::linear::Linear;
 use crate::ops::norm::{Norm, NormSpec};
 use crate::ops::weight::Weight;
-use ndarray::{Array1, ArrayD, Axis, concatenate};
-use std::collections::{BTreeMap, HashSet};
+use ndarray::{Array1, ArrayD, Axis};
+use std::collections::HashSet;
 
 /// All weights of a model.
 #[derive(Debug, Clone)]
@@ -65,6 +67,68 @@ pub struct LayerWeights<T> {
     pub post_mlp_norm: Norm<T>,
 }
 
+/// Where the weights of a layer come from.
+pub(super) trait Source<T> {
+    /// A linear layer of `input` inputs and `out` outputs.
+    fn linear(
+        &mut self,
+        layer: Option<usize>,
+        param: fn(Part) -> Param,
+        bias: bool,
+        out: usize,
+        input: usize,
+    ) -> Result<Linear<T>>;
+
+    /// A norm, if there is one.
+    fn norm(
+        &mut self,
+        layer: Option<usize>,
+        param: fn(Part) -> Param,
+        spec: Option<&NormSpec>,
+        width: usize,
+    ) -> Result<Norm<T>>;
+}
+
+impl<T: Real> LayerWeights<T> {
+    /// The weights of layer `i`.
+    pub(super) fn of(source: &mut dyn Source<T>, i: usize, spec: &LayerSpec, hidden: usize) -> Result<Self> {
+        let at = Some(i);
+        let attention = &spec.attention;
+        let q_width = attention.num_attention_heads * attention.head_dim;
+        let kv_width = attention.num_key_value_heads * attention.head_dim;
+        let qk_norm = attention.qk_norm.as_ref();
+        let norm_width = |width: usize| match qk_norm.map(|norm| norm.over) {
+            Some(QkNormOver::Head) => attention.head_dim,
+            _ => width,
+        };
+        let (mlp, bias) = (&spec.mlp, spec.mlp.bias);
+        Ok(Self {
+            input_norm: source.norm(at, Param::InputNorm, spec.input_norm.as_ref(), hidden)?,
+            q_proj: source.linear(at, Param::QProj, attention.qkv_bias, q_width, hidden)?,
+            k_proj: source.linear(at, Param::KProj, attention.qkv_bias, kv_width, hidden)?,
+            v_proj: source.linear(at, Param::VProj, attention.qkv_bias, kv_width, hidden)?,
+            o_proj: source.linear(at, Param::OProj, attention.o_bias, hidden, q_width)?,
+            q_norm: source.norm(at, Param::QNorm, qk_norm.map(|n| &n.norm), norm_width(q_width))?,
+            k_norm: source.norm(at, Param::KNorm, qk_norm.map(|n| &n.norm), norm_width(kv_width))?,
+            post_attention_norm: source.norm(
+                at,
+                Param::PostAttentionNorm,
+                spec.post_attention_norm.as_ref(),
+                hidden,
+            )?,
+            mlp_norm: source.norm(at, Param::MlpNorm, spec.mlp_norm.as_ref(), hidden)?,
+            gate_proj: if mlp.gated {
+                Some(source.linear(at, Param::GateProj, bias, mlp.intermediate_size, hidden)?)
+            } else {
+                None
+            },
+            up_proj: source.linear(at, Param::UpProj, bias, mlp.intermediate_size, hidden)?,
+            down_proj: source.linear(at, Param::DownProj, bias, hidden, mlp.intermediate_size)?,
+            post_mlp_norm: source.norm(at, Param::PostMlpNorm, spec.post_mlp_norm.as_ref(), hidden)?,
+        })
+    }
+}
+
 impl<T: Real> Weights<T> {
     /// Takes every weight of `spec` from its place in the checkpoint, rounded to `stored`.
     ///
@@ -72,12 +136,7 @@ impl<T: Real> Weights<T> {
     /// A weight that is missing, has another shape, or stands in the checkpoint without a place in the model.
     pub(super) fn load(checkpoint: &Checkpoint, spec: &ModelSpec, layout: &Layout, stored: Dtype) -> Result<Self> {
         refuse_surplus(checkpoint, layout)?;
-        let mut reader = Reader {
-            checkpoint,
-            sources: layout.sources.iter().map(|(layer, param, source)| ((*layer, *param), source)).collect(),
-            stored,
-            notes: Vec::new(),
-        };
+        let mut reader = Reader { checkpoint, layout, stored, notes: Vec::new() };
         let (vocab, hidden) = (spec.vocab_size, spec.hidden_size);
         let embed_tokens: Weight<T> = reader.matrix(None, Param::EmbedTokens, vocab, hidden)?;
         let embed_positions = match spec.embedding.learned_positions {
@@ -85,12 +144,10 @@ impl<T: Real> Weights<T> {
             None => None,
         };
         let embed_norm = reader.norm(None, Param::EmbedNorm, spec.embedding.norm.as_ref(), hidden)?;
-        let layers = spec
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(i, layer)| reader.layer(i, layer, hidden))
-            .collect::<Result<Vec<_>>>()?;
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (i, layer) in spec.layers.iter().enumerate() {
+            layers.push(LayerWeights::of(&mut reader, i, layer, hidden)?);
+        }
         let final_norm = reader.norm(None, Param::FinalNorm, spec.final_norm.as_ref(), hidden)?;
         let lm_head = if spec.head.tied {
             refuse_other_head(checkpoint, &embed_tokens, stored)?;
@@ -144,45 +201,13 @@ fn refuse_other_head<T: Real>(checkpoint: &Checkpoint, embed_tokens: &Weight<T>,
 
 struct Reader<'a> {
     checkpoint: &'a Checkpoint,
-    sources: BTreeMap<(Option<usize>, Param), &'a Source>,
+    layout: &'a Layout,
     stored: Dtype,
     notes: Vec<String>,
 }
 
-impl<'a> Reader<'a> {
-    fn layer<T: Real>(&mut self, i: usize, spec: &LayerSpec, hidden: usize) -> Result<LayerWeights<T>> {
-        let at = Some(i);
-        let attention = &spec.attention;
-        let q_width = attention.num_attention_heads * attention.head_dim;
-        let kv_width = attention.num_key_value_heads * attention.head_dim;
-        let qk_norm = attention.qk_norm.as_ref();
-        let norm_width = |width: usize| match qk_norm.map(|norm| norm.over) {
-            Some(QkNormOver::Head) => attention.head_dim,
-            _ => width,
-        };
-        let (mlp, bias) = (&spec.mlp, spec.mlp.bias);
-        Ok(LayerWeights {
-            input_norm: self.norm(at, Param::InputNorm, spec.input_norm.as_ref(), hidden)?,
-            q_proj: self.linear(at, Param::QProj, attention.qkv_bias, q_width, hidden)?,
-            k_proj: self.linear(at, Param::KProj, attention.qkv_bias, kv_width, hidden)?,
-            v_proj: self.linear(at, Param::VProj, attention.qkv_bias, kv_width, hidden)?,
-            o_proj: self.linear(at, Param::OProj, attention.o_bias, hidden, q_width)?,
-            q_norm: self.norm(at, Param::QNorm, qk_norm.map(|n| &n.norm), norm_width(q_width))?,
-            k_norm: self.norm(at, Param::KNorm, qk_norm.map(|n| &n.norm), norm_width(kv_width))?,
-            post_attention_norm: self.norm(at, Param::PostAttentionNorm, spec.post_attention_norm.as_ref(), hidden)?,
-            mlp_norm: self.norm(at, Param::MlpNorm, spec.mlp_norm.as_ref(), hidden)?,
-            gate_proj: if mlp.gated {
-                Some(self.linear(at, Param::GateProj, bias, mlp.intermediate_size, hidden)?)
-            } else {
-                None
-            },
-            up_proj: self.linear(at, Param::UpProj, bias, mlp.intermediate_size, hidden)?,
-            down_proj: self.linear(at, Param::DownProj, bias, hidden, mlp.intermediate_size)?,
-            post_mlp_norm: self.norm(at, Param::PostMlpNorm, spec.post_mlp_norm.as_ref(), hidden)?,
-        })
-    }
-
-    fn norm<T: Real>(
+impl<T: Real> Source<T> for Reader<'_> {
+    fn norm(
         &mut self,
         layer: Option<usize>,
         param: fn(Part) -> Param,
@@ -195,12 +220,12 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             // Norms of single heads may be stored as [heads, head_dim]: one row after the other.
-            Ok(Some(self.vector(layer, param(part), width)?.into_iter().collect()))
+            Ok(Some(into_values(self.vector(layer, param(part), width)?).into()))
         };
         Ok(Norm { weight: vector(Part::Weight, spec.weight)?, bias: vector(Part::Bias, spec.bias)? })
     }
 
-    fn linear<T: Real>(
+    fn linear(
         &mut self,
         layer: Option<usize>,
         param: fn(Part) -> Param,
@@ -211,7 +236,9 @@ impl<'a> Reader<'a> {
         let weight = self.matrix(layer, param(Part::Weight), out, input)?.transposed();
         Ok(Linear { weight, bias: self.bias(layer, param, bias, out)? })
     }
+}
 
+impl<'a> Reader<'a> {
     fn bias<T: Real>(
         &mut self,
         layer: Option<usize>,
@@ -224,7 +251,7 @@ impl<'a> Reader<'a> {
         }
         let bias = self.vector(layer, param(Part::Bias), out)?;
         self.expect_shape(layer, param(Part::Bias), bias.shape(), &[out])?;
-        Ok(Some(bias.into_iter().collect()))
+        Ok(Some(into_values(bias).into()))
     }
 
     /// `[out, in]`, however the file stores it.
@@ -262,15 +289,15 @@ impl<'a> Reader<'a> {
             Some(ranges) => {
                 let parts: Vec<_> =
                     ranges.iter().map(|range| whole.slice_axis(Axis(0), range.clone().into())).collect();
-                concatenate(Axis(0), &parts).map_err(Error::ask)?
+                concatenated(Axis(0), &parts).ok_or_else(|| self.refuse(source, "gives no numbers".to_string()))?
             }
         };
-        self.note(source, selected.iter().filter(|x| !x.is_finite()).count());
-        Ok(selected.mapv(|x| T::from_f64(round_f64(x, self.stored))))
+        self.note(source, values(&selected).iter().filter(|x| !x.is_finite()).count());
+        Ok(rounded_from_f64(&selected, self.stored))
     }
 
     /// What the shape of a tensor, its output axis first, becomes when its part is taken.
-    fn selected(&self, source: &Source, mut shape: Vec<usize>) -> Result<Vec<usize>> {
+    fn selected(&self, source: &layout::Source, mut shape: Vec<usize>) -> Result<Vec<usize>> {
         let Some(ranges) = &source.outputs else { return Ok(shape) };
         let needed = ranges.iter().map(|range| range.end).max().unwrap_or(0);
         match shape.first_mut() {
@@ -285,7 +312,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes weights that are not finite.
-    fn note(&mut self, source: &Source, odd: usize) {
+    fn note(&mut self, source: &layout::Source, odd: usize) {
         if odd > 0 {
             self.notes.push(format!(
                 "{}: tensor \"{}\" holds {odd} values that are not finite",
@@ -295,8 +322,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn source(&self, layer: Option<usize>, param: Param) -> Result<&'a Source> {
-        self.sources.get(&(layer, param)).copied().ok_or_else(|| {
+    fn source(&self, layer: Option<usize>, param: Param) -> Result<&'a layout::Source> {
+        let place = self.layout.sources.iter().find(|(l, p, _)| (*l, *p) == (layer, param));
+        place.map(|(_, _, source)| source).ok_or_else(|| {
             Error::read(
                 self.checkpoint.path(),
                 format!("this family does not say where {param:?} of layer {layer:?} stands"),
@@ -312,7 +340,7 @@ impl<'a> Reader<'a> {
         Err(self.refuse(source, format!("gives a weight of shape {actual:?}; config.json asks for {expected:?}")))
     }
 
-    fn refuse(&self, source: &Source, reason: String) -> Error {
+    fn refuse(&self, source: &layout::Source, reason: String) -> Error {
         Error::read(self.checkpoint.path(), format!("tensor \"{}\" {reason}", source.tensor))
     }
 }

@@ -11,13 +11,14 @@
 //! `1 + erf(x/√2)` and `1 + tanh u` cancel for negative x; the forms on the right are the same functions
 //! without the cancellation (Hendrycks & Gimpel, arXiv:1606.08415, give the left ones).
 
-use super::question::{self, Answer, NoParams, Question, answer_out};
+use super::parameters::{parameters, spelled};
+use super::question::{Answer, Question, answer_out, no_params};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::{elements, multiply};
 use crate::num::Real;
 use crate::num::parallel::in_pieces;
 use ndarray::{Array, ArrayD, Dimension};
-use serde::Deserialize;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// An activation function.
@@ -83,7 +84,7 @@ impl Activation {
 
     /// [`Self::apply_each`] on an array of any shape.
     pub fn apply_to<T: Real, D: Dimension>(self, mut array: Array<T, D>) -> Array<T, D> {
-        on_elements(&mut array, |values| in_pieces(values, 1, &|_, piece| self.apply_each(piece)));
+        in_pieces(elements(&mut array), 1, &|_, piece| self.apply_each(piece));
         array
     }
 }
@@ -149,17 +150,9 @@ fn inner_outer<T: Real>(values: &mut [T], inner: impl Fn(T) -> T, function: fn(&
     }
 }
 
-/// `change` on all elements of an array, in the order in which they lie.
-fn on_elements<T: Real, D: Dimension>(array: &mut Array<T, D>, change: impl FnOnce(&mut [T])) {
-    if array.as_slice_memory_order_mut().is_none() {
-        *array = array.as_standard_layout().into_owned();
-    }
-    change(array.as_slice_memory_order_mut().expect("a new array has no gaps"));
-}
-
 /// `softcap · tanh(z / softcap)` of each element.
 pub(crate) fn soften<T: Real, D: Dimension>(mut z: Array<T, D>, softcap: f64) -> Array<T, D> {
-    on_elements(&mut z, |values| soften_each(values, softcap));
+    soften_each(elements(&mut z), softcap);
     z
 }
 
@@ -172,13 +165,20 @@ pub(crate) fn soften_each<T: Real>(values: &mut [T], softcap: f64) {
 }
 
 /// Which GELU, in PyTorch's words.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum Approximate {
     #[default]
     None,
     Tanh,
     Quick,
+}
+
+spelled! {
+    Approximate {
+        "none" => Self::None,
+        "tanh" => Self::Tanh,
+        "quick" => Self::Quick,
+    }
 }
 
 impl Approximate {
@@ -191,18 +191,16 @@ impl Approximate {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GeluParams {
-    #[serde(default)]
-    approximate: Approximate,
+parameters! {
+    struct GeluParams {
+        approximate: Approximate = Approximate::default(),
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SiluParams {
-    #[serde(default = "question::one")]
-    alpha: f64,
+parameters! {
+    struct SiluParams {
+        alpha: f64 = 1.0,
+    }
 }
 
 /// What an activation as a question is asked with.
@@ -221,27 +219,27 @@ pub(crate) struct GatedInputs<T> {
 }
 
 pub(crate) fn read_gelu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let params: GeluParams = question.params()?;
+    let params: GeluParams = question.read()?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: params.approximate.activation() })
 }
 
 pub(crate) fn read_silu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let params: SiluParams = question.params()?;
+    let params: SiluParams = question.read()?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Silu { alpha: params.alpha } })
 }
 
 pub(crate) fn read_relu<T: Real>(question: &Question, eval: &Evaluator) -> Result<ActivationInputs<T>> {
-    let NoParams {} = question.params()?;
+    no_params(question)?;
     Ok(ActivationInputs { x: question.activation("x", eval)?, function: Activation::Relu })
 }
 
 pub(crate) fn read_swiglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
-    let params: SiluParams = question.params()?;
+    let params: SiluParams = question.read()?;
     gated_inputs(question, eval, Activation::Silu { alpha: params.alpha })
 }
 
 pub(crate) fn read_geglu<T: Real>(question: &Question, eval: &Evaluator) -> Result<GatedInputs<T>> {
-    let params: GeluParams = question.params()?;
+    let params: GeluParams = question.read()?;
     gated_inputs(question, eval, params.approximate.activation())
 }
 
@@ -290,7 +288,7 @@ fn elementwise<T: Real>(inputs: ActivationInputs<T>, eval: &mut Evaluator) -> An
 fn gated<T: Real>(inputs: GatedInputs<T>, eval: &mut Evaluator) -> Answer {
     // The activated gate is stored before the product, as everywhere.
     let activated = eval.at("activated", Role::Activation, inputs.function.apply_to(inputs.gate));
-    answer_out(eval.at("out", Role::Activation, activated * inputs.up))
+    answer_out(eval.at("out", Role::Activation, multiply(activated, &inputs.up)))
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@
 //! For other n: the slopes of the largest power of two m < n, then the 1st, 3rd, 5th … of those of 2m,
 //! as in the authors' code and in BLOOM.
 
+use super::parameters::parameters;
 use super::question::{Answer, Question, refuse_oversize, refuse_positions, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
-use ndarray::{Array1, Array3, Ix1};
-use serde::Deserialize;
+use ndarray::{Array1, Ix1, IxDyn};
 
 /// One slope a head.
 ///
@@ -35,15 +36,15 @@ pub fn bias<T: Real>(slope: T, q_position: i64, kv_position: i64) -> T {
     -slope * T::from_f64((q_position - kv_position) as f64)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
+parameters! {
+    struct Params {
+        num_heads: usize,
+    }
 }
 
 /// The operation as a question: `q_positions`, `kv_positions` → `slopes`, `bias`.
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     if params.num_heads == 0 {
         return Err(Error::ask("num_heads is 0; it must be at least 1"));
     }
@@ -53,9 +54,19 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
     refuse_positions("kv_positions", &kv)?;
     refuse_oversize("the bias", &[params.num_heads, q.len(), kv.len()])?;
     let slopes = slopes::<T>(params.num_heads);
-    let biases =
-        Array3::from_shape_fn((params.num_heads, q.len(), kv.len()), |(h, i, j)| bias(slopes[h], q[i], kv[j]).to_f64());
-    Ok(Answer::from([("slopes".to_string(), to_f64(&slopes)), ("bias".to_string(), biases.into_dyn())]))
+    let mut biases = Vec::with_capacity(slopes.len() * q.len() * kv.len());
+    for &slope in &slopes {
+        for &q in &q {
+            for &kv in &kv {
+                biases.push(bias(slope, q, kv).to_f64());
+            }
+        }
+    }
+    let biases = shaped(biases, IxDyn(&[slopes.len(), q.len(), kv.len()]));
+    let mut answer = Answer::new();
+    answer.insert("slopes".to_string(), to_f64(&slopes));
+    answer.insert("bias".to_string(), biases);
+    Ok(answer)
 }
 
 #[cfg(test)]

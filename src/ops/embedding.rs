@@ -5,13 +5,13 @@
 //! ```
 //! Gemma's scale is √hidden_size, itself stored as an activation before the product.
 
+use super::parameters::parameters;
 use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
-use crate::num::Real;
+use crate::num::{Real, scale_each};
 use ndarray::{ArrayD, Dimension, Ix2, IxDyn};
-use serde::Deserialize;
 
 /// Rows of `table` `[vocab_size, hidden_size]` for `ids` `[..]`, as `[.., hidden_size]`.
 ///
@@ -32,7 +32,10 @@ pub fn embedding<T: Real>(
         let row = usize::try_from(id).ok().filter(|&row| row < vocab_size).ok_or_else(|| {
             Error::ask(format!("token id {id} at {:?} is outside the vocabulary 0..{vocab_size}", index.slice()))
         })?;
-        values.extend(table.row(row).iter().map(|&x| scale.map_or(x, |scale| x * scale)));
+        table.extend_by_row(row, &mut values);
+    }
+    if let Some(scale) = scale {
+        scale_each(&mut values, scale);
     }
     let scaled = if scale.is_some() { values.len() } else { 0 };
     eval.count(Operation::Embedding, Work::flops(scaled).reads_weights(values.len()).writes(values.len()));
@@ -41,15 +44,15 @@ pub fn embedding<T: Real>(
     ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(Error::ask)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    scale: Option<f64>,
+parameters! {
+    struct Params {
+        scale: Option<f64> = None,
+    }
 }
 
 /// The operation as a question: `input_ids`, `weight` → `out`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let ids = question.integers("input_ids")?;
     let table = with_axes::<T, Ix2>("weight", "[vocab_size, hidden_size]", question.weight("weight", eval)?)?;
     let out = embedding(&ids, &table.into(), params.scale, eval)?;

@@ -11,36 +11,37 @@ use super::activation::Activation;
 use super::linear::{Linear, linear};
 use super::multihead_attention::{MultiheadWeights, TorchMasks, multihead_attention, vector};
 use super::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm, norm};
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::sum;
 use crate::num::Real;
 use ndarray::{Array3, Ix2, Ix3};
-use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
-    #[serde(default)]
-    norm_first: bool,
-    activation: TorchActivation,
-    #[serde(default = "default_eps")]
-    norm_eps: f64,
-    num_layers: Option<usize>,
-}
-
-fn default_eps() -> f64 {
-    1e-5
+parameters! {
+    struct Params {
+        num_heads: usize,
+        norm_first: bool = false,
+        activation: TorchActivation,
+        norm_eps: f64 = 1e-5,
+        num_layers: Option<usize> = None,
+    }
 }
 
 /// The two activations `torch.nn` knows by name.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy)]
 enum TorchActivation {
     Relu,
     Gelu,
+}
+
+spelled! {
+    TorchActivation {
+        "relu" => Self::Relu,
+        "gelu" => Self::Gelu,
+    }
 }
 
 /// One sublayer and its norm, joined to the residual stream before or after it.
@@ -50,16 +51,16 @@ fn sublayer<T: Real>(
     params: &Params,
     question: &Question,
     eval: &mut Evaluator,
-    inner: impl FnOnce(&Array3<T>, &mut Evaluator) -> Result<Array3<T>>,
+    inner: &dyn Fn(&Array3<T>, &mut Evaluator) -> Result<Array3<T>>,
 ) -> Result<Array3<T>> {
     if params.norm_first {
         let normed = named_norm(x, norm_name, params, question, eval)?;
         let y = inner(&normed, eval)?;
-        Ok(eval.at("residual", Role::Activation, x + &y))
+        Ok(eval.at("residual", Role::Activation, sum(x, &y)))
     } else {
         let y = inner(x, eval)?;
-        let sum = eval.at("residual", Role::Activation, x + &y);
-        named_norm(&sum, norm_name, params, question, eval)
+        let joined = eval.at("residual", Role::Activation, sum(x, &y));
+        named_norm(&joined, norm_name, params, question, eval)
     }
 }
 
@@ -122,16 +123,16 @@ fn named_linear<T: Real>(question: &Question, name: &str, eval: &Evaluator) -> R
 
 /// An encoder layer, or with `num_layers` a stack `layers.N.*` and a final `norm`: `src` → `out`.
 pub(super) fn ask_encoder<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let mut x = with_axes::<T, Ix3>("src", "[batch, len, width]", question.activation("src", eval)?)?;
     let masks = TorchMasks::read(question, "src_mask", "src_key_padding_mask", eval)?;
     for layer in 0..params.num_layers.unwrap_or(1) {
         let prefix = params.num_layers.map_or(String::new(), |_| format!("layers.{layer}."));
         let attn = MultiheadWeights::read(question, &format!("{prefix}self_attn."), params.num_heads, eval)?;
-        x = sublayer(&x, &format!("{prefix}norm1"), &params, question, eval, |x, eval| {
+        x = sublayer(&x, &format!("{prefix}norm1"), &params, question, eval, &|x, eval| {
             multihead_attention(x, x, x, &attn, &masks, eval)
         })?;
-        x = sublayer(&x, &format!("{prefix}norm2"), &params, question, eval, |x, eval| {
+        x = sublayer(&x, &format!("{prefix}norm2"), &params, question, eval, &|x, eval| {
             mlp(x, &prefix, &params, question, eval)
         })?;
     }
@@ -143,18 +144,19 @@ pub(super) fn ask_encoder<T: Real>(question: &Question, eval: &mut Evaluator) ->
 
 /// A decoder layer: `tgt`, `memory` → `out`.
 pub(super) fn ask_decoder<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let x = with_axes::<T, Ix3>("tgt", "[batch, len, width]", question.activation("tgt", eval)?)?;
     let memory = with_axes::<T, Ix3>("memory", "[batch, len, width]", question.activation("memory", eval)?)?;
     let own = TorchMasks::read(question, "tgt_mask", "tgt_key_padding_mask", eval)?;
     let cross = TorchMasks::read(question, "memory_mask", "memory_key_padding_mask", eval)?;
     let self_attn = MultiheadWeights::read(question, "self_attn.", params.num_heads, eval)?;
     let cross_attn = MultiheadWeights::read(question, "multihead_attn.", params.num_heads, eval)?;
-    let x =
-        sublayer(&x, "norm1", &params, question, eval, |x, eval| multihead_attention(x, x, x, &self_attn, &own, eval))?;
-    let x = sublayer(&x, "norm2", &params, question, eval, |x, eval| {
+    let x = sublayer(&x, "norm1", &params, question, eval, &|x, eval| {
+        multihead_attention(x, x, x, &self_attn, &own, eval)
+    })?;
+    let x = sublayer(&x, "norm2", &params, question, eval, &|x, eval| {
         multihead_attention(x, &memory, &memory, &cross_attn, &cross, eval)
     })?;
-    let x = sublayer(&x, "norm3", &params, question, eval, |x, eval| mlp(x, "", &params, question, eval))?;
+    let x = sublayer(&x, "norm3", &params, question, eval, &|x, eval| mlp(x, "", &params, question, eval))?;
     Ok(answer_out(x))
 }

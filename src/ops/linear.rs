@@ -5,13 +5,15 @@
 //! ```
 //! The sum is that of [`crate::linalg::matmul`]; the bias is added last, one rounding of its own.
 
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, answer_out, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
+use crate::linalg::arrays;
 use crate::num::Real;
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayView2, Dimension, Ix1, Ix2, s};
-use serde::Deserialize;
+use std::borrow::Cow;
 
 /// Weight and bias of a linear layer.
 #[derive(Debug, Clone)]
@@ -36,7 +38,8 @@ pub struct Linear<T> {
 /// # Panics
 /// If the last axis of `x` is not `in`.
 pub fn linear<T: Real, D: Dimension>(x: &Array<T, D>, layer: &Linear<T>, eval: &Evaluator) -> Array<T, D> {
-    let product = product(as_rows(x).view(), &layer.weight, eval);
+    let (values, [rows, width]) = as_rows(x);
+    let product = product(matrix(&values, rows, width), &layer.weight, eval);
     finish(x, product, layer, eval)
 }
 
@@ -65,8 +68,9 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
     let Some(parallel) = eval.numerics().tensor_parallel else {
         return linear(x, layer, eval);
     };
-    let rows = as_rows(x);
-    let units = rows.ncols() / unit;
+    let (values, [rows, width]) = as_rows(x);
+    let rows = matrix(&values, rows, width);
+    let units = width / unit;
     let mut total: Option<Array2<T>> = None;
     for rank in 0..parallel.shards {
         // Shares differ by at most one unit where the units do not divide evenly.
@@ -74,10 +78,10 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
         let end = (rank + 1) * units / parallel.shards * unit;
         let (x, weight) = (rows.slice(s![.., start..end]), layer.weight.rows(start..end));
         let mut partial = product(x, &weight, eval);
-        eval.round(&mut partial, parallel.partial_sums);
+        eval.round(partial.view_mut().into_dyn(), parallel.partial_sums);
         total = Some(match total {
             None => partial,
-            Some(total) => total + partial,
+            Some(total) => arrays::add(total, &partial),
         });
     }
     match total {
@@ -86,46 +90,62 @@ pub fn row_parallel_linear<T: Real, D: Dimension>(
     }
 }
 
-/// All axes but the last as rows.
-fn as_rows<T: Real, D: Dimension>(x: &Array<T, D>) -> ndarray::CowArray<'_, T, Ix2> {
+/// The values of `x`, and how many rows and columns they make with all axes but the last as rows.
+fn as_rows<T: Real, D: Dimension>(x: &Array<T, D>) -> (Cow<'_, [T]>, [usize; 2]) {
     let width = x.shape().last().copied().unwrap_or(1);
     let rows: usize = x.shape().iter().rev().skip(1).product();
-    x.to_shape((rows, width)).expect("rows · width is the size of x")
+    (arrays::values(x), [rows, width])
+}
+
+fn matrix<T: Real>(values: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
+    ArrayView2::from_shape((rows, columns), values).expect("rows · columns is the size of x")
 }
 
 /// Adds the bias and gives the rows the leading axes of `x` back.
 fn finish<T: Real, D: Dimension>(
     x: &Array<T, D>,
-    mut product: Array2<T>,
+    product: Array2<T>,
     layer: &Linear<T>,
     eval: &Evaluator,
 ) -> Array<T, D> {
+    let mut product = arrays::in_order(product);
     if let Some(bias) = &layer.bias {
-        eval.count(Operation::Linear, Work::flops(product.len()).reads_weights(bias.len()));
-        for mut row in product.rows_mut() {
-            row.zip_mut_with(bias, |y, &b| *y = *y + b);
-        }
+        add_bias(arrays::elements(&mut product), bias, eval);
     }
     let mut shape = x.raw_dim();
     let last = shape.ndim() - 1;
     shape[last] = layer.weight.ncols();
-    product.into_shape_with_order(shape).expect("leading axes are those of x")
+    arrays::reshaped(product, shape)
+}
+
+/// `y + b` in each row.
+fn add_bias<T: Real>(product: &mut [T], bias: &Array1<T>, eval: &Evaluator) {
+    eval.count(Operation::Linear, Work::flops(product.len()).reads_weights(bias.len()));
+    let bias = arrays::values(bias);
+    for row in product.chunks_mut(bias.len().max(1)) {
+        arrays::add_each(row, &bias);
+    }
 }
 
 /// Which axis of a stored weight is the output.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum WeightLayout {
     #[default]
     OutIn,
     InOut,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default)]
-    weight_layout: WeightLayout,
+spelled! {
+    WeightLayout {
+        "out_in" => Self::OutIn,
+        "in_out" => Self::InOut,
+    }
+}
+
+parameters! {
+    struct Params {
+        weight_layout: WeightLayout = WeightLayout::default(),
+    }
 }
 
 /// What the operation as a question is asked with; the shapes fit.
@@ -137,7 +157,7 @@ pub(crate) struct LinearInputs<T> {
 
 impl<T: Real> LinearInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x = question.activation::<T>("x", eval)?;
         let weight = Weight::from(with_axes::<T, Ix2>("weight", "a matrix", question.weight("weight", eval)?)?);
         let weight = match params.weight_layout {

@@ -10,11 +10,13 @@
 //! the queries are the last tokens; top left is what `is_causal` means in PyTorch when the lengths differ.
 //! A row without any allowed key is legal: its probabilities are 0.
 
-use super::question::{Answer, Question, refuse_oversize, with_axes};
+use super::parameters::{parameters, spelled};
+use super::question::{Answer, Question, answer_out, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::shaped;
 use crate::num::Real;
-use ndarray::{Array2, Array3, Ix2};
+use ndarray::{Array2, Ix2, Ix3};
 use serde::Deserialize;
 
 /// How queries are aligned with keys.
@@ -30,6 +32,15 @@ pub enum Causal {
     TopLeft,
     /// The first query is aligned with the first key after the cached ones.
     Past,
+}
+
+spelled! {
+    Causal {
+        "none" => Self::None,
+        "bottom_right" => Self::BottomRight,
+        "top_left" => Self::TopLeft,
+        "past" => Self::Past,
+    }
 }
 
 /// The rule for one query and one key.
@@ -89,13 +100,20 @@ impl Causal {
 }
 
 /// Where a window is counted from when there is no causality to say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum WindowAlign {
     #[default]
     BottomRight,
     TopLeft,
     Past,
+}
+
+spelled! {
+    WindowAlign {
+        "bottom_right" => Self::BottomRight,
+        "top_left" => Self::TopLeft,
+        "past" => Self::Past,
+    }
 }
 
 impl WindowAlign {
@@ -110,25 +128,26 @@ impl WindowAlign {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    q_len: usize,
-    kv_len: usize,
-    #[serde(default)]
-    causal: Causal,
-    #[serde(default)]
-    past_len: usize,
-    window: Option<i64>,
-    right_window: Option<i64>,
-    #[serde(default)]
-    window_align: WindowAlign,
+parameters! {
+    struct Params {
+        q_len: usize,
+        kv_len: usize,
+        causal: Causal = Causal::default(),
+        past_len: usize = 0,
+        window: Option<i64> = None,
+        right_window: Option<i64> = None,
+        window_align: WindowAlign = WindowAlign::default(),
+    }
 }
 
 /// The operation as a question: `[attention_mask]` → `out` `[batch or 1, q_len, kv_len]`, 1 where allowed.
 #[expect(clippy::extra_unused_type_parameters, reason = "the table of operations holds one function a scalar")]
 pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    allowed_pairs(question)
+}
+
+fn allowed_pairs(question: &Question) -> Result<Answer> {
+    let params: Params = question.read()?;
     refuse_oversize("the mask", &[params.q_len, params.kv_len])?;
     let padding = if question.has("attention_mask") {
         with_axes::<bool, Ix2>("attention_mask", "[batch, kv_len]", question.booleans("attention_mask")?)?
@@ -145,10 +164,15 @@ pub(super) fn ask<T: Real>(question: &Question, _eval: &mut Evaluator) -> Result
         window: params.window,
         right_window: params.right_window,
     };
-    let out = Array3::from_shape_fn((padding.nrows(), params.q_len, params.kv_len), |(b, i, j)| {
-        f64::from(u8::from(padding[[b, j]] && rule.allows(i as i64, j as i64)))
-    });
-    Ok(Answer::from([("out".to_string(), out.into_dyn())]))
+    let mut out = Vec::with_capacity(padding.nrows() * params.q_len * params.kv_len);
+    for b in 0..padding.nrows() {
+        for i in 0..params.q_len {
+            for j in 0..params.kv_len {
+                out.push(f64::from(u8::from(padding[[b, j]] && rule.allows(i as i64, j as i64))));
+            }
+        }
+    }
+    Ok(answer_out(shaped(out, Ix3(padding.nrows(), params.q_len, params.kv_len))))
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 //! gemm:    out = alpha · (a b) + beta · c
 //! ```
 
-use super::question::{self, Answer, NoParams, Question, answer_out, refuse_oversize, with_axes};
+use super::parameters::parameters;
+use super::question::{Answer, Question, answer_out, no_params, refuse_oversize, with_axes};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg;
-use crate::num::Real;
-use ndarray::{Array2, ArrayD, ArrayView2, Axis, Dimension, Ix2, IxDyn};
-use serde::Deserialize;
+use crate::linalg::arrays::{copied, elements, in_order, shaped, values};
+use crate::num::{Real, scale_each};
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, IxDyn};
 
 /// `a b` as `numpy.matmul`: leading axes are batches and broadcast; a vector is a row on the left and a
 /// column on the right, and its axis is dropped from the result.
@@ -19,14 +20,14 @@ use serde::Deserialize;
 /// # Errors
 /// If an operand has no axis, the inner sizes differ or the batches do not broadcast.
 pub fn matmul<T: Real>(a: &ArrayD<T>, b: &ArrayD<T>, eval: &Evaluator) -> Result<ArrayD<T>> {
-    matmul_with(a, b, |a, b| linalg::matmul(a, b, eval.numerics().product_rules()))
+    matmul_with(a, b, &mut |a, b| linalg::matmul(a, b, eval.numerics().product_rules()))
 }
 
 /// [`matmul`] with the product of two matrices as the caller computes it, batch by batch in row-major order.
 pub(crate) fn matmul_with<T: Real>(
     a: &ArrayD<T>,
     b: &ArrayD<T>,
-    mut product: impl FnMut(ArrayView2<T>, ArrayView2<T>) -> Array2<T>,
+    product: &mut dyn FnMut(ArrayView2<T>, ArrayView2<T>) -> Array2<T>,
 ) -> Result<ArrayD<T>> {
     if a.ndim() == 0 || b.ndim() == 0 {
         return Err(Error::ask("matmul: an operand is a single number; it needs at least one axis"));
@@ -47,18 +48,14 @@ pub(crate) fn matmul_with<T: Real>(
     let cannot = || Error::ask("matmul: batches do not broadcast");
     let (a, b) =
         (a.broadcast(with_batch([m, k])).ok_or_else(cannot)?, b.broadcast(with_batch([k, n])).ok_or_else(cannot)?);
-    let mut out = ArrayD::default(with_batch([m, n]));
-    for index in ndarray::indices(IxDyn(&batch)) {
-        let (mut a, mut b, mut out) = (a.view(), b.view(), out.view_mut());
-        for &i in index.slice() {
-            a.index_axis_inplace(Axis(0), i);
-            b.index_axis_inplace(Axis(0), i);
-            out.index_axis_inplace(Axis(0), i);
-        }
-        let as_matrix =
-            |x: ndarray::ArrayViewD<T>| x.into_dimensionality::<Ix2>().map(|x| x.to_owned()).map_err(|_| cannot());
-        out.assign(&product(as_matrix(a)?.view(), as_matrix(b)?.view()));
+    let (a, b) = (values(&a), values(&b));
+    let mut out = Vec::with_capacity(batch.iter().product::<usize>() * m * n);
+    for index in 0..batch.iter().product() {
+        let a = ArrayView2::from_shape((m, k), &a[index * m * k..][..m * k]).expect("a matrix of each batch");
+        let b = ArrayView2::from_shape((k, n), &b[index * k * n..][..k * n]).expect("a matrix of each batch");
+        out.extend_from_slice(&values(&product(a, b)));
     }
+    let mut out = shaped(out, with_batch([m, n]));
     if vector_b {
         let last = Axis(out.ndim() - 1);
         out = out.remove_axis(last);
@@ -86,7 +83,7 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 
 /// What the operation as a question is asked with.
 pub(crate) fn read<T: Real>(question: &Question, eval: &Evaluator) -> Result<(ArrayD<T>, ArrayD<T>)> {
-    let NoParams {} = question.params()?;
+    no_params(question)?;
     Ok((question.activation::<T>("a", eval)?, question.activation::<T>("b", eval)?))
 }
 
@@ -97,17 +94,13 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GemmParams {
-    #[serde(default = "question::one")]
-    alpha: f64,
-    #[serde(default = "question::one")]
-    beta: f64,
-    #[serde(default)]
-    trans_a: bool,
-    #[serde(default)]
-    trans_b: bool,
+parameters! {
+    struct GemmParams {
+        alpha: f64 = 1.0,
+        beta: f64 = 1.0,
+        trans_a: bool = false,
+        trans_b: bool = false,
+    }
 }
 
 /// What the general product as a question is asked with: transposed already, the shapes fit.
@@ -122,7 +115,7 @@ pub(crate) struct GemmInputs<T> {
 
 impl<T: Real> GemmInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: GemmParams = question.params()?;
+        let params: GemmParams = question.read()?;
         let matrix = |name, transpose: bool, eval: &Evaluator| -> Result<Array2<T>> {
             let x = with_axes::<T, Ix2>(name, "a matrix", question.activation(name, eval)?)?;
             Ok(if transpose { x.reversed_axes() } else { x })
@@ -138,7 +131,7 @@ impl<T: Real> GemmInputs<T> {
         let c = if question.has("c") {
             let c = question.activation::<T>("c", eval)?;
             let shape = (a.nrows(), b.ncols());
-            let fits = c.broadcast(shape).map(|c| c.to_owned());
+            let fits = c.broadcast(shape).map(|c| copied(&c));
             Some(fits.ok_or_else(|| {
                 Error::ask(format!("gemm: c of shape {:?} does not broadcast to {shape:?}", c.shape()))
             })?)
@@ -152,9 +145,12 @@ impl<T: Real> GemmInputs<T> {
 /// The general product as a question: `a`, `b`, `[c]` → `out`.
 pub(super) fn ask_gemm<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
     let GemmInputs { a, b, c, alpha, beta } = GemmInputs::<T>::read(question, eval)?;
-    let mut out = linalg::matmul(a.view(), b.view(), eval.numerics().product_rules()).mapv(|x| T::from_f64(alpha) * x);
+    let mut out = in_order(linalg::matmul(a.view(), b.view(), eval.numerics().product_rules()));
+    scale_each(elements(&mut out), T::from_f64(alpha));
     if let Some(c) = c {
-        out.zip_mut_with(&c, |y, &c| *y = *y + T::from_f64(beta) * c);
+        for (y, &c) in elements(&mut out).iter_mut().zip(values(&c).iter()) {
+            *y = *y + T::from_f64(beta) * c;
+        }
     }
     Ok(answer_out(eval.at("out", Role::Activation, out)))
 }

@@ -18,6 +18,7 @@ pub mod mask;
 pub mod matmul;
 pub mod multihead_attention;
 pub mod norm;
+mod parameters;
 pub(crate) mod question;
 pub mod rope;
 pub mod softmax;

@@ -10,14 +10,15 @@
 
 use super::attention::{Allowed, Heads, ScoreMask, ScoreRule, attention, merge_heads, split_heads};
 use super::linear::{Linear, linear};
+use super::parameters::parameters;
 use super::question::{Answer, Question, with_axes};
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role, Trace};
 use crate::io::Array as Stored;
+use crate::linalg::arrays::{concatenated, copied, into_values, shaped};
 use crate::num::Real;
-use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix1, Ix2, Ix3, concatenate, s};
-use serde::Deserialize;
+use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix1, Ix2, Ix3, Ix4, s};
 
 /// The weights of one module.
 #[derive(Debug, Clone)]
@@ -51,13 +52,12 @@ impl<T: Real> MultiheadWeights<T> {
         };
         let vector = |name: &str| -> Result<Option<Array1<T>>> {
             let name = format!("{prefix}{name}");
-            let flat = |x: ArrayD<T>| Array1::from_iter(x.iter().copied());
-            Ok(question.optional_weight::<T>(&name, eval)?.map(flat))
+            Ok(question.optional_weight::<T>(&name, eval)?.map(|x| into_values(x).into()))
         };
         let (q, k, v) = if question.has(&format!("{prefix}in_proj_weight")) {
             let packed = matrix("in_proj_weight")?;
             let width = packed.nrows() / 3;
-            let part = |i: usize| packed.slice(s![i * width..(i + 1) * width, ..]).to_owned();
+            let part = |i: usize| copied(&packed.slice(s![i * width..(i + 1) * width, ..]));
             (part(0), part(1), part(2))
         } else {
             (matrix("q_proj_weight")?, matrix("k_proj_weight")?, matrix("v_proj_weight")?)
@@ -72,7 +72,7 @@ impl<T: Real> MultiheadWeights<T> {
         }
         let projection = |weight: ndarray::Array2<T>, i: usize| Linear {
             weight: Weight::from(weight).transposed(),
-            bias: biases.as_ref().map(|b| b.slice(s![i * width..(i + 1) * width]).to_owned()),
+            bias: biases.as_ref().map(|b| copied(&b.slice(s![i * width..(i + 1) * width]))),
         };
         Ok(Self {
             q_proj: projection(q, 0),
@@ -132,7 +132,7 @@ fn with_extra_row<T: Real>(x: Array3<T>, row: Option<&Array1<T>>) -> Array3<T> {
     let Some(row) = row else { return x };
     let (batch, _, width) = x.dim();
     let row = row.broadcast((batch, 1, width)).expect("an extra key is as wide as a key");
-    concatenate(Axis(1), &[x.view(), row]).expect("one more row")
+    concatenated(Axis(1), &[x.view(), row]).expect("one more row")
 }
 
 impl<T: Real> TorchMasks<T> {
@@ -160,15 +160,18 @@ impl<T: Real> TorchMasks<T> {
         q_len: usize,
         kv_len: usize,
     ) -> Result<ScoreMask<T>> {
-        let mut allowed = Array4::from_elem((batch, num_heads, q_len, kv_len), true);
-        if let Some(hidden) = &self.hidden {
-            for_each_entry(hidden, batch, num_heads, q_len, kv_len, |at, &hidden| allowed[at] = !hidden)?;
-        }
-        let mut additive = None;
-        if let Some(given) = &self.additive {
-            let mut full = Array4::from_elem((batch, num_heads, q_len, kv_len), T::ZERO);
-            for_each_entry(given, batch, num_heads, q_len, kv_len, |at, &x| full[at] = x)?;
-            additive = Some(full);
+        let full = [batch, num_heads, q_len, kv_len];
+        let hidden = match &self.hidden {
+            Some(hidden) => over_all_heads(hidden, full, false)?,
+            None => Array4::from_elem(full, false),
+        };
+        let additive = match &self.additive {
+            Some(additive) => Some(over_all_heads(additive, full, T::ZERO)?),
+            None => None,
+        };
+        let mut allowed = hidden;
+        for allowed in &mut allowed {
+            *allowed = !*allowed;
         }
         if let Some(padding) = &self.padding {
             if padding.ndim() != 2 || padding.shape()[0] != batch || padding.shape()[1] > kv_len {
@@ -177,58 +180,45 @@ impl<T: Real> TorchMasks<T> {
                     padding.shape()
                 )));
             }
-            for (index, &is_padding) in padding.indexed_iter() {
-                if is_padding {
-                    allowed.slice_mut(s![index[0], .., .., index[1]]).fill(false);
-                }
+            let width = padding.shape()[1];
+            for ((b, _, _, j), allowed) in allowed.indexed_iter_mut() {
+                *allowed = *allowed && !(j < width && padding[[b, j]]);
             }
         }
         Ok(ScoreMask { allowed: Allowed::Pairs(allowed), additive })
     }
 }
 
-/// Visits a mask `[q, kv]` for every batch and head, or `[batch · num_heads, q, kv]` once.
-fn for_each_entry<M>(
-    mask: &ArrayD<M>,
-    batch: usize,
-    num_heads: usize,
-    q_len: usize,
-    kv_len: usize,
-    mut visit: impl FnMut([usize; 4], &M),
-) -> Result<()> {
-    let refuse = || {
-        Error::ask(format!(
-            "attn_mask has shape {:?}; it must be [{q_len}, {kv_len}] or [{}, {q_len}, {kv_len}]",
-            mask.shape(),
-            batch * num_heads
-        ))
+/// A mask `[q, kv]` for every batch and head, or `[batch · num_heads, q, kv]`, with `rest` for keys that it does not speak of.
+fn over_all_heads<E: Copy>(mask: &ArrayD<E>, full: [usize; 4], rest: E) -> Result<Array4<E>> {
+    let [batch, num_heads, q_len, kv_len] = full;
+    let (width, one_for_all) = match *mask.shape() {
+        [q, kv] if q == q_len && kv <= kv_len => (kv, true),
+        [n, q, kv] if n == batch * num_heads && q == q_len && kv <= kv_len => (kv, false),
+        _ => {
+            return Err(Error::ask(format!(
+                "attn_mask has shape {:?}; it must be [{q_len}, {kv_len}] or [{}, {q_len}, {kv_len}]",
+                mask.shape(),
+                batch * num_heads
+            )));
+        }
     };
-    let fits = match *mask.shape() {
-        [q, kv] => q == q_len && kv <= kv_len,
-        [n, q, kv] => n == batch * num_heads && q == q_len && kv <= kv_len,
-        _ => false,
-    };
-    if !fits {
-        return Err(refuse());
-    }
-    for (index, entry) in mask.indexed_iter() {
-        if mask.ndim() == 3 {
-            visit([index[0] / num_heads, index[0] % num_heads, index[1], index[2]], entry);
-        } else {
-            for b in 0..batch {
-                for h in 0..num_heads {
-                    visit([b, h, index[0], index[1]], entry);
-                }
+    let mut all = Vec::with_capacity(batch * num_heads * q_len * kv_len);
+    for head in 0..batch * num_heads {
+        for i in 0..q_len {
+            for j in 0..width {
+                all.push(if one_for_all { mask[[i, j]] } else { mask[[head, i, j]] });
             }
+            all.resize(all.len() + kv_len - width, rest);
         }
     }
-    Ok(())
+    Ok(shaped(all, Ix4(batch, num_heads, q_len, kv_len)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    num_heads: usize,
+parameters! {
+    struct Params {
+        num_heads: usize,
+    }
 }
 
 /// What the module as a question is asked with.
@@ -243,7 +233,7 @@ pub(crate) struct MultiheadInputs<T> {
 
 impl<T: Real> MultiheadInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let tokens = |name: &str| with_axes::<T, Ix3>(name, "[batch, len, width]", question.activation(name, eval)?);
         let query = tokens("query")?;
         let key = if question.has("key") { tokens("key")? } else { query.clone() };
@@ -262,7 +252,9 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
     let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
     let out = multihead_attention(&query, &key, &value, &weights, &masks, &mut traced)?;
     let mut answer = super::question::answer_out(out);
-    answer.extend(trace.into_arrays().into_values().map(|probs| ("probs".to_string(), probs)));
+    for (_, probs) in trace.into_arrays() {
+        answer.insert("probs".to_string(), probs);
+    }
     Ok(answer)
 }
 

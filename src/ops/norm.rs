@@ -7,12 +7,14 @@
 //! `eps` stands inside the root; the variance is divided by n. Statistics are the defined sums of
 //! [`crate::num`]; the quotient is a product with the correctly rounded `1/√`.
 
+use super::parameters::{parameters, spelled};
 use super::question::{self, Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
+use crate::linalg::arrays;
 use crate::num::parallel::in_pieces;
 use crate::num::{Dtype, Real, mean, mean_square, round_each};
-use ndarray::{Array, Array1, ArrayD, Dimension, aview_mut1};
+use ndarray::{Array, Array1, ArrayD, Dimension, IxDyn};
 use serde::{Deserialize, Serialize};
 
 /// Weight and bias of a norm, as stored.
@@ -43,29 +45,33 @@ pub fn norm<T: Real, D: Dimension>(
     spec: &NormSpec,
     eval: &Evaluator,
 ) -> Array<T, D> {
-    let mut out = x.as_standard_layout().into_owned();
+    let mut out = arrays::copied(x);
     let width = out.shape().last().copied().unwrap_or(0);
+    norm_rows(arrays::elements(&mut out), width, weights, spec, eval);
+    out
+}
+
+/// The norm of each row of `width` values.
+fn norm_rows<T: Real>(values: &mut [T], width: usize, weights: &Norm<T>, spec: &NormSpec, eval: &Evaluator) {
     if width == 0 {
-        return out;
+        return;
     }
-    eval.count(Operation::Norm, work(out.len() / width, width, weights, spec));
-    let values = out.as_slice_mut().expect("standard layout");
+    eval.count(Operation::Norm, work(values.len() / width, width, weights, spec));
     let numerics = *eval.numerics();
     let stored = numerics.dtype_of(Role::Activation);
     match numerics.rounding {
         Rounding::Nearest => in_pieces(values, width, &|_, rows| {
             for row in rows.chunks_exact_mut(width) {
-                norm_row(row, weights, spec, &numerics, |row| round_each(row, stored));
+                norm_row(row, weights, spec, &numerics, &|row| round_each(row, stored));
             }
         }),
         // Each row draws its random numbers in turn.
         Rounding::Perturbed { .. } => {
             for row in values.chunks_exact_mut(width) {
-                norm_row(row, weights, spec, &numerics, |row| eval.round(&mut aview_mut1(row), stored));
+                norm_row(row, weights, spec, &numerics, &|row| eval.round_each(row, stored));
             }
         }
     }
-    out
 }
 
 /// What the norm of some rows takes.
@@ -87,7 +93,7 @@ fn work<T>(rows: usize, width: usize, weights: &Norm<T>, spec: &NormSpec) -> Wor
 }
 
 /// The norm of one row; `store` rounds to the activation dtype.
-fn norm_row<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, numerics: &Numerics, store: impl Fn(&mut [T])) {
+fn norm_row<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec, numerics: &Numerics, store: &dyn Fn(&mut [T])) {
     match spec.kind {
         NormKind::Rms => rms_normalise(row, spec.norm_eps, numerics),
         NormKind::Layer => {
@@ -140,16 +146,15 @@ fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
 fn apply_weights<T: Real>(row: &mut [T], weights: &Norm<T>, spec: &NormSpec) {
     if let Some(weight) = &weights.weight {
         assert_eq!(weight.len(), row.len(), "norm: the weight is not as wide as the last axis");
+        let weight = arrays::values(weight);
         match spec.weight_form {
-            WeightForm::W => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * w),
-            WeightForm::OnePlusW => row.iter_mut().zip(weight).for_each(|(x, &w)| *x = *x * (T::ONE + w)),
+            WeightForm::W => row.iter_mut().zip(weight.iter()).for_each(|(x, &w)| *x = *x * w),
+            WeightForm::OnePlusW => row.iter_mut().zip(weight.iter()).for_each(|(x, &w)| *x = *x * (T::ONE + w)),
         }
     }
     if let Some(bias) = &weights.bias {
         assert_eq!(bias.len(), row.len(), "norm: the bias is not as wide as the last axis");
-        for (x, &b) in row.iter_mut().zip(bias) {
-            *x = *x + b;
-        }
+        arrays::add_each(row, &arrays::values(bias));
     }
 }
 
@@ -190,6 +195,13 @@ pub enum WeightForm {
     OnePlusW,
 }
 
+spelled! {
+    WeightForm {
+        "w" => Self::W,
+        "one_plus_w" => Self::OnePlusW,
+    }
+}
+
 /// Where a low-precision norm rounds. In exact arithmetic both are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,24 +213,27 @@ pub enum Downcast {
     AfterWeight,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RmsParams {
-    norm_eps: f64,
-    #[serde(default = "question::last_axis")]
-    axis: i64,
-    #[serde(default)]
-    weight_form: WeightForm,
-    #[serde(default)]
-    downcast: Downcast,
+spelled! {
+    Downcast {
+        "before_weight" => Self::BeforeWeight,
+        "after_weight" => Self::AfterWeight,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LayerParams {
-    norm_eps: f64,
-    #[serde(default = "question::last_axis")]
-    axis: i64,
+parameters! {
+    struct RmsParams {
+        norm_eps: f64,
+        axis: i64 = -1,
+        weight_form: WeightForm = WeightForm::default(),
+        downcast: Downcast = Downcast::default(),
+    }
+}
+
+parameters! {
+    struct LayerParams {
+        norm_eps: f64,
+        axis: i64 = -1,
+    }
 }
 
 /// What a norm as a question is asked with.
@@ -236,7 +251,7 @@ pub(crate) struct NormInputs<T> {
 
 impl<T: Real> NormInputs<T> {
     pub(crate) fn read_rms(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: RmsParams = question.params()?;
+        let params: RmsParams = question.read()?;
         let spec = NormSpec {
             kind: NormKind::Rms,
             norm_eps: params.norm_eps,
@@ -249,7 +264,7 @@ impl<T: Real> NormInputs<T> {
     }
 
     pub(crate) fn read_layer(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: LayerParams = question.params()?;
+        let params: LayerParams = question.read()?;
         let spec = NormSpec {
             kind: NormKind::Layer,
             norm_eps: params.norm_eps,
@@ -287,17 +302,17 @@ pub(super) fn ask_layer<T: Real>(question: &Question, eval: &mut Evaluator) -> R
     let out = norm(&rows, &weights, &spec, eval);
     let mut answer = question::answer_out(with_shape(eval.at("out", Role::Activation, out), &shape));
 
-    let statistics: Vec<LayerStatistics<T>> =
-        rows.rows().into_iter().map(|row| layer_normalise(&mut row.to_vec(), spec.norm_eps, eval.numerics())).collect();
+    let statistics = |row| layer_normalise(&mut rows.row(row).to_vec(), spec.norm_eps, eval.numerics());
+    let statistics: Vec<LayerStatistics<T>> = (0..rows.nrows()).map(statistics).collect();
     let kept: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i < axis { n } else { 1 }).collect();
-    let mut insert = |name: &str, of: fn(&LayerStatistics<T>) -> T| {
-        let values: Vec<f64> = statistics.iter().map(|s| of(s).to_f64()).collect();
-        if let Ok(array) = ArrayD::from_shape_vec(kept.clone(), values) {
-            answer.insert(name.to_string(), array);
-        }
-    };
-    insert("mean", |s| s.mean);
-    insert("inv_std_dev", |s| s.inv_std_dev);
+    let (mut mean, mut inv_std_dev) = (Vec::with_capacity(rows.nrows()), Vec::with_capacity(rows.nrows()));
+    for statistics in &statistics {
+        mean.push(statistics.mean.to_f64());
+        inv_std_dev.push(statistics.inv_std_dev.to_f64());
+    }
+    for (name, values) in [("mean", mean), ("inv_std_dev", inv_std_dev)] {
+        answer.insert(name.to_string(), arrays::shaped(values, IxDyn(&kept)));
+    }
     Ok(answer)
 }
 
@@ -312,8 +327,7 @@ fn normalised_rows<T: Real>(
     let axis = axis_index(axis, x.ndim())?;
     let width: usize = shape[axis..].iter().product();
     let count: usize = shape[..axis].iter().product();
-    let rows = with_shape(x, &[count, width]);
-    let rows = rows.into_dimensionality().map_err(Error::ask)?;
+    let rows = arrays::reshaped(x, ndarray::Ix2(count, width));
     let flat = |name: &str| -> Result<Option<Array1<T>>> {
         let Some(weight) = question.optional_weight::<T>(name, eval)? else { return Ok(None) };
         let full = weight.broadcast(&shape[axis..]).ok_or_else(|| {
@@ -323,15 +337,14 @@ fn normalised_rows<T: Real>(
                 &shape[axis..]
             ))
         })?;
-        Ok(Some(full.iter().copied().collect()))
+        Ok(Some(arrays::values(&full).into_owned().into()))
     };
     Ok((rows, Norm { weight: flat("weight")?, bias: flat("bias")? }, shape))
 }
 
 /// The same values in another shape of the same size.
 fn with_shape<T: Real, D: Dimension>(x: Array<T, D>, shape: &[usize]) -> ArrayD<T> {
-    let values: Vec<T> = x.iter().copied().collect();
-    ArrayD::from_shape_vec(shape, values).expect("the sizes are equal")
+    arrays::reshaped(x, IxDyn(shape))
 }
 
 #[cfg(test)]

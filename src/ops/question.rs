@@ -1,12 +1,12 @@
 //! Arrays and parameters of one question to an operation, taken apart with clear refusals.
 
+use super::parameters::{Parameters, parameters, wrong_type};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::io::Array;
-use crate::linalg::convert::{from_f64, to_f64};
+use crate::linalg::convert::{from_f64, rounded_from_f64, to_f64};
 use crate::num::{Dtype, Real};
 use ndarray::{ArrayD, Dimension};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -30,6 +30,18 @@ impl<'a> Question<'a> {
     /// A key that `P` does not know, by name; a value of the wrong kind.
     pub fn params<P: DeserializeOwned>(&self) -> Result<P> {
         serde_json::from_value(self.params.clone()).map_err(|e| Error::ask(format!("params: {e}")))
+    }
+
+    /// The parameters as an operation has them.
+    ///
+    /// # Errors
+    /// As [`Self::params`].
+    pub(crate) fn read<P: Parameters>(&self) -> Result<P> {
+        let read = match self.params {
+            Value::Object(given) => P::read(given),
+            other => Err(wrong_type(other, P::EXPECTED)),
+        };
+        read.map_err(|e| Error::ask(format!("params: {e}")))
     }
 
     /// Whether the array is there.
@@ -83,7 +95,7 @@ impl<'a> Question<'a> {
     fn rounded<T: Real>(&self, name: &str, dtype: Dtype) -> Result<ArrayD<T>> {
         // Rounded from f64 at once: through f32 first would be two roundings.
         let value = self.raw(name)?.to_f64();
-        Ok(value.mapv(|x| T::from_f64(crate::num::round_f64(x, dtype))))
+        Ok(rounded_from_f64(&value, dtype))
     }
 
     /// Whole numbers: ids, positions, lengths.
@@ -103,19 +115,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The parameters of an operation that has none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoParams {}
-
-/// A factor that is not given.
-pub(crate) fn one() -> f64 {
-    1.0
+parameters! {
+    struct NoParams {}
 }
 
-/// An axis that is not given.
-pub(crate) fn last_axis() -> i64 {
-    -1
+/// Refuses parameters where an operation has none.
+pub(crate) fn no_params(question: &Question) -> Result<()> {
+    let NoParams {} = question.read()?;
+    Ok(())
 }
 
 /// The array with `D` axes, or a sentence about its shape.
@@ -148,8 +155,8 @@ pub(crate) fn refuse_oversize(what: &str, shape: &[usize]) -> Result<()> {
 }
 
 /// Refuses positions that are negative or beyond 2⁵³, up to which every whole number is an f64.
-pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item = &'p i64>) -> Result<()> {
-    match positions.into_iter().find(|position| !(0..=1 << 53).contains(*position)) {
+pub(crate) fn refuse_positions<D: Dimension>(name: &str, positions: &ndarray::Array<i64, D>) -> Result<()> {
+    match positions.iter().find(|position| !(0..=1 << 53).contains(*position)) {
         None => Ok(()),
         Some(position) => Err(Error::ask(format!("{name} holds {position}; positions are between 0 and 2^53"))),
     }
@@ -157,5 +164,7 @@ pub(crate) fn refuse_positions<'p>(name: &str, positions: impl IntoIterator<Item
 
 /// An answer of one array called `out`.
 pub(crate) fn answer_out<T: Real, D: Dimension>(out: ndarray::Array<T, D>) -> Answer {
-    Answer::from([("out".to_string(), to_f64(&out))])
+    let mut answer = Answer::new();
+    answer.insert("out".to_string(), to_f64(&out));
+    answer
 }

@@ -10,12 +10,13 @@
 //! Special values: a score of −∞ has probability +0, exactly. A row of nothing but −∞ has no key to attend
 //! to: all its probabilities are 0 (PyTorch and ONNX agree). NaN or +∞ anywhere makes the row NaN.
 
-use super::question::{self, Answer, Question, answer_out, axis_index};
+use super::parameters::parameters;
+use super::question::{Answer, Question, answer_out, axis_index};
 use crate::error::Result;
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::{elements, in_order};
 use crate::num::{Dtype, Real, maximum};
-use ndarray::{ArrayD, Axis};
-use serde::Deserialize;
+use ndarray::ArrayD;
 
 /// Softmax of one row in place. Each intermediate is rounded to `inner`; the scalar's own format rounds nothing more.
 ///
@@ -85,11 +86,10 @@ pub fn log_softmax<T: Real>(row: &mut [T], inner: Dtype) {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "question::last_axis")]
-    axis: i64,
+parameters! {
+    struct Params {
+        axis: i64 = -1,
+    }
 }
 
 /// The operation as a question: `x` → `out`.
@@ -112,7 +112,7 @@ pub(crate) struct SoftmaxInputs<T> {
 
 impl<T: Real> SoftmaxInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x: ArrayD<T> = question.activation("x", eval)?;
         let axis = axis_index(params.axis, x.ndim())?;
         Ok(Self { x, axis })
@@ -121,11 +121,16 @@ impl<T: Real> SoftmaxInputs<T> {
 
 fn along_axis<T: Real>(question: &Question, eval: &mut Evaluator, row: fn(&mut [T], Dtype)) -> Result<Answer> {
     let SoftmaxInputs { mut x, axis } = SoftmaxInputs::read(question, eval)?;
-    for mut lane in x.lanes_mut(Axis(axis)) {
-        let mut values = lane.to_vec();
-        row(&mut values, eval.numerics().softmax);
-        lane.assign(&ndarray::ArrayView1::from(&values));
+    // The axis last, each row in one piece, and back.
+    let last = x.ndim() - 1;
+    x.swap_axes(axis, last);
+    let mut rows = in_order(x);
+    let width = rows.shape()[last].max(1);
+    for values in elements(&mut rows).chunks_exact_mut(width) {
+        row(values, eval.numerics().softmax);
     }
+    rows.swap_axes(axis, last);
+    let x = in_order(rows);
     Ok(answer_out(eval.at("out", Role::Activation, x)))
 }
 

@@ -5,38 +5,39 @@
 //! ```
 //! In `circular` mode the row is `(w + t) mod max_len`; in `linear` mode a row beyond the end is refused.
 
+use super::parameters::{parameters, spelled};
 use super::question::{Answer, Question, axis_index};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
+use crate::linalg::arrays::assign;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use ndarray::Axis;
-use serde::Deserialize;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Mode {
     #[default]
     Linear,
     Circular,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "second_last")]
-    axis: i64,
-    #[serde(default)]
-    mode: Mode,
+spelled! {
+    Mode {
+        "linear" => Self::Linear,
+        "circular" => Self::Circular,
+    }
 }
 
-fn second_last() -> i64 {
-    -2
+parameters! {
+    struct Params {
+        axis: i64 = -2,
+        mode: Mode = Mode::default(),
+    }
 }
 
 /// The operation as a question: `past_cache`, `update`, `[write_indices]` → `present_cache`.
 pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<Answer> {
-    let params: Params = question.params()?;
+    let params: Params = question.read()?;
     let mut cache = question.activation::<T>("past_cache", eval)?;
     let update = question.activation::<T>("update", eval)?;
     let axis = axis_index(params.axis, cache.ndim())?;
@@ -80,8 +81,10 @@ pub(super) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) -> Result<
             })?;
             let source = update.index_axis(Axis(0), b);
             let mut target = cache.index_axis_mut(Axis(0), b);
-            target.index_axis_mut(Axis(axis - 1), row).assign(&source.index_axis(Axis(axis - 1), t));
+            assign(target.index_axis_mut(Axis(axis - 1), row), source.index_axis(Axis(axis - 1), t));
         }
     }
-    Ok(Answer::from([("present_cache".to_string(), to_f64(&cache))]))
+    let mut answer = Answer::new();
+    answer.insert("present_cache".to_string(), to_f64(&cache));
+    Ok(answer)
 }

@@ -1,6 +1,7 @@
 //! Arrays of one scalar as arrays of the other, compiled once for each.
 
 use super::Real;
+use crate::num::Dtype;
 use ndarray::{ArrayBase, ArrayD, ArrayViewD, Data, Dimension};
 
 /// The same values in f64, exactly.
@@ -13,6 +14,12 @@ pub fn to_f64<T: Real, S: Data<Elem = T>, D: Dimension>(x: &ArrayBase<S, D>) -> 
 #[inline]
 pub fn from_f64<T: Real, S: Data<Elem = f64>, D: Dimension>(x: &ArrayBase<S, D>) -> ArrayD<T> {
     T::array_from_f64(x.view().into_dyn())
+}
+
+/// Each value rounded to `dtype` and then, which is exact if `dtype` is no wider, to the scalar.
+#[inline]
+pub fn rounded_from_f64<T: Real, S: Data<Elem = f64>, D: Dimension>(x: &ArrayBase<S, D>, dtype: Dtype) -> ArrayD<T> {
+    T::array_rounded_from_f64(x.view().into_dyn(), dtype)
 }
 
 /// Element by element, in standard layout.

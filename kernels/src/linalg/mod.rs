@@ -2,6 +2,7 @@
 //!
 //! Knows scalars and arrays; knows nothing of models, files or sites.
 
+pub mod arrays;
 pub mod convert;
 mod definition;
 mod few_rows;

@@ -1,13 +1,14 @@
 //! The products, compiled once for each pair of scalar and storage format: what is generic over them elsewhere calls these and compiles none of its own.
 
+use super::arrays::{assign_each, change_each, joined, owned_values};
 use super::convert::converted;
 use super::kernel::product;
 use super::tiled::Packed;
 use super::{ProductRules, Terms};
-use crate::num::{Float, Stored};
+use crate::num::{Dtype, Float, Stored};
 use crate::simd::Level;
 use half::{bf16, f16};
-use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2};
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis};
 
 /// A format of right operands of the scalar `T`: of f64 all four, of f32 all but f64.
 pub trait Operand<T: Float>: Stored<T> {
@@ -45,6 +46,24 @@ pub trait Real: Float + Operand<Self> {
     fn array_to_f64(x: ArrayViewD<Self>) -> ArrayD<f64>;
     /// See [`super::convert::from_f64`].
     fn array_from_f64(x: ArrayViewD<f64>) -> ArrayD<Self>;
+    /// See [`super::convert::rounded_from_f64`].
+    fn array_rounded_from_f64(x: ArrayViewD<f64>, dtype: Dtype) -> ArrayD<Self>;
+    /// See [`super::arrays::values`].
+    fn array_values(x: ArrayViewD<Self>) -> Vec<Self>;
+    /// See [`super::arrays::into_values`].
+    fn array_into_values(x: ArrayD<Self>) -> Vec<Self>;
+    /// See [`super::arrays::add`].
+    fn array_add(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>);
+    /// See [`super::arrays::multiply`].
+    fn array_multiply(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>);
+    /// See [`super::arrays::assign`].
+    fn array_assign(to: ArrayViewMutD<Self>, from: ArrayViewD<Self>);
+    /// See [`super::arrays::concatenated`].
+    fn array_concatenated(axis: Axis, parts: &[ArrayViewD<Self>]) -> Option<ArrayD<Self>>;
+    /// See [`super::arrays::add_each`].
+    fn add_each(values: &mut [Self], others: &[Self]);
+    /// Each value times the one of `others` in its place.
+    fn multiply_each(values: &mut [Self], others: &[Self]);
     /// See [`Packed::new`].
     fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self>;
     /// See [`Packed::product`].
@@ -117,6 +136,46 @@ macro_rules! real {
 
             fn array_from_f64(x: ArrayViewD<f64>) -> ArrayD<Self> {
                 converted(x, |x| x as Self)
+            }
+
+            fn array_rounded_from_f64(x: ArrayViewD<f64>, dtype: Dtype) -> ArrayD<Self> {
+                converted(x, |x| crate::num::round_f64(x, dtype) as Self)
+            }
+
+            fn array_values(x: ArrayViewD<Self>) -> Vec<Self> {
+                x.iter().copied().collect()
+            }
+
+            fn array_into_values(x: ArrayD<Self>) -> Vec<Self> {
+                owned_values(x)
+            }
+
+            fn array_add(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>) {
+                change_each(a, b, Self::add_each);
+            }
+
+            fn array_multiply(a: ArrayViewMutD<Self>, b: ArrayViewD<Self>) {
+                change_each(a, b, Self::multiply_each);
+            }
+
+            fn array_assign(to: ArrayViewMutD<Self>, from: ArrayViewD<Self>) {
+                assign_each(to, from);
+            }
+
+            fn array_concatenated(axis: Axis, parts: &[ArrayViewD<Self>]) -> Option<ArrayD<Self>> {
+                joined(axis, parts)
+            }
+
+            fn add_each(values: &mut [Self], others: &[Self]) {
+                for (value, &other) in values.iter_mut().zip(others) {
+                    *value += other;
+                }
+            }
+
+            fn multiply_each(values: &mut [Self], others: &[Self]) {
+                for (value, &other) in values.iter_mut().zip(others) {
+                    *value *= other;
+                }
             }
 
             fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self> {

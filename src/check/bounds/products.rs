@@ -120,7 +120,7 @@ pub(super) fn ask_matmul(question: &Question, numerics: &Numerics) -> Result<Bou
     let (a, b) = matmul::read::<f64>(question, &Evaluator::new(*numerics))?;
     let mut radii: Vec<Radius> = Vec::new();
     // The same batches and shapes as the value; each product hands its radii over in that order.
-    let value = matmul::matmul_with(&a, &b, |a, b| {
+    let value = matmul::matmul_with(&a, &b, &mut |a: ndarray::ArrayView2<f64>, b: ndarray::ArrayView2<f64>| {
         let bounded = product(a.to_owned(), b.to_owned(), &steps);
         radii.extend_from_slice(&bounded.radius);
         Array2::from_shape_vec((a.nrows(), b.ncols()), bounded.value)

@@ -71,7 +71,7 @@ pub(super) fn gemma2(config: &Config<'_>) -> Result<(ModelSpec, Layout)> {
         config.must_agree("sliding_window_size", window)?;
     }
     let windows =
-        windows(config, sizes.num_hidden_layers, ("sliding_window", window), |layer| layer.is_multiple_of(2))?;
+        windows(config, sizes.num_hidden_layers, ("sliding_window", window), &|layer| layer.is_multiple_of(2))?;
     let rope = sizes.rope(config)?;
     let attention = AttentionLayerSpec {
         softcap: config.nullable_positive("attn_logit_softcapping", Some(50.0))?,
@@ -92,7 +92,7 @@ pub(super) fn gemma3_text(config: &Config<'_>) -> Result<(ModelSpec, Layout)> {
         // Hugging Face writes this key and does not read it.
         config.must_agree("_sliding_window_pattern", pattern)?;
     }
-    let windows = windows(config, sizes.num_hidden_layers, ("sliding_window", window), |layer| {
+    let windows = windows(config, sizes.num_hidden_layers, ("sliding_window", window), &|layer| {
         !(layer + 1).is_multiple_of(pattern)
     })?;
     let [local, global] = gemma3_ropes(config, sizes.rope_rules(config)?)?;

@@ -220,7 +220,7 @@ pub(super) fn windows(
     config: &Config<'_>,
     num_hidden_layers: usize,
     (switch, window): (&str, Option<usize>),
-    slides: impl Fn(usize) -> bool,
+    slides: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Option<usize>>> {
     let sliding = sliding_layers(config, num_hidden_layers, slides)?;
     if window.is_none() && sliding.contains(&true) {
@@ -233,7 +233,7 @@ pub(super) fn windows(
 pub(super) fn sliding_layers(
     config: &Config<'_>,
     num_hidden_layers: usize,
-    slides: impl Fn(usize) -> bool,
+    slides: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<bool>> {
     let Some(types) = config.optional_strings("layer_types")? else {
         return Ok((0..num_hidden_layers).map(slides).collect());
@@ -261,7 +261,7 @@ pub(super) fn one_window(
     num_hidden_layers: usize,
     window: Option<usize>,
 ) -> Result<Option<usize>> {
-    let sliding = sliding_layers(config, num_hidden_layers, |_| window.is_some())?;
+    let sliding = sliding_layers(config, num_hidden_layers, &|_| window.is_some())?;
     if sliding.iter().any(|slides| *slides != window.is_some()) {
         return Err(config.refuse("layer_types", "this family has one window, sliding_window, for all layers"));
     }

@@ -58,8 +58,9 @@ fn model(
     };
     let window = window.filter(|_| use_sliding_window);
     let switch = if use_sliding_window { "sliding_window" } else { "use_sliding_window" };
-    let windows =
-        windows(config, sizes.num_hidden_layers, (switch, window), |layer| window.is_some() && layer >= first_sliding)?;
+    let windows = windows(config, sizes.num_hidden_layers, (switch, window), &|layer| {
+        window.is_some() && layer >= first_sliding
+    })?;
 
     let mlp = sizes.gated_mlp(activation(config, "hidden_act", "silu")?);
     let attention = AttentionLayerSpec { position: Position::Rope(sizes.rope(config)?), ..attention };

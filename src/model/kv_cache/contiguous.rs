@@ -1,6 +1,7 @@
 //! One growing array.
 
 use super::{Cached, LayerCache};
+use crate::linalg::arrays::assign;
 use crate::num::{Real, zeros};
 use ndarray::{Array4, CowArray, s};
 
@@ -15,7 +16,7 @@ pub(super) struct Contiguous<T> {
 
 impl<T: Real> Contiguous<T> {
     pub(super) fn new((batch, heads, dim): (usize, usize, usize)) -> Self {
-        let empty = || Array4::default((batch, heads, 0, dim));
+        let empty = || Array4::from_elem((batch, heads, 0, dim), T::ZERO);
         Self { k: empty(), v: empty(), len: 0 }
     }
 }
@@ -26,7 +27,7 @@ fn grown<T: Real>(old: &Array4<T>, len: usize, capacity: usize) -> Array4<T> {
     // Zeros of the system, of which only what is written takes memory.
     let zeros = zeros(batch * heads * capacity * dim);
     let mut new = Array4::from_shape_vec((batch, heads, capacity, dim), zeros).expect("one zero for each number");
-    new.slice_mut(s![.., .., ..len, ..]).assign(&old.slice(s![.., .., ..len, ..]));
+    assign(new.slice_mut(s![.., .., ..len, ..]), old.slice(s![.., .., ..len, ..]));
     new
 }
 
@@ -37,8 +38,8 @@ impl<T: Real> LayerCache<T> for Contiguous<T> {
             self.k = grown(&self.k, self.len, 2 * end);
             self.v = grown(&self.v, self.len, 2 * end);
         }
-        self.k.slice_mut(s![.., .., self.len..end, ..]).assign(&k);
-        self.v.slice_mut(s![.., .., self.len..end, ..]).assign(&v);
+        assign(self.k.slice_mut(s![.., .., self.len..end, ..]), k.view());
+        assign(self.v.slice_mut(s![.., .., self.len..end, ..]), v.view());
         self.len = end;
         Cached {
             k: CowArray::from(self.k.slice(s![.., .., ..end, ..])),

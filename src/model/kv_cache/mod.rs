@@ -43,7 +43,7 @@ pub struct Cached<'a, T> {
 }
 
 /// The cache of one layer.
-trait LayerCache<T>: std::fmt::Debug + Send {
+trait LayerCache<T>: Send {
     /// Stores new rows after the old ones and hands back all that the new queries may need.
     fn extend(&mut self, k: Array4<T>, v: Array4<T>) -> Cached<'_, T>;
     /// Numbers of keys and values held, a page whole.
@@ -53,10 +53,17 @@ trait LayerCache<T>: std::fmt::Debug + Send {
 }
 
 /// The caches of all layers.
-#[derive(Debug)]
 pub struct KvCache<T> {
     layers: Vec<Box<dyn LayerCache<T>>>,
     storage: CacheStorage,
+}
+
+impl<T> std::fmt::Debug for KvCache<T> {
+    /// Millions of numbers are of no use to a reader.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let layers = self.layers.len();
+        f.debug_struct("KvCache").field("layers", &layers).field("storage", &self.storage).finish_non_exhaustive()
+    }
 }
 
 impl<T: Real> KvCache<T> {

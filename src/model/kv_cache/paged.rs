@@ -1,6 +1,7 @@
 //! Pages from a shuffled pool (Kwon et al., PagedAttention, arXiv:2309.06180).
 
 use super::{Cached, LayerCache};
+use crate::linalg::arrays::{assign, elements};
 use crate::num::Real;
 use ndarray::{Array3, Array4, CowArray, s};
 
@@ -61,14 +62,14 @@ impl<T: Real> Paged<T> {
         self.free.swap_remove(index)
     }
 
-    fn gather(&self, part: impl Fn(&Page<T>) -> &Array3<T>) -> Array4<T> {
-        let mut out = Array4::default((self.block_tables.len(), self.heads, self.len, self.dim));
+    fn gather(&self, part: fn(&Page<T>) -> &Array3<T>) -> Array4<T> {
+        let mut out = Array4::from_elem((self.block_tables.len(), self.heads, self.len, self.dim), T::ZERO);
         for (b, table) in self.block_tables.iter().enumerate() {
             for (block, &page) in table.iter().enumerate() {
                 let start = block * self.page_size;
                 let rows = self.page_size.min(self.len - start);
                 let source = part(&self.pages[page]).slice(s![.., ..rows, ..]);
-                out.slice_mut(s![b, .., start..start + rows, ..]).assign(&source);
+                assign(out.slice_mut(s![b, .., start..start + rows, ..]), source);
             }
         }
         out
@@ -85,8 +86,8 @@ impl<T: Real> LayerCache<T> for Paged<T> {
                     self.block_tables[b].push(page);
                 }
                 let page = self.block_tables[b][block];
-                self.pages[page].k.slice_mut(s![.., slot, ..]).assign(&k.slice(s![b, .., t, ..]));
-                self.pages[page].v.slice_mut(s![.., slot, ..]).assign(&v.slice(s![b, .., t, ..]));
+                assign(self.pages[page].k.slice_mut(s![.., slot, ..]), k.slice(s![b, .., t, ..]));
+                assign(self.pages[page].v.slice_mut(s![.., slot, ..]), v.slice(s![b, .., t, ..]));
             }
             self.len += 1;
         }
@@ -105,8 +106,8 @@ impl<T: Real> LayerCache<T> for Paged<T> {
     fn clear(&mut self) {
         for table in &mut self.block_tables {
             for page in table.drain(..) {
-                self.pages[page].k.fill(T::from_f64(f64::NAN));
-                self.pages[page].v.fill(T::from_f64(f64::NAN));
+                elements(&mut self.pages[page].k).fill(T::from_f64(f64::NAN));
+                elements(&mut self.pages[page].v).fill(T::from_f64(f64::NAN));
                 self.free.push(page);
             }
         }

@@ -1,8 +1,9 @@
 //! A ring of as many rows as the sliding window, the oldest overwritten.
 
 use super::{Cached, LayerCache};
+use crate::linalg::arrays::{assign, concatenated, elements};
 use crate::num::Real;
-use ndarray::{Array4, Axis, CowArray, concatenate, s};
+use ndarray::{Array4, Axis, CowArray, s};
 
 /// Row `t` of the sequence stands in slot `t mod window`.
 ///
@@ -18,16 +19,19 @@ pub(super) struct Ring<T> {
 
 impl<T: Real> Ring<T> {
     pub(super) fn new((batch, heads, dim): (usize, usize, usize), window: usize) -> Self {
-        let slots = || Array4::default((batch, heads, 0, dim));
+        let slots = || Array4::from_elem((batch, heads, 0, dim), T::ZERO);
         Self { k: slots(), v: slots(), window, len: 0 }
     }
 
     /// The last rows still there, oldest first, then the new ones.
     fn with_past(&self, ring: &Array4<T>, new: &Array4<T>) -> Array4<T> {
         let kept = self.len.min(self.window);
-        let slots: Vec<usize> = (self.len - kept..self.len).map(|t| t % self.window).collect();
-        let past = ring.select(Axis(2), &slots);
-        concatenate(Axis(2), &[past.view(), new.view()]).expect("ring and new rows differ in length only")
+        // From the oldest to the end of the ring, and from its start to the youngest.
+        let oldest = (self.len - kept) % self.window.max(1);
+        let behind = kept.min(self.window - oldest);
+        let (old, young) =
+            (ring.slice(s![.., .., oldest..oldest + behind, ..]), ring.slice(s![.., .., ..kept - behind, ..]));
+        concatenated(Axis(2), &[old, young, new.view()]).expect("ring and new rows differ in length only")
     }
 
     /// Makes room for `rows` rows, at most the window. New slots hold NaN, so that reading one early shows.
@@ -37,14 +41,14 @@ impl<T: Real> Ring<T> {
         if wanted > there {
             let slots = wanted.max(2 * there).min(window);
             let empty = Array4::from_elem((batch, heads, slots - there, dim), T::from_f64(f64::NAN));
-            *ring = concatenate(Axis(2), &[ring.view(), empty.view()]).expect("slots differ in number only");
+            *ring = concatenated(Axis(2), &[ring.view(), empty.view()]).expect("slots differ in number only");
         }
     }
 
     fn write(ring: &mut Array4<T>, new: &Array4<T>, start: usize, window: usize) {
         Self::grow(ring, start + new.dim().2, window);
         for t in 0..new.dim().2 {
-            ring.slice_mut(s![.., .., (start + t) % window, ..]).assign(&new.slice(s![.., .., t, ..]));
+            assign(ring.slice_mut(s![.., .., (start + t) % window, ..]), new.slice(s![.., .., t, ..]));
         }
     }
 }
@@ -65,8 +69,8 @@ impl<T: Real> LayerCache<T> for Ring<T> {
     }
 
     fn clear(&mut self) {
-        self.k.fill(T::from_f64(f64::NAN));
-        self.v.fill(T::from_f64(f64::NAN));
+        elements(&mut self.k).fill(T::from_f64(f64::NAN));
+        elements(&mut self.v).fill(T::from_f64(f64::NAN));
         self.len = 0;
     }
 }

@@ -1,15 +1,17 @@
 //! What storing does to keys and values.
 
 use crate::eval::CacheStorage;
+use crate::linalg::arrays::{elements, in_order};
 use crate::num::{RandomStream, Real, round_stochastic, saturate_round_f64};
-use ndarray::{Array4, Axis};
+use ndarray::Array4;
 
 /// The values as they come back from storage; `stream` rounds them stochastically, else they go to nearest.
-pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage, stream: Option<RandomStream>) -> Array4<T> {
+pub(super) fn store<T: Real>(x: Array4<T>, storage: CacheStorage, stream: Option<RandomStream>) -> Array4<T> {
     match storage {
         CacheStorage::AsComputed => x,
         CacheStorage::Float(dtype) => {
-            for (x, index) in x.iter_mut().zip(0..) {
+            let mut x = in_order(x);
+            for (x, index) in elements(&mut x).iter_mut().zip(0..) {
                 let wide = x.to_f64();
                 *x = T::from_f64(match stream {
                     None => saturate_round_f64(wide, dtype),
@@ -34,10 +36,11 @@ pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage, stream: Op
                     }
                 }
             };
-            for mut row in x.lanes_mut(Axis(3)) {
-                for mut block in row.axis_chunks_iter_mut(Axis(0), block.max(1)) {
-                    let stored = through_int8(&block.to_vec(), &mut step);
-                    block.iter_mut().zip(stored).for_each(|(x, stored)| *x = stored);
+            let width = x.dim().3.max(1);
+            let mut x = in_order(x);
+            for row in elements(&mut x).chunks_mut(width) {
+                for block in row.chunks_mut(block.max(1)) {
+                    through_int8(block, &mut step);
                 }
             }
             x
@@ -46,13 +49,15 @@ pub(super) fn store<T: Real>(mut x: Array4<T>, storage: CacheStorage, stream: Op
 }
 
 /// `s · step(x / s)` with `s = max|x| / 127`: the largest value of the block becomes ±127. A block of zeros stays zero.
-fn through_int8<T: Real>(block: &[T], step: &mut impl FnMut(f64) -> f64) -> Vec<T> {
+fn through_int8<T: Real>(block: &mut [T], step: &mut impl FnMut(f64) -> f64) {
     let largest = block.iter().fold(T::ZERO, |largest, x| if x.abs() > largest { x.abs() } else { largest });
     if largest == T::ZERO {
-        return block.to_vec();
+        return;
     }
     let scale = largest / T::from_f64(127.0);
-    block.iter().map(|&x| T::from_f64(step((x / scale).to_f64())) * scale).collect()
+    for x in block {
+        *x = T::from_f64(step((*x / scale).to_f64())) * scale;
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use super::softmax_rows::softmax_rows;
 use super::{ScoreMask, ScoreRule};
 use crate::eval::Numerics;
+use crate::linalg::arrays::{assign, values};
 use crate::linalg::{Packed, ProductRules, Terms, matmul, weighted_sum};
 use crate::num::parallel::{Pool, for_each_chunk};
 use crate::num::{Real, round_each, scale_each};
@@ -50,10 +51,9 @@ impl<T: Real> Attention<'_, T> {
         let (batch, num_heads, q_len, head_dim) = q.dim();
         let (_, kv_heads, kv_len, v_dim) = v.dim();
         let members = num_heads / kv_heads;
-        let mut out = Array4::default((batch, num_heads, q_len, v_dim));
-        let q = q.as_standard_layout();
+        let mut out = Array4::from_elem((batch, num_heads, q_len, v_dim), T::ZERO);
         // Heads that share keys and values lie side by side.
-        let queries = q.to_shape((batch * kv_heads, members * q_len, head_dim)).expect("the same numbers");
+        let queries = values(q);
         let rows = members * q_len;
         let Some(contexts) = out.as_slice_mut().filter(|contexts| !contexts.is_empty()) else { return out };
         let memories = Pool::default();
@@ -64,7 +64,8 @@ impl<T: Real> Attention<'_, T> {
                 batch: b,
                 first_head: kv_head * members,
                 q_len,
-                q: queries.slice(s![shared, .., ..]),
+                q: ArrayView2::from_shape((rows, head_dim), &queries[shared * rows * head_dim..][..rows * head_dim])
+                    .expect("a query for each row"),
                 keys_and_values: self.prepared(k, v, rows),
                 kv_len,
             };
@@ -114,7 +115,9 @@ impl<T: Real> Attention<'_, T> {
         let (rows, keys) = scores.dim();
         let q = group.q.slice(s![first..first + rows, ..]);
         match &group.keys_and_values {
-            KeysAndValues::Plain(k, _) => scores.assign(&matmul(q, k.slice(s![..keys, ..]).t(), self.rules())),
+            KeysAndValues::Plain(k, _) => {
+                assign(scores.view_mut(), matmul(q, k.slice(s![..keys, ..]).t(), self.rules()).view());
+            }
             KeysAndValues::Packed(k, _) => k.product(q, Terms::All, scores),
         }
     }
@@ -155,7 +158,7 @@ impl<T: Real> Attention<'_, T> {
     fn combine(&self, group: &Group<T>, probs: ArrayView2<T>, mut out: ArrayViewMut2<T>) {
         match &group.keys_and_values {
             KeysAndValues::Plain(_, v) => {
-                out.assign(&weighted_sum(probs, v.slice(s![..probs.ncols(), ..]), self.rules()));
+                assign(out.view_mut(), weighted_sum(probs, v.slice(s![..probs.ncols(), ..]), self.rules()).view());
             }
             KeysAndValues::Packed(_, v) => v.product(probs, Terms::NonZeroWeights, out),
         }

@@ -28,11 +28,12 @@ use super::question::with_axes;
 use super::softmax::softmax_with_sink;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Operation, Role, Work};
+use crate::linalg::arrays::{assign, elements, in_order, reshaped, shaped, values};
 use crate::linalg::{matmul, weighted_sum};
-use crate::num::Real;
 use crate::num::parallel::in_pieces;
+use crate::num::{Real, scale_each};
 use blocks::Attention;
-use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, Ix3, Ix4, s};
+use ndarray::{Array1, Array3, Array4, ArrayD, ArrayView4, Ix3, Ix4, s};
 
 /// Sites between the products.
 const SITES: [&str; 4] = ["attn.scores", "attn.softcapped_scores", "attn.masked_scores", "attn.probs"];
@@ -117,42 +118,39 @@ fn products<T: Real>(q: &Array4<T>, k: ArrayView4<T>, eval: &Evaluator) -> Array
     let (batch, num_heads, q_len, _) = q.dim();
     let (_, num_key_value_heads, kv_len, _) = k.dim();
     let group = num_heads / num_key_value_heads;
-    let mut out = Array4::default((batch, num_heads, q_len, kv_len));
+    let mut out = Array4::from_elem((batch, num_heads, q_len, kv_len), T::ZERO);
     for b in 0..batch {
         for h in 0..num_heads {
             let (q, k) = (q.slice(s![b, h, .., ..]), k.slice(s![b, h / group, .., ..]));
-            out.slice_mut(s![b, h, .., ..]).assign(&matmul(q, k.t(), eval.numerics().product_rules()));
+            let scores = matmul(q, k.t(), eval.numerics().product_rules());
+            assign(out.slice_mut(s![b, h, .., ..]), scores.view());
         }
     }
     out
 }
 
 /// `scale · scores`.
-fn scale_scores<T: Real>(scores: Array4<T>, scale: f64) -> Array4<T> {
-    let scale = T::from_f64(scale);
-    scores.mapv_into(|s| s * scale)
-}
-
-/// −∞ where not allowed, else score + additive.
-fn apply_mask<T: Real>(mut scores: Array4<T>, mask: &ScoreMask<T>) -> Array4<T> {
-    for (b, mut heads) in scores.outer_iter_mut().enumerate() {
-        for (h, mut queries) in heads.outer_iter_mut().enumerate() {
-            for (query, mut row) in queries.outer_iter_mut().enumerate() {
-                mask.apply(b, h, query, row.as_slice_mut().expect("a row of scores is contiguous"));
-            }
-        }
-    }
+fn scale_scores<T: Real>(mut scores: Array4<T>, scale: f64) -> Array4<T> {
+    scale_each(elements(&mut scores), T::from_f64(scale));
     scores
 }
 
+/// −∞ where not allowed, else score + additive.
+fn apply_mask<T: Real>(scores: Array4<T>, mask: &ScoreMask<T>) -> Array4<T> {
+    each_row(scores, &mut |b, h, query, row| mask.apply(b, h, query, row))
+}
+
 /// Softmax along the keys.
-fn probabilities<T: Real>(mut scores: Array4<T>, sinks: Option<&Array1<T>>, eval: &Evaluator) -> Array4<T> {
-    for (h, mut head) in scores.axis_iter_mut(Axis(1)).enumerate() {
-        let sink = sinks.map(|sinks| sinks[h]);
-        for mut row in head.rows_mut() {
-            let row = row.as_slice_mut().expect("a row of scores is contiguous");
-            softmax_with_sink(row, sink, eval.numerics().softmax);
-        }
+fn probabilities<T: Real>(scores: Array4<T>, sinks: Option<&Array1<T>>, eval: &Evaluator) -> Array4<T> {
+    each_row(scores, &mut |_, h, _, row| softmax_with_sink(row, sinks.map(|sinks| sinks[h]), eval.numerics().softmax))
+}
+
+/// `change` with batch, head and query of each row of scores.
+fn each_row<T: Real>(scores: Array4<T>, change: &mut dyn FnMut(usize, usize, usize, &mut [T])) -> Array4<T> {
+    let (_, num_heads, q_len, kv_len) = scores.dim();
+    let mut scores = in_order(scores);
+    for (index, row) in elements(&mut scores).chunks_exact_mut(kv_len.max(1)).enumerate() {
+        change(index / (num_heads * q_len), index / q_len % num_heads, index % q_len, row);
     }
     scores
 }
@@ -162,11 +160,12 @@ fn combine<T: Real>(probs: &Array4<T>, v: ArrayView4<T>, eval: &Evaluator) -> Ar
     let (batch, num_heads, q_len, _) = probs.dim();
     let (_, num_key_value_heads, _, v_dim) = v.dim();
     let group = num_heads / num_key_value_heads;
-    let mut out = Array4::default((batch, num_heads, q_len, v_dim));
+    let mut out = Array4::from_elem((batch, num_heads, q_len, v_dim), T::ZERO);
     for b in 0..batch {
         for h in 0..num_heads {
             let (probs, v) = (probs.slice(s![b, h, .., ..]), v.slice(s![b, h / group, .., ..]));
-            out.slice_mut(s![b, h, .., ..]).assign(&weighted_sum(probs, v, eval.numerics().product_rules()));
+            let context = weighted_sum(probs, v, eval.numerics().product_rules());
+            assign(out.slice_mut(s![b, h, .., ..]), context.view());
         }
     }
     out
@@ -191,12 +190,11 @@ pub(crate) fn split_heads<T: Real>(name: &str, x: ArrayD<T>, num_heads: Option<u
     if heads == 0 || width % heads != 0 {
         return Err(Error::ask(format!("{name} is {width} wide; that cannot be split into {heads} heads")));
     }
-    let x = x.to_shape((batch, len, heads, width / heads)).map_err(Error::ask)?;
-    Ok((middle_axes_exchanged(x.view()), Heads::Flat))
+    Ok((middle_axes_exchanged(&values(&x), [batch, len, heads, width / heads]), Heads::Flat))
 }
 
 /// The inverse of [`split_heads`].
-pub(crate) fn join_heads<T: Copy + Default + Send + Sync>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
+pub(crate) fn join_heads<T: Real>(x: Array4<T>, heads: Heads) -> ArrayD<T> {
     match heads {
         Heads::Axis => x.into_dyn(),
         Heads::Flat => merge_heads(x).into_dyn(),
@@ -204,28 +202,23 @@ pub(crate) fn join_heads<T: Copy + Default + Send + Sync>(x: Array4<T>, heads: H
 }
 
 /// `[batch, heads, len, dim]` as `[batch, len, heads · dim]`.
-pub(crate) fn merge_heads<T: Copy + Default + Send + Sync>(x: Array4<T>) -> ndarray::Array3<T> {
+pub(crate) fn merge_heads<T: Real>(x: Array4<T>) -> Array3<T> {
     let (batch, heads, len, dim) = x.dim();
-    let x = middle_axes_exchanged(x.view());
-    x.into_shape_with_order((batch, len, heads * dim)).expect("heads · dim is the merged width")
+    reshaped(middle_axes_exchanged(&values(&x), [batch, heads, len, dim]), Ix3(batch, len, heads * dim))
 }
 
 /// `[a, b, c, d]` as `[a, c, b, d]`, in memory too, row by row of the last axis.
-fn middle_axes_exchanged<T: Copy + Default + Send + Sync>(x: ArrayView4<T>) -> Array4<T> {
-    let (a, b, c, d) = x.dim();
-    let mut out = Array4::default((a, c, b, d));
+fn middle_axes_exchanged<T: Real>(x: &[T], [a, b, c, d]: [usize; 4]) -> Array4<T> {
+    let mut out = vec![T::ZERO; x.len()];
     if !out.is_empty() {
-        in_pieces(out.as_slice_mut().expect("a new array is in standard layout"), d, &|first, rows| {
+        in_pieces(&mut out, d, &|first, rows| {
             for (row, index) in rows.chunks_exact_mut(d).zip(first / d..) {
-                let from = x.slice(s![index / (b * c), index % b, index / b % c, ..]);
-                match from.as_slice() {
-                    Some(from) => row.copy_from_slice(from),
-                    None => row.iter_mut().zip(from).for_each(|(x, &from)| *x = from),
-                }
+                let from = (index / (b * c) * b + index % b) * c + index / b % c;
+                row.copy_from_slice(&x[from * d..(from + 1) * d]);
             }
         });
     }
-    out
+    shaped(out, Ix4(a, c, b, d))
 }
 
 #[cfg(test)]

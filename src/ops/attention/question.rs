@@ -4,29 +4,27 @@ use super::{Allowed, Heads, ScoreMask, ScoreRule, attention, join_heads, split_h
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Trace};
 use crate::io::Array as Stored;
+use crate::linalg::arrays::{add, concatenated, shaped};
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::alibi;
 use crate::ops::mask::{Causal, MaskRule, WindowAlign};
+use crate::ops::parameters::parameters;
 use crate::ops::question::{Answer, Question, refuse_oversize, with_axes};
-use ndarray::{Array1, Array4, ArrayD, Axis, Ix1, Ix2, Ix4, Slice};
-use serde::Deserialize;
+use ndarray::{Array1, Array4, ArrayD, Axis, Ix1, Ix2, Ix4};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    scale: Option<f64>,
-    softcap: Option<f64>,
-    #[serde(default)]
-    causal: Causal,
-    window: Option<i64>,
-    right_window: Option<i64>,
-    #[serde(default)]
-    window_align: WindowAlign,
-    #[serde(default)]
-    alibi: bool,
-    num_heads: Option<usize>,
-    num_key_value_heads: Option<usize>,
+parameters! {
+    struct Params {
+        scale: Option<f64> = None,
+        softcap: Option<f64> = None,
+        causal: Causal = Causal::default(),
+        window: Option<i64> = None,
+        right_window: Option<i64> = None,
+        window_align: WindowAlign = WindowAlign::default(),
+        alibi: bool = false,
+        num_heads: Option<usize> = None,
+        num_key_value_heads: Option<usize> = None,
+    }
 }
 
 /// What the operation as a question is asked with; the shapes fit.
@@ -46,7 +44,7 @@ pub(crate) struct AttentionInputs<T> {
 
 impl<T: Real> AttentionInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let (q, heads) = split_heads("q", question.activation::<T>("q", eval)?, params.num_heads)?;
         let (k, _) =
             split_heads("k", question.activation::<T>("k", eval)?, params.num_key_value_heads.or(params.num_heads))?;
@@ -57,7 +55,7 @@ impl<T: Real> AttentionInputs<T> {
                 return Ok(new.clone());
             }
             let past = with_axes::<T, Ix4>(name, "[batch, heads, past_len, dim]", question.activation(name, eval)?)?;
-            ndarray::concatenate(Axis(2), &[past.view(), new.view()]).map_err(|_| {
+            concatenated(Axis(2), &[past.view(), new.view()]).ok_or_else(|| {
                 Error::ask(format!("{name} has shape {:?}; it cannot precede {:?}", past.dim(), new.dim()))
             })
         };
@@ -88,11 +86,10 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
     let mut traced = Evaluator::with_trace(*eval.numerics(), &mut trace);
     let context = attention(&q, k.view(), v.view(), &mask, &rule, sinks.as_ref(), &mut traced);
 
-    let mut answer: Answer = trace
-        .into_arrays()
-        .into_iter()
-        .map(|(site, array)| (site.trim_start_matches("attn.").to_string(), array))
-        .collect();
+    let mut answer = Answer::new();
+    for (site, array) in trace.into_arrays() {
+        answer.insert(site.trim_start_matches("attn.").to_string(), array);
+    }
     if let (None, Some(scores)) = (rule.softcap, answer.get("scores").cloned()) {
         answer.insert("softcapped_scores".to_string(), scores);
     }
@@ -177,25 +174,48 @@ fn question_mask<T: Real>(
     };
     let rules: Vec<MaskRule> = (0..batch).map(rule).collect();
     let heads = if given_allowed.is_some() { num_heads } else { 1 };
-    let allowed = Array4::from_shape_fn((batch, heads, q_len, kv_len), |(b, h, i, j)| {
-        rules[b].allows(i as i64, j as i64)
-            && lengths.as_ref().is_none_or(|n| (j as i64) < n[b])
-            && padding.as_ref().is_none_or(|padding| padding[[b, j]])
-            && given_allowed.as_ref().is_none_or(|given| given[[b, h, i, j]])
-    });
+    let mut allowed = Vec::with_capacity(batch * heads * q_len * kv_len);
+    for (b, h, i) in rows(batch, heads, q_len) {
+        for j in 0..kv_len {
+            allowed.push(
+                rules[b].allows(i as i64, j as i64)
+                    && lengths.as_ref().is_none_or(|n| (j as i64) < n[b])
+                    && padding.as_ref().is_none_or(|padding| padding[[b, j]])
+                    && given_allowed.as_ref().is_none_or(|given| given[[b, h, i, j]]),
+            );
+        }
+    }
+    let allowed = shaped(allowed, Ix4(batch, heads, q_len, kv_len));
     let additive = if params.alibi { Some(with_alibi(additive, geometry, &rules)) } else { additive };
     Ok(ScoreMask { allowed: Allowed::Pairs(allowed), additive })
+}
+
+/// Batch, head and query of each row of scores.
+fn rows(batch: usize, heads: usize, q_len: usize) -> Vec<(usize, usize, usize)> {
+    let mut rows = Vec::with_capacity(batch * heads * q_len);
+    for b in 0..batch {
+        for h in 0..heads {
+            for i in 0..q_len {
+                rows.push((b, h, i));
+            }
+        }
+    }
+    rows
 }
 
 /// The additive mask with ALiBi's biases, distances counted from the key a query is aligned with.
 fn with_alibi<T: Real>(additive: Option<Array4<T>>, geometry: &Geometry, rules: &[MaskRule]) -> Array4<T> {
     let &Geometry { batch, num_heads, q_len, kv_len, .. } = geometry;
     let slopes = alibi::slopes::<T>(num_heads);
-    let biases = Array4::from_shape_fn((batch, num_heads, q_len, kv_len), |(b, h, i, j)| {
-        alibi::bias(slopes[h], i as i64 + rules[b].offset, j as i64)
-    });
+    let mut biases = Vec::with_capacity(batch * num_heads * q_len * kv_len);
+    for (b, h, i) in rows(batch, num_heads, q_len) {
+        for j in 0..kv_len {
+            biases.push(alibi::bias(slopes[h], i as i64 + rules[b].offset, j as i64));
+        }
+    }
+    let biases = shaped(biases, Ix4(batch, num_heads, q_len, kv_len));
     match additive {
-        Some(additive) => biases + additive,
+        Some(additive) => add(biases, &additive),
         None => biases,
     }
 }
@@ -216,29 +236,24 @@ fn given_mask<T: Real>(question: &Question, geometry: &Geometry, eval: &Evaluato
         (ArrayD::from_elem(additive.shape(), true), Some(additive))
     };
     let refuse = || Error::ask(format!("attn_mask of shape {:?} does not broadcast to {full:?}", allowed.shape()));
-    let last = allowed.shape().last().copied().ok_or_else(refuse)?;
-    if last == 1 || last == kv_len {
-        let allowed = allowed.broadcast(full).ok_or_else(refuse)?.to_owned();
-        let additive = additive.map(|a| a.broadcast(full).map(|a| a.to_owned()).ok_or_else(refuse)).transpose()?;
-        return Ok((Some(allowed), additive));
-    }
-    if last > kv_len {
-        return Err(refuse());
-    }
-    let first = [batch, num_heads, q_len, last];
-    let mut wide_allowed = ArrayD::from_elem(full.to_vec(), false);
-    wide_allowed.slice_axis_mut(Axis(3), Slice::from(..last)).assign(&allowed.broadcast(first).ok_or_else(refuse)?);
-    let additive = match additive {
-        None => None,
-        Some(additive) => {
-            let mut wide = ArrayD::from_elem(full.to_vec(), T::ZERO);
-            wide.slice_axis_mut(Axis(3), Slice::from(..last)).assign(&additive.broadcast(first).ok_or_else(refuse)?);
-            Some(four_axes(wide)?)
-        }
-    };
-    Ok((Some(four_axes(wide_allowed)?), additive))
+    let additive = additive.map(|additive| over_all_keys(&additive, full, T::ZERO).ok_or_else(refuse)).transpose()?;
+    Ok((Some(over_all_keys(&allowed, full, false).ok_or_else(refuse)?), additive))
 }
 
-fn four_axes<T>(array: ArrayD<T>) -> Result<Array4<T>> {
-    array.into_dimensionality::<Ix4>().map_err(Error::ask)
+/// A mask broadcast to `full`, with `rest` for keys that it does not speak of.
+fn over_all_keys<E: Copy>(mask: &ArrayD<E>, full: [usize; 4], rest: E) -> Option<Array4<E>> {
+    let [batch, num_heads, q_len, kv_len] = full;
+    let told = match *mask.shape().last()? {
+        1 => kv_len,
+        told if told <= kv_len => told,
+        _ => return None,
+    };
+    let mask = mask.broadcast([batch, num_heads, q_len, told])?;
+    let mut all = Vec::with_capacity(batch * num_heads * q_len * kv_len);
+    for (b, h, i) in rows(batch, num_heads, q_len) {
+        for j in 0..kv_len {
+            all.push(if j < told { mask[[b, h, i, j]] } else { rest });
+        }
+    }
+    Some(shaped(all, Ix4(batch, num_heads, q_len, kv_len)))
 }

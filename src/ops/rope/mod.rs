@@ -18,9 +18,10 @@ pub(super) use question::ask;
 pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::{copied, elements, shaped, values};
 use crate::num::parallel::in_pieces;
 use crate::num::{DoubleDouble, Real, round_f64};
-use ndarray::{Array2, Array3, Array4, ArrayView1, s};
+use ndarray::{Array2, Array3, Array4, Ix3};
 use std::f64::consts::PI;
 
 /// What a rotary embedding computes.
@@ -210,16 +211,22 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
     let length = position_ids.iter().max().map_or(0, |&p| usize::try_from(p + 1).unwrap_or(0));
     let (inv_freq, attention_factor) = inv_freq(spec, length);
     let (batch, len) = position_ids.dim();
-    let shape = (batch, len, inv_freq.len());
+    let shape = Ix3(batch, len, inv_freq.len());
     // angle = position · inv_freq
-    let of_position = |&p: &i64| inv_freq.iter().map(move |&freq| DoubleDouble::from(p as f64) * freq);
-    let angles: Vec<DoubleDouble> = position_ids.iter().flat_map(of_position).collect();
+    let mut angles = Vec::with_capacity(batch * len * inv_freq.len());
+    for &p in position_ids {
+        for &freq in &inv_freq {
+            angles.push(DoubleDouble::from(p as f64) * freq);
+        }
+    }
     let (cos, sin) = DoubleDouble::cos_sin_each(&angles);
     let stored = eval.numerics().rope_tables;
-    let rounded = |x: f64| T::from_f64(round_f64(x * attention_factor, stored));
     let table = |values: Vec<f64>| {
-        let values = values.into_iter().map(rounded).collect();
-        Array3::from_shape_vec(shape, values).expect("one angle for each place")
+        let mut rounded = Vec::with_capacity(values.len());
+        for x in values {
+            rounded.push(T::from_f64(round_f64(x * attention_factor, stored)));
+        }
+        shaped(rounded, shape)
     };
     let (cos, sin) = (table(cos), table(sin));
     RopeTables { cos: eval.at("rope.cos", Role::RopeTable, cos), sin: eval.at("rope.sin", Role::RopeTable, sin) }
@@ -241,23 +248,26 @@ pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: O
 /// # Panics
 /// If the tables are not `[batch, len, ≤ head_dim/2]`.
 pub fn rotate<T: Real>(x: &Array4<T>, tables: &RopeTables<T>, layout: RopeLayout) -> Array4<T> {
-    let half = tables.cos.dim().2;
+    let (_, table_len, half) = tables.cos.dim();
     let (_, heads, len, dim) = x.dim();
-    let mut out = x.as_standard_layout().into_owned();
+    assert!(len <= table_len, "there are {table_len} rows of cosines for {len} tokens");
+    let mut out = copied(x);
     if out.is_empty() {
         return out;
     }
-    in_pieces(out.as_slice_mut().expect("standard layout"), dim, &|first, rows| {
+    let (cos, sin) = (values(&tables.cos), values(&tables.sin));
+    in_pieces(elements(&mut out), dim, &|first, rows| {
         for (row, index) in rows.chunks_exact_mut(dim).zip(first / dim..) {
             let (b, t) = (index / (heads * len), index % len);
-            rotate_row(&mut row[..2 * half], tables.cos.slice(s![b, t, ..]), tables.sin.slice(s![b, t, ..]), layout);
+            let angles = (b * table_len + t) * half..(b * table_len + t + 1) * half;
+            rotate_row(&mut row[..2 * half], &cos[angles.clone()], &sin[angles], layout);
         }
     });
     out
 }
 
 /// Rotates the pairs of one row, each by its angle.
-fn rotate_row<T: Real>(row: &mut [T], cos: ArrayView1<T>, sin: ArrayView1<T>, layout: RopeLayout) {
+fn rotate_row<T: Real>(row: &mut [T], cos: &[T], sin: &[T], layout: RopeLayout) {
     let half = cos.len();
     for (i, (&cos, &sin)) in cos.iter().zip(sin).enumerate() {
         let (first, second) = match layout {

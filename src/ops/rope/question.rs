@@ -3,38 +3,45 @@
 use super::{RopeLayout, RopeScaling, RopeSpec, RopeTables, inv_freq, rotate, tables, yarn_attention_factor};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
+use crate::linalg::arrays::shaped;
 use crate::linalg::convert::to_f64;
 use crate::num::Real;
 use crate::ops::attention::{Heads, join_heads, split_heads};
+use crate::ops::parameters::{Parameter, parameters, spelled, wrong_type};
 use crate::ops::question::{Answer, Question, refuse_positions, with_axes};
-use ndarray::{Array1, Array2, Array3, Array4, Ix1, Ix2, Ix3};
-use serde::Deserialize;
+use ndarray::{Array2, Array3, Array4, Ix1, Ix2, Ix3};
+use serde::de::Error as _;
+use serde_json::Value;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default)]
-    layout: Layout,
-    rotary_dim: Option<usize>,
-    rope_theta: Option<f64>,
-    scaling: Option<Scaling>,
-    max_position_embeddings: Option<f64>,
-    num_heads: Option<usize>,
+parameters! {
+    struct Params {
+        layout: Layout = Layout::default(),
+        rotary_dim: Option<usize> = None,
+        rope_theta: Option<f64> = None,
+        scaling: Option<Scaling> = None,
+        max_position_embeddings: Option<f64> = None,
+        num_heads: Option<usize> = None,
+    }
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default)]
 enum Layout {
     #[default]
     HalfSplit,
     Interleaved,
 }
 
-/// Hugging Face's `rope_scaling` object, as a case spells it.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
+spelled! {
+    Layout {
+        "half_split" => Self::HalfSplit,
+        "interleaved" => Self::Interleaved,
+    }
+}
+
+/// Hugging Face's `rope_scaling` object, as a case spells it: `rope_type` says which one, and what else stands in it.
+#[derive(Debug)]
 enum Scaling {
-    Default {},
+    Default,
     Linear {
         factor: f64,
     },
@@ -49,12 +56,9 @@ enum Scaling {
         attention_factor: Option<f64>,
         mscale: Option<f64>,
         mscale_all_dim: Option<f64>,
-        #[serde(default = "beta_fast")]
         beta_fast: f64,
-        #[serde(default = "beta_slow")]
         beta_slow: f64,
         original_max_position_embeddings: Option<f64>,
-        #[serde(default = "yes")]
         truncate: bool,
     },
     Dynamic {
@@ -62,16 +66,90 @@ enum Scaling {
     },
 }
 
-fn beta_fast() -> f64 {
-    32.0
+/// The names of `rope_type`.
+const ROPE_TYPES: &[&str] = &["default", "linear", "llama3", "yarn", "dynamic"];
+
+/// What a scaling of type `yarn` may leave open.
+const OPTIONAL: &[&str] = &["attention_factor", "mscale", "mscale_all_dim", "original_max_position_embeddings"];
+
+/// What may stand in a scaling of each type.
+fn fields_of(rope_type: &str) -> Option<&'static [&'static str]> {
+    Some(match rope_type {
+        "default" => &[],
+        "linear" | "dynamic" => &["factor"],
+        "llama3" => &["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+        "yarn" => &[
+            "factor",
+            "attention_factor",
+            "mscale",
+            "mscale_all_dim",
+            "beta_fast",
+            "beta_slow",
+            "original_max_position_embeddings",
+            "truncate",
+        ],
+        _ => return None,
+    })
 }
 
-fn beta_slow() -> f64 {
-    1.0
-}
-
-fn yes() -> bool {
-    true
+impl Parameter for Scaling {
+    fn of(value: &Value) -> serde_json::Result<Self> {
+        let Value::Object(given) = value else {
+            return Err(wrong_type(value, "internally tagged enum Scaling"));
+        };
+        let mut given = given.clone();
+        let rope_type = match given.remove("rope_type") {
+            Some(Value::String(rope_type)) => rope_type,
+            Some(other) => return Err(wrong_type(&other, "variant identifier")),
+            None => return Err(serde_json::Error::missing_field("rope_type")),
+        };
+        let unknown = || serde_json::Error::unknown_variant(&rope_type, ROPE_TYPES);
+        let fields = fields_of(&rope_type).ok_or_else(unknown)?;
+        let number = |name| match given.get(name) {
+            Some(value) => f64::of(value),
+            None => Err(serde_json::Error::missing_field(name)),
+        };
+        let number_or = |name, default: f64| if given.contains_key(name) { number(name) } else { Ok(default) };
+        let optional = |name| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => number(name).map(Some),
+        };
+        let may_be_null = |name| rope_type == "yarn" && OPTIONAL.contains(&name);
+        let truth_or = |name, default: bool| match given.get(name) {
+            None => Ok(default),
+            Some(value) => bool::of(value),
+        };
+        // The first key that is wrong is refused, and only then one that is missing.
+        for name in given.keys() {
+            match fields.iter().find(|field| *field == name) {
+                None => return Err(serde_json::Error::unknown_field(name, fields)),
+                Some(&"truncate") => _ = truth_or("truncate", true)?,
+                Some(name) if may_be_null(*name) => _ = optional(*name)?,
+                Some(name) => _ = number(*name)?,
+            }
+        }
+        Ok(match rope_type.as_str() {
+            "linear" => Self::Linear { factor: number("factor")? },
+            "llama3" => Self::Llama3 {
+                factor: number("factor")?,
+                low_freq_factor: number("low_freq_factor")?,
+                high_freq_factor: number("high_freq_factor")?,
+                original_max_position_embeddings: number("original_max_position_embeddings")?,
+            },
+            "yarn" => Self::Yarn {
+                factor: number("factor")?,
+                attention_factor: optional("attention_factor")?,
+                mscale: optional("mscale")?,
+                mscale_all_dim: optional("mscale_all_dim")?,
+                beta_fast: number_or("beta_fast", 32.0)?,
+                beta_slow: number_or("beta_slow", 1.0)?,
+                original_max_position_embeddings: optional("original_max_position_embeddings")?,
+                truncate: truth_or("truncate", true)?,
+            },
+            "dynamic" => Self::Dynamic { factor: number("factor")? },
+            _ => Self::Default,
+        })
+    }
 }
 
 impl Params {
@@ -83,7 +161,7 @@ impl Params {
             )));
         }
         let scaling = match &self.scaling {
-            None | Some(Scaling::Default {}) => RopeScaling::None,
+            None | Some(Scaling::Default) => RopeScaling::None,
             Some(Scaling::Linear { factor }) => RopeScaling::Linear { factor: *factor },
             Some(Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings }) => {
                 RopeScaling::Llama3 {
@@ -152,7 +230,7 @@ pub(crate) struct RopeInputs<T> {
 
 impl<T: Real> RopeInputs<T> {
     pub(crate) fn read(question: &Question, eval: &Evaluator) -> Result<Self> {
-        let params: Params = question.params()?;
+        let params: Params = question.read()?;
         let x = question.activation::<T>("x", eval)?;
         let (x, heads) = split_heads("x", x, params.num_heads)?;
         let (batch, _, len, head_dim) = x.dim();
@@ -191,14 +269,14 @@ pub(in crate::ops) fn ask<T: Real>(question: &Question, eval: &mut Evaluator) ->
         TableSource::Given(tables) => tables,
         TableSource::Computed { spec, positions, longest } => {
             let freq = inv_freq(&spec, longest).0;
-            answer.insert("inv_freq".to_string(), Array1::from_iter(freq.iter().map(|freq| freq.hi)).into_dyn());
+            let freq: Vec<f64> = freq.iter().map(|freq| freq.hi).collect();
+            answer.insert("inv_freq".to_string(), shaped(freq, Ix1(spec.rotary_dim / 2)).into_dyn());
             tables::<T>(&spec, &positions, eval)
         }
     };
     let out = eval.at("out", Role::Activation, rotate(&x, &tables, layout));
-    let widen = |x: &Array3<T>| to_f64(x);
-    answer.insert("cos".to_string(), widen(&tables.cos));
-    answer.insert("sin".to_string(), widen(&tables.sin));
+    answer.insert("cos".to_string(), to_f64(&tables.cos));
+    answer.insert("sin".to_string(), to_f64(&tables.sin));
     answer.insert("out".to_string(), to_f64(&join_heads(out, heads)));
     Ok(answer)
 }
@@ -208,10 +286,9 @@ fn positions(question: &Question, batch: usize, len: usize) -> Result<Array2<i64
     let ids = question.integers("position_ids")?;
     let shape = ids.shape().to_vec();
     refuse_positions("position_ids", &ids)?;
-    if let Ok(row) = ids.clone().into_dimensionality::<Ix1>()
-        && row.len() == len
-    {
-        return Ok(Array2::from_shape_fn((batch, len), |(_, t)| row[t]));
+    if shape == [len] {
+        let row: Vec<i64> = ids.iter().copied().collect();
+        return Ok(shaped(row.repeat(batch), Ix2(batch, len)));
     }
     ids.into_dimensionality::<Ix2>()
         .ok()
@@ -236,7 +313,44 @@ fn given_tables<T: Real>(question: &Question, batch: usize, len: usize, eval: &E
         if let Some(beyond) = positions.iter().find(|&&p| p >= given.nrows() as i64) {
             return Err(Error::ask(format!("position {beyond} lies beyond the {} rows of {name}", given.nrows())));
         }
-        Ok(Array3::from_shape_fn((batch, len, given.ncols()), |(b, t, i)| given[[positions[[b, t]] as usize, i]]))
+        let mut rows = Vec::with_capacity(batch * len * given.ncols());
+        for &position in &positions {
+            for i in 0..given.ncols() {
+                rows.push(given[[position as usize, i]]);
+            }
+        }
+        Ok(shaped(rows, Ix3(batch, len, given.ncols())))
     };
     Ok(RopeTables { cos: table("cos_cache")?, sin: table("sin_cache")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_scaling_that_cannot_be_is_refused_in_the_words_of_serde() {
+        let refused = |scaling: Value| Scaling::of(&scaling).unwrap_err().to_string();
+        assert_eq!(refused(json!(5)), "invalid type: integer `5`, expected internally tagged enum Scaling");
+        assert_eq!(refused(json!({ "factor": 2 })), "missing field `rope_type`");
+        assert_eq!(
+            refused(json!({ "rope_type": "su" })),
+            "unknown variant `su`, expected one of `default`, `linear`, `llama3`, `yarn`, `dynamic`"
+        );
+        assert_eq!(refused(json!({ "rope_type": "linear" })), "missing field `factor`");
+        assert_eq!(refused(json!({ "rope_type": "linear", "f": 1 })), "unknown field `f`, expected `factor`");
+        assert_eq!(refused(json!({ "rope_type": "default", "f": 1 })), "unknown field `f`, there are no fields");
+        assert_eq!(
+            refused(json!({ "rope_type": "dynamic", "factor": "2" })),
+            "invalid type: string \"2\", expected f64"
+        );
+        assert_eq!(
+            refused(json!({ "rope_type": "yarn", "factor": 2, "truncate": null })),
+            "invalid type: null, expected a boolean"
+        );
+        let yarn = json!({ "rope_type": "yarn", "factor": 2, "mscale": null });
+        let read = Scaling::of(&yarn).unwrap();
+        assert!(matches!(read, Scaling::Yarn { mscale: None, truncate: true, .. }), "{read:?}");
+    }
 }

@@ -1,8 +1,9 @@
 //! A matrix whose parts and transpose share its memory.
 
 use crate::io::numbers::Numbers;
+use crate::linalg::arrays::into_values;
 use crate::num::{Real, Stored};
-use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ShapeBuilder};
 use std::ops::Range;
 
 /// A matrix of numbers of a file, or of owned ones. Clones, parts and the transpose are views of the same memory.
@@ -65,8 +66,26 @@ impl<E> Matrix<E> {
 impl<E: Copy + Send + Sync> Matrix<E> {
     /// The rows of several ranges one below the other, copied.
     pub(super) fn gathered(&self, ranges: &[Range<usize>]) -> Self {
-        let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
-        Self::from(self.view().select(Axis(0), &rows))
+        let mut gathered = Vec::new();
+        for range in ranges {
+            for row in range.clone() {
+                self.each_of_row(row, |x| gathered.push(x));
+            }
+        }
+        let rows = ranges.iter().map(|range| range.len()).sum();
+        Self::new(Numbers::from(gathered), rows, self.shape[1])
+    }
+
+    /// `take` with each number of a row, in order.
+    fn each_of_row(&self, row: usize, take: impl FnMut(E)) {
+        assert!(row < self.shape[0], "there are {} rows", self.shape[0]);
+        let (from, [_, columns]) = (self.first + row * self.strides[0], self.shape);
+        if self.strides[1] == 1 {
+            self.numbers[from..from + columns].iter().copied().for_each(take);
+        } else {
+            let numbers: &[E] = &self.numbers;
+            (0..columns).map(|column| numbers[from + column * self.strides[1]]).for_each(take);
+        }
     }
 
     /// How many rows or columns lie in one piece, and how long they are.
@@ -80,24 +99,32 @@ impl<E: Copy + Send + Sync> Matrix<E> {
     where
         E: Stored<T>,
     {
-        let axis = Axis(if self.lies_by_columns() { 1 } else { 0 });
-        let view = self.view();
-        for (wide, x) in wide.iter_mut().zip(view.index_axis(axis, line)) {
-            *wide = x.widen();
+        let axis = if self.lies_by_columns() { 1 } else { 0 };
+        assert!(line < self.shape[axis], "there are {} lines", self.shape[axis]);
+        let (first, step) = (self.first + line * self.strides[axis], self.strides[1 - axis]);
+        if step == 1 {
+            let numbers = &self.numbers[first..];
+            wide.iter_mut().zip(numbers).for_each(|(wide, x)| *wide = x.widen());
+        } else {
+            for (wide, at) in wide.iter_mut().zip(0..) {
+                *wide = self.numbers[first + at * step].widen();
+            }
         }
+    }
+
+    /// The numbers of a row, widened, behind those of `wide`.
+    pub(super) fn extend_by_row<T: Real>(&self, row: usize, wide: &mut Vec<T>)
+    where
+        E: Stored<T>,
+    {
+        wide.reserve(self.shape[1]);
+        self.each_of_row(row, |x| wide.push(x.widen()));
     }
 }
 
-impl<E: Clone> From<Array2<E>> for Matrix<E> {
-    fn from(array: Array2<E>) -> Self {
+impl<T: Real> From<Array2<T>> for Matrix<T> {
+    fn from(array: Array2<T>) -> Self {
         let (rows, columns) = array.dim();
-        let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
-        let (numbers, first) = array.into_raw_vec_and_offset();
-        Self {
-            numbers: Numbers::from(numbers),
-            first: first.unwrap_or(0),
-            shape: [rows, columns],
-            strides: [columns, 1],
-        }
+        Self::new(Numbers::from(into_values(array)), rows, columns)
     }
 }

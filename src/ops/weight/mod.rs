@@ -11,10 +11,11 @@ pub use matrix::Matrix;
 use crate::error::{Error, Result};
 use crate::io::Array;
 use crate::io::mapped::{Floats, MappedArray};
+use crate::linalg::arrays::shaped;
 use crate::linalg::{ProductRules, matmul};
-use crate::num::{Dtype, Real, Stored, parallel, round_f64};
+use crate::num::{Dtype, Real, parallel, round_f64};
 use half::{bf16, f16};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Ix2};
 use std::any::Any;
 use std::ops::Range;
 
@@ -100,12 +101,27 @@ impl<T: Real> Weight<T> {
     /// # Panics
     /// If there is no such row.
     pub fn row(&self, row: usize) -> Array1<T> {
-        each!(self, matrix => matrix.view().row(row).iter().map(|x| x.widen()).collect())
+        let mut wide = Vec::with_capacity(self.ncols());
+        self.extend_by_row(row, &mut wide);
+        wide.into()
+    }
+
+    /// The numbers of a row, widened, behind those of `wide`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn extend_by_row(&self, row: usize, wide: &mut Vec<T>) {
+        each!(self, matrix => matrix.extend_by_row(row, wide));
     }
 
     /// All numbers, widened.
     pub fn to_array(&self) -> Array2<T> {
-        each!(self, matrix => matrix.view().mapv(|x| x.widen()))
+        let (rows, columns) = self.dim();
+        let mut wide = Vec::with_capacity(rows * columns);
+        for row in 0..rows {
+            self.extend_by_row(row, &mut wide);
+        }
+        shaped(wide, Ix2(rows, columns))
     }
 
     /// Rows and columns exchanged; the memory is the same.
