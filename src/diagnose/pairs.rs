@@ -81,7 +81,7 @@ impl Trial<'_> {
             tried = parallel::try_map(tried.len(), &|at| {
                 let (so_far, pair) = tried[at];
                 let left = self.observed[place].unexplained(&self.together(place, pair)?).unwrap_or(1.0);
-                Ok((so_far + score([left].into_iter()), pair))
+                Ok((so_far + score(&[left]), pair))
             })?;
             sort::sort_by(&mut tried, &|a, b| a.0.total_cmp(&b.0));
             // What explains nothing of one case is not tried on the next.

@@ -81,7 +81,7 @@ pub fn saved_as(folder: &Path, property: &Property, model: Option<&str>) -> Path
         None => property.name.to_string(),
         Some(model) => format!("{}-{model}", property.name),
     };
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     folder.join(name.to_ascii_lowercase())
 }
 
