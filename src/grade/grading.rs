@@ -127,6 +127,11 @@ fn empty((part, ready): (&Part, &Ready), needs: Vec<String>, in_short: String) -
     }
 }
 
+/// What the items of a part earned together.
+fn earned(report: &PartReport) -> Points {
+    report.items.iter().map(|item| &item.points).sum()
+}
+
 fn graded(
     grading: &Grading,
     submission: &Submission,
@@ -150,13 +155,14 @@ fn graded(
             let Graded { items, findings, asked } = cases.graded(respondent, progress)?;
             seen.add(&asked, &items);
             report.items = items;
-            report.findings = findings.into_iter().chain(seen.findings(&asked)).collect();
-            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.findings = findings;
+            report.findings.append(&mut seen.findings(&asked));
+            report.points = earned(&report);
             report.in_short = counted(&report);
         }
         (Kind::Answers(answers), Ready::Answers(right)) => {
             report.items = answers::graded(answers, right, &submission.folder, &part.points);
-            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.points = earned(&report);
             report.in_short = counted(&report);
             progress();
         }
