@@ -201,9 +201,8 @@ fn minimal(held: &[Held], faults: usize, shows: &dyn Fn(usize, usize) -> bool) -
         let mut best: Option<(usize, usize)> = None;
         for case in 0..held.len() {
             let count = left.iter().filter(|&&fault| shows(case, fault)).count();
-            let better = |(best, most): (usize, usize)| {
-                count > most || (count == most && held[case].cost <= held[best].cost)
-            };
+            let better =
+                |(best, most): (usize, usize)| count > most || (count == most && held[case].cost <= held[best].cost);
             if best.is_none_or(better) {
                 best = Some((case, count));
             }

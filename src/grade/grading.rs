@@ -181,7 +181,8 @@ fn graded(
 fn counted(report: &PartReport) -> String {
     let passed = report.items.iter().filter(|item| item.passed()).count();
     let mut rungs: Vec<(f64, usize)> = Vec::new();
-    for met in report.items.iter().filter_map(|item| item.met.as_deref()?.parse::<f64>().ok()) {
+    for item in &report.items {
+        let Some(Ok(met)) = item.met.as_deref().map(str::parse::<f64>) else { continue };
         match rungs.iter_mut().find(|(rung, _)| *rung == met) {
             Some((_, count)) => *count += 1,
             None => rungs.push((met, 1)),
@@ -189,7 +190,10 @@ fn counted(report: &PartReport) -> String {
     }
     sort_by(&mut rungs, &|a, b| a.0.total_cmp(&b.0));
     let all = report.items.len();
-    let at: Vec<String> = rungs.iter().map(|(rung, count)| format!("{count} at {rung:e}")).collect();
+    let mut at = Vec::with_capacity(rungs.len());
+    for (rung, count) in &rungs {
+        at.push(format!("{count} at {rung:e}"));
+    }
     match at.as_slice() {
         [] => format!("{passed} of {all}"),
         [_] if passed == all => format!("{passed} of {all} at {:e}", rungs[0].0),

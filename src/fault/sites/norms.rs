@@ -203,9 +203,16 @@ fn over(
                 all.as_ref().map(|all| all.slice(s![h * dim..(h + 1) * dim]).to_owned())
             };
             let mut out = x.clone();
-            for (h, mut out) in out.axis_iter_mut(Axis(1)).enumerate() {
+            for h in 0..heads {
                 let weights = Norm { weight: own(&weights.weight, h), bias: own(&weights.bias, h) };
-                out.assign(&norm(x.index_axis(Axis(1), h).to_owned().into_dyn(), &weights)?);
+                let normed = norm(x.index_axis(Axis(1), h).to_owned().into_dyn(), &weights)?;
+                for b in 0..batch {
+                    for t in 0..len {
+                        for d in 0..dim {
+                            out[[b, h, t, d]] = normed[[b, t, d]];
+                        }
+                    }
+                }
             }
             Some(out)
         }
