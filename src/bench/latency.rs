@@ -16,7 +16,6 @@ use crate::num::Real;
 use crate::num::sort::sort_by;
 use ndarray::Array2;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What is to be measured.
@@ -106,26 +105,56 @@ pub fn latency<T: Real>(
     roofline: &Roofline,
     progress: &dyn Fn(),
 ) -> Result<LatencyReport> {
+    let bytes = Bytes { weight: model.weights.embed_tokens.dtype().bytes() as u128, number: T::DTYPE.bytes() as u128 };
+    let timed = Timed {
+        spec: &model.spec,
+        bytes,
+        with_cache: &|prompt, generate| with_cache(model, question, prompt, generate),
+        prefill: &|length| Ok(prefill(model, question, length)?.0),
+    };
+    measured(&timed, question, roofline, progress)
+}
+
+/// A model of any scalar, and how its runs are timed.
+struct Timed<'a> {
+    spec: &'a ModelSpec,
+    bytes: Bytes,
+    /// A prompt of so many tokens, and so many generated ones.
+    with_cache: &'a dyn Fn(usize, usize) -> Result<CachedRun>,
+    /// Seconds for so many tokens at once.
+    prefill: &'a dyn Fn(usize) -> Result<f64>,
+}
+
+fn measured(
+    model: &Timed,
+    question: &LatencyQuestion,
+    roofline: &Roofline,
+    progress: &dyn Fn(),
+) -> Result<LatencyReport> {
     question.refuse()?;
     let mut rows = Vec::new();
     for &prompt in &question.prompts {
         let most = question.generate.iter().copied().max().unwrap_or(1);
         let mut runs = Vec::with_capacity(question.repeats);
-        let mut recomputed: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        let lengths = question.lengths(prompt);
+        let mut recomputed = vec![Vec::with_capacity(question.repeats); lengths.len()];
         for run in 0..question.warmup + question.repeats {
-            let timed = with_cache(model, question, prompt, most)?;
+            let timed = (model.with_cache)(prompt, most)?;
             progress();
             if run < question.warmup {
                 continue;
             }
             runs.push(timed);
             // In turn with the cached runs, so that both see the same phases of a machine that is shared.
-            for length in question.lengths(prompt) {
-                recomputed.entry(length).or_default().push(prefill(model, question, length)?.0);
+            for (seconds, &length) in recomputed.iter_mut().zip(&lengths) {
+                seconds.push((model.prefill)(length)?);
                 progress();
             }
         }
-        let without = recomputed.into_iter().map(|(length, seconds)| (length, Spread::of(seconds).median)).collect();
+        let mut without = Vec::with_capacity(lengths.len());
+        for (length, seconds) in lengths.into_iter().zip(recomputed) {
+            without.push((length, Spread::of(seconds).median));
+        }
         for &generate in &question.generate {
             rows.push(question.row(model, [prompt, generate], roofline, &runs, &without));
         }
@@ -169,7 +198,11 @@ fn with_cache<T: Real>(
 impl LatencyQuestion {
     /// Token ids `[1, len]` of a prompt.
     pub fn prompt_ids(&self, spec: &ModelSpec, len: usize) -> Array2<i64> {
-        Array2::from_shape_fn((1, len), |(_, t)| token(t, spec.vocab_size))
+        let mut ids = Array2::zeros((1, len));
+        for t in 0..len {
+            ids[[0, t]] = token(t, spec.vocab_size);
+        }
+        ids
     }
 
     /// Calls of `progress`.
@@ -208,36 +241,43 @@ impl LatencyQuestion {
         lengths
     }
 
-    fn row<T: Real>(
+    /// `without` says the seconds of each length that was measured without a cache, in ascending order.
+    fn row(
         &self,
-        model: &Model<T>,
+        model: &Timed,
         [prompt, generate]: [usize; 2],
         roofline: &Roofline,
         runs: &[CachedRun],
-        without: &BTreeMap<usize, f64>,
+        without: &[(usize, f64)],
     ) -> LatencyRow {
         let tokens = generate - 1;
-        let with_cache =
-            Spread::of(runs.iter().map(|run| run.prefill + run.decode[..tokens].iter().sum::<f64>()).collect());
-        let a_token = |run: &CachedRun| {
+        let (mut whole, mut prefill, mut decode) = (Vec::new(), Vec::new(), Vec::new());
+        for run in runs {
             let mut seconds = run.decode[..tokens].to_vec();
-            sort_by(&mut seconds, &f64::total_cmp);
-            seconds[tokens / 2]
-        };
-        let bytes =
-            Bytes { weight: model.weights.embed_tokens.dtype().bytes() as u128, number: T::DTYPE.bytes() as u128 };
-        let without_cache: f64 = (prompt..prompt + generate).map(|length| on_the_line(without, length)).sum();
+            whole.push(run.prefill + seconds.iter().sum::<f64>());
+            prefill.push(run.prefill);
+            if tokens > 0 {
+                sort_by(&mut seconds, &f64::total_cmp);
+                decode.push(seconds[tokens / 2]);
+            }
+        }
+        let with_cache = Spread::of(whole);
+        let (mut without_cache, mut recomputed) = (0.0, 0);
+        for length in prompt..prompt + generate {
+            without_cache += on_the_line(without, length);
+            recomputed += usize::from(without.iter().any(|&(measured, _)| measured == length));
+        }
         LatencyRow {
             prompt,
             generate,
             with_cache,
             without_cache,
-            recomputed: without.range(prompt..prompt + generate).count(),
+            recomputed,
             speed_up: without_cache / with_cache.median,
-            prefill: Spread::of(runs.iter().map(|run| run.prefill).collect()),
-            decode: (tokens > 0).then(|| Spread::of(runs.iter().map(a_token).collect())),
-            predicted_prefill: self.predicted(&model.spec, bytes, roofline, prompt, 0),
-            predicted_decode: self.predicted(&model.spec, bytes, roofline, 1, prompt + tokens / 2),
+            prefill: Spread::of(prefill),
+            decode: (tokens > 0).then(|| Spread::of(decode)),
+            predicted_prefill: self.predicted(model.spec, model.bytes, roofline, prompt, 0),
+            predicted_decode: self.predicted(model.spec, model.bytes, roofline, 1, prompt + tokens / 2),
         }
     }
 
@@ -266,13 +306,20 @@ pub(super) struct Bytes {
     pub(super) number: u128,
 }
 
-/// The value at `length` on the line between its neighbours.
-fn on_the_line(measured: &BTreeMap<usize, f64>, length: usize) -> f64 {
-    let below = measured.range(..=length).next_back();
-    let above = measured.range(length..).next();
+/// The value at `length` on the line between its neighbours; `measured` is in ascending order.
+fn on_the_line(measured: &[(usize, f64)], length: usize) -> f64 {
+    let (mut below, mut above) = (None, None);
+    for &(at, seconds) in measured {
+        if at <= length {
+            below = Some((at, seconds));
+        }
+        if at >= length && above.is_none() {
+            above = Some((at, seconds));
+        }
+    }
     match (below, above) {
-        (Some((&a, &at_a)), Some((&b, &at_b))) if b > a => at_a + (at_b - at_a) * (length - a) as f64 / (b - a) as f64,
-        (Some((_, &seconds)), _) | (None, Some((_, &seconds))) => seconds,
+        (Some((a, at_a)), Some((b, at_b))) if b > a => at_a + (at_b - at_a) * (length - a) as f64 / (b - a) as f64,
+        (Some((_, seconds)), _) | (None, Some((_, seconds))) => seconds,
         (None, None) => f64::NAN,
     }
 }
@@ -332,7 +379,7 @@ mod tests {
     #[test]
     fn lengths_between_lie_on_lines() {
         assert_eq!(question().lengths(10), [10, 12, 14]);
-        let measured = BTreeMap::from([(10, 1.0), (14, 3.0)]);
+        let measured = [(10, 1.0), (14, 3.0)];
         let at = |length| on_the_line(&measured, length);
         assert_eq!((at(10), at(11), at(13), at(14)), (1.0, 1.5, 2.5, 3.0));
         assert_eq!(question().steps(), 2 * (1 + 3 * (1 + 3)));

@@ -62,7 +62,10 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -
         }
     }
     let times = |factor: f64| {
-        let radii = variance.iter().map(|variance| variance.sqrt() * factor).collect();
+        let mut radii = variance.clone();
+        for radius in &mut radii {
+            *radius = radius.sqrt() * factor;
+        }
         ArrayD::from_shape_vec(exact.raw_dim(), radii).expect("one radius for each value")
     };
     Some(Floor { estimate: times(ESTIMATE), centred: times(CENTRED), evaluations: evaluations.len() })

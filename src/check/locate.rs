@@ -313,12 +313,11 @@ impl Axis {
         if slices < 8 {
             return false;
         }
-        let quarters: Vec<f64> = (0..4)
-            .map(|quarter| {
-                let part = &self.squared[quarter * slices / 4..(quarter + 1) * slices / 4];
-                part.iter().sum::<f64>() / part.len() as f64
-            })
-            .collect();
+        let mut quarters = [0.0; 4];
+        for (quarter, mean) in quarters.iter_mut().enumerate() {
+            let part = &self.squared[quarter * slices / 4..(quarter + 1) * slices / 4];
+            *mean = part.iter().sum::<f64>() / part.len() as f64;
+        }
         quarters.windows(2).all(|pair| pair[1] > pair[0]) && quarters[3] >= 4.0 * quarters[0]
     }
 }
@@ -330,23 +329,29 @@ struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    fn of(&self, chosen: impl Fn(usize) -> bool, evenly: usize) -> f64 {
+    /// Of every `step`th index from `from` to `to`, which are `evenly` of them.
+    fn of(&self, from: usize, to: usize, step: usize, evenly: usize) -> f64 {
         match self.compared {
             None => evenly as f64 / self.axis.length as f64,
             Some(compared) => {
-                let all: u64 = compared.iter().sum();
-                let here: u64 = compared.iter().enumerate().filter(|(index, _)| chosen(*index)).map(|(_, n)| n).sum();
+                let (mut all, mut here) = (0, 0);
+                for (index, count) in compared.iter().enumerate() {
+                    all += count;
+                    if (from..to).contains(&index) && (index - from).is_multiple_of(step) {
+                        here += count;
+                    }
+                }
                 here as f64 / all.max(1) as f64
             }
         }
     }
 
     fn share(&self, from: usize, to: usize) -> f64 {
-        self.of(|index| (from..to).contains(&index), to - from)
+        self.of(from, to, 1, to - from)
     }
 
     fn parity(&self, parity: usize) -> f64 {
-        self.of(|index| index % 2 == parity, (self.axis.length + 1 - parity) / 2)
+        self.of(parity, usize::MAX, 2, (self.axis.length + 1 - parity) / 2)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::mapped::MappedArray;
 use crate::num::Dtype;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How two sets are to be compared.
 #[derive(Debug, Clone, Default)]
@@ -125,8 +125,14 @@ pub fn compare_sets(actual: &[MappedArray], expected: &[MappedArray], question: 
             list(expected_names.keys())
         )));
     }
-    let names: BTreeSet<&String> = actual_names.keys().chain(expected_names.keys()).collect();
-    let arrays = names.into_iter().map(|name| {
+    let mut names: Vec<&str> = Vec::with_capacity(actual.len() + expected.len());
+    for array in actual.iter().chain(expected) {
+        names.push(array.name());
+    }
+    names.sort_unstable();
+    names.dedup();
+    let mut arrays = Vec::with_capacity(names.len());
+    for name in names {
         let side = |names: &BTreeMap<String, usize>| names.get(name).copied();
         let (a, e) = (side(&actual_names).map(|at| &actual[at]), side(&expected_names).map(|at| &expected[at]));
         let dtype = |array: Option<&MappedArray>| array.map(|array| array.dtype_name().to_string());
@@ -135,9 +141,10 @@ pub fn compare_sets(actual: &[MappedArray], expected: &[MappedArray], question: 
             (None, _) => ArrayOutcome::Missing,
             (_, None) => ArrayOutcome::Surplus,
         };
-        ArrayComparison { name: name.clone(), actual_dtype: dtype(a), expected_dtype: dtype(e), outcome }
-    });
-    Ok(SetComparison { ladder: question.ladder.clone(), arrays: arrays.collect() })
+        let (actual_dtype, expected_dtype) = (dtype(a), dtype(e));
+        arrays.push(ArrayComparison { name: name.to_string(), actual_dtype, expected_dtype, outcome });
+    }
+    Ok(SetComparison { ladder: question.ladder.clone(), arrays })
 }
 
 fn one(name: &str, actual: &MappedArray, expected: &MappedArray, question: &SetQuestion) -> ArrayOutcome {

@@ -5,10 +5,10 @@
 //! accepted zeros in 4 of 60 problems (ScalingIntelligence/KernelBench#165). Pure functions over numbers; knows formats
 //! and the ladder, nothing of cases, variants or bounds.
 
-use super::comparison::Selection;
+use super::comparison::{Selection, for_each_index};
 use super::ladder::{Ladder, Rung};
 use crate::num::{Dtype, json_number, round_f64};
-use ndarray::{Array1, ArrayD, Dimension};
+use ndarray::{Array1, ArrayD};
 use serde::{Deserialize, Serialize};
 
 /// How far one rung of the ladder is out of reach.
@@ -168,10 +168,17 @@ pub fn vacuous(expected: &ArrayD<f64>, elements: Elements, ladder: &Ladder) -> V
             .zip(&expected)
             .all(|(&a, &e)| same(a, e) || (a.is_finite() && e.is_finite() && rung.accepts(a, e, dtype)))
     };
-    let passing = |rung: &Rung| -> Vec<Trivial> {
-        answers.iter().filter(|(_, answer)| passes(rung, answer)).map(|(name, _)| *name).collect()
-    };
-    ladder.0.iter().map(|rung| Vacuous { rung: *rung, passes: passing(rung) }).collect()
+    let mut vacuous = Vec::with_capacity(ladder.0.len());
+    for rung in &ladder.0 {
+        let mut passing = Vec::new();
+        for (name, answer) in &answers {
+            if passes(rung, answer) {
+                passing.push(*name);
+            }
+        }
+        vacuous.push(Vacuous { rung: *rung, passes: passing });
+    }
+    vacuous
 }
 
 /// The same number, the same infinity, or both NaN.
@@ -181,8 +188,13 @@ fn same(a: f64, b: f64) -> bool {
 
 /// Each element divided first, so that the sum of large ones does not overflow; 0 of nothing.
 fn mean_of_finite(values: &[f64]) -> f64 {
-    let count = values.iter().filter(|x| x.is_finite()).count() as f64;
-    values.iter().filter(|x| x.is_finite()).map(|x| x / count).sum()
+    let mut finite = values.to_vec();
+    finite.retain(|x| x.is_finite());
+    let count = finite.len() as f64;
+    for x in &mut finite {
+        *x /= count;
+    }
+    finite.iter().sum()
 }
 
 /// A tolerance to use, and how it comes about.
@@ -341,12 +353,16 @@ impl FormatFacts {
         let values = compared(expected, selection);
         let finite = || values.iter().copied();
         let scale = finite().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| if x.abs() > m { x.abs() } else { m });
+        let (mut missed, mut passes) = (Vec::new(), Vec::new());
+        for rung in infeasible(finite(), format.output, ladder) {
+            missed.push(rung.missed);
+        }
+        for rung in vacuous(&values, Elements::Float(format.expected), ladder) {
+            passes.push(rung.passes);
+        }
         let facts = ToleranceFacts {
-            infeasible: infeasible(finite(), format.output, ladder).into_iter().map(|rung| rung.missed).collect(),
-            vacuous: vacuous(&values, Elements::Float(format.expected), ladder)
-                .into_iter()
-                .map(|rung| rung.passes)
-                .collect(),
+            infeasible: missed,
+            vacuous: passes,
             tightest: tightest_feasible(finite(), format.output),
             suggestion: suggestion(format.output, scale, None),
         };
@@ -362,12 +378,13 @@ impl FormatFacts {
 
 /// The compared elements, in order.
 fn compared(expected: &ArrayD<f64>, selection: Selection) -> ArrayD<f64> {
-    let compared: Vec<f64> = match selection {
-        Selection::All => expected.iter().copied().collect(),
-        Selection::Where(_) => {
-            expected.indexed_iter().filter(|(index, _)| selection.covers(index.slice())).map(|(_, &x)| x).collect()
-        }
-    };
+    let mut compared: Vec<f64> = expected.iter().copied().collect();
+    if let Selection::Where(_) = selection {
+        let mut covered = Vec::with_capacity(compared.len());
+        for_each_index(expected.shape(), &mut |index| covered.push(selection.covers(index)));
+        let mut covered = covered.into_iter();
+        compared.retain(|_| covered.next() == Some(true));
+    }
     Array1::from(compared).into_dyn()
 }
 

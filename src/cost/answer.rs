@@ -39,7 +39,7 @@ pub struct CostReport {
 impl CostReport {
     /// As JSON that is looked into. It goes through its text, so that each part is compiled for one writer.
     pub fn as_value(&self) -> Result<Value> {
-        serde_json::to_vec_pretty(self).and_then(|text| serde_json::from_slice(&text)).map_err(Error::ask)
+        crate::io::json::line(self).and_then(|text| serde_json::from_slice(text.as_bytes())).map_err(Error::ask)
     }
 }
 

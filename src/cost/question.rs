@@ -208,11 +208,20 @@ impl CostQuestion<'_> {
 
     fn phase(&self, step: &Step) -> PhaseCost {
         let work = forward(self.spec, step);
-        let parts: Vec<PartCost> = parts(&work).into_iter().map(|(part, work)| self.part(part, &work)).collect();
-        let (flops, bytes) = (parts.iter().map(|p| p.flops).sum(), parts.iter().map(|p| p.bytes).sum());
-        let seconds = parts.iter().map(|part| part.seconds).sum::<Option<f64>>();
+        let mut costs: Vec<PartCost> = Vec::new();
+        let (mut flops, mut bytes, mut seconds) = (0, 0, Some(0.0));
         // What takes most of the time.
-        let compute: f64 = parts.iter().filter(|p| p.bound == Some(Bound::Compute)).filter_map(|p| p.seconds).sum();
+        let mut compute = 0.0;
+        for (part, work) in parts(&work) {
+            let cost = self.part(part, &work);
+            flops += cost.flops;
+            bytes += cost.bytes;
+            seconds = seconds.zip(cost.seconds).map(|(all, own): (f64, f64)| all + own);
+            if cost.bound == Some(Bound::Compute) {
+                compute += cost.seconds.unwrap_or(0.0);
+            }
+            costs.push(cost);
+        }
         let bound = seconds.map(|all| if 2.0 * compute > all { Bound::Compute } else { Bound::Memory });
         let total = PartCost { seconds, bound, ..self.costing("together", flops, bytes) };
         let pairs = |counted: &dyn Fn(Option<usize>) -> f64| -> f64 {
@@ -220,7 +229,7 @@ impl CostQuestion<'_> {
         };
         let all = pairs(&|window| step.q_len as f64 * step.keys(window) as f64);
         PhaseCost {
-            parts,
+            parts: costs,
             visible_pairs: pairs(&|window| step.visible_pairs(window) as f64) / all,
             tokens_a_second: seconds.map(|seconds| (step.batch * step.q_len) as f64 / seconds),
             total,

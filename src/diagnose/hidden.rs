@@ -44,7 +44,10 @@ pub(super) fn patterns(
         let (fault, answers) = &catalogue[at];
         pattern(fault, answers, observed, &right)
     });
-    let mut found: Vec<Pattern> = each.into_iter().flatten().collect();
+    let mut found = Vec::new();
+    for pattern in each {
+        found.extend(pattern);
+    }
     sort::sort_by(&mut found, &|a, b| b.significance.total_cmp(&a.significance));
     Ok(found)
 }

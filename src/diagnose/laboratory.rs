@@ -69,15 +69,21 @@ impl Laboratory {
     /// Files that cannot be read.
     pub fn of(cases: &[&Case], stored: Dtype) -> Result<Self> {
         let asked = parallel::try_map(cases.len(), &|at| ModelQuestion::of(cases[at]))?;
-        let questions: Vec<ModelQuestion> = asked.into_iter().flatten().collect();
+        let mut questions = Vec::new();
+        for question in asked {
+            questions.extend(question);
+        }
         let weights = if matches!(stored, Dtype::F32 | Dtype::F64) { Dtype::F64 } else { stored };
-        let mut folders: Vec<PathBuf> = questions.iter().map(|question| question.checkpoint.clone()).collect();
+        let (mut folders, mut catalogue) = (Vec::new(), Vec::new());
+        for question in &questions {
+            folders.push(question.checkpoint.clone());
+            catalogue.push(OnceLock::new());
+        }
         sort::sort_by(&mut folders, &PathBuf::cmp);
         folders.dedup();
         let models = parallel::try_map(folders.len(), &|at| {
             Ok((folders[at].clone(), Model::load(&Checkpoint::open(&folders[at])?, weights)?))
         })?;
-        let catalogue = questions.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { questions, stored, models, catalogue })
     }
 
@@ -164,7 +170,11 @@ impl Laboratory {
         let each = parallel::try_map(cases.len(), &|at| self.answers(cases[at]).inspect(|_| progress()))?;
         let mut catalogue = Vec::new();
         for (at, fault) in fault::all().enumerate() {
-            catalogue.push((fault, each.iter().map(|answers| answers[at].clone()).collect()));
+            let mut of_fault = Vec::with_capacity(each.len());
+            for answers in &each {
+                of_fault.push(answers[at].clone());
+            }
+            catalogue.push((fault, of_fault));
         }
         Ok(catalogue)
     }

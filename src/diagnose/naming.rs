@@ -111,7 +111,12 @@ pub fn diagnose(
     answers: &[Option<Vec<f64>>],
     progress: &(dyn Fn() + Sync),
 ) -> Result<Diagnosis> {
-    let asked: Vec<usize> = (0..answers.len()).filter(|&case| answers[case].is_some()).collect();
+    let mut asked = Vec::new();
+    for (case, answer) in answers.iter().enumerate() {
+        if answer.is_some() {
+            asked.push(case);
+        }
+    }
     if asked.is_empty() {
         return Err(Error::ask("no case about a model was answered, and nothing answered is not a success"));
     }
@@ -148,8 +153,11 @@ pub fn diagnose(
     if diagnosis.deviating == 0 {
         let found = hidden::patterns(laboratory, &asked, &observed, progress)?;
         let clearest = found.first().map_or(0.0, |pattern| pattern.significance);
-        let as_clear = found.into_iter().filter(|pattern| pattern.significance >= AS_CLEAR * clearest);
-        diagnosis.hints = as_clear.map(Hint::of).collect();
+        for pattern in found {
+            if pattern.significance >= AS_CLEAR * clearest {
+                diagnosis.hints.push(Hint::of(pattern));
+            }
+        }
         return Ok(diagnosis);
     }
     let catalogue = laboratory.catalogue(&asked, progress)?;
@@ -158,7 +166,12 @@ pub fn diagnose(
         Hypothesis::of(vec![fault], answers.clone(), &observed)
     });
     best_first(&mut hypotheses);
-    let open: Vec<usize> = (0..asked.len()).filter(|&at| observed[at].is_open(&hypotheses[0].answers[at])).collect();
+    let mut open = Vec::new();
+    for (at, answer) in hypotheses[0].answers.iter().enumerate() {
+        if observed[at].is_open(answer) {
+            open.push(at);
+        }
+    }
     if !open.is_empty() {
         let mut two = pairs::search(laboratory, &asked, &observed, &hypotheses, &open)?;
         best_first(&mut two);
@@ -178,18 +191,26 @@ pub fn diagnose(
     diagnosis.named = hypotheses[0].share(&observed) >= 0.5
         || (best < FAIR && hypotheses.get(1).is_none_or(|next| best < 3.0 * next.score));
     // Whoever is as good stands beside the first.
-    let (mut hypotheses, others): (Vec<_>, Vec<_>) = {
-        let first = Hypothesis { faults: Vec::new(), answers: hypotheses[0].answers.clone(), score: best };
-        hypotheses.into_iter().partition(|other| other.is_as_good_as(&first, &observed))
-    };
-    diagnosis.tied = hypotheses.len();
-    hypotheses.extend(others);
-    diagnosis.telling = telling(laboratory, &asked, &hypotheses[..diagnosis.tied]);
-    for (evidence, (observed, answer)) in diagnosis.cases.iter_mut().zip(observed.iter().zip(&hypotheses[0].answers)) {
-        evidence.unexplained = observed.unexplained(answer);
+    let first = Hypothesis { faults: Vec::new(), answers: hypotheses[0].answers.clone(), score: best };
+    let (mut as_good, mut others) = (Vec::new(), Vec::new());
+    for hypothesis in hypotheses {
+        if hypothesis.is_as_good_as(&first, &observed) {
+            as_good.push(hypothesis);
+        } else {
+            others.push(hypothesis);
+        }
     }
-    let shown = diagnosis.tied.max(SUSPECTS);
-    diagnosis.suspects = hypotheses.iter().take(shown).map(|hypothesis| hypothesis.suspect(&observed)).collect();
+    diagnosis.tied = as_good.len();
+    as_good.append(&mut others);
+    let hypotheses = as_good;
+    diagnosis.telling = telling(laboratory, &asked, &hypotheses[..diagnosis.tied]);
+    for (at, evidence) in diagnosis.cases.iter_mut().enumerate() {
+        evidence.unexplained = observed[at].unexplained(&hypotheses[0].answers[at]);
+    }
+    let shown = diagnosis.tied.max(SUSPECTS).min(hypotheses.len());
+    for hypothesis in &hypotheses[..shown] {
+        diagnosis.suspects.push(hypothesis.suspect(&observed));
+    }
     Ok(diagnosis)
 }
 
@@ -207,48 +228,60 @@ fn best_first(hypotheses: &mut [Hypothesis]) {
 
 impl Hypothesis {
     pub(super) fn of(faults: Vec<&'static Fault>, answers: Vec<Prediction>, observed: &[Observed]) -> Self {
-        let left = observed.iter().zip(&answers).filter_map(|(case, answer)| case.unexplained(answer));
-        let score = score(left);
-        Self { faults, answers, score }
+        let mut left = Vec::with_capacity(observed.len());
+        for (case, answer) in observed.iter().zip(&answers) {
+            left.extend(case.unexplained(answer));
+        }
+        Self { faults, answers, score: score(&left) }
     }
 
     /// How much it leaves unexplained of each deviating case.
     fn left(&self, observed: &[Observed]) -> Vec<f64> {
         let mut left = Vec::new();
-        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
-            left.extend(case.unexplained(answer));
+        for (case, answer) in observed.iter().zip(&self.answers) {
+            if case.deviates {
+                left.extend(case.unexplained(answer));
+            }
         }
         left
     }
 
     /// The mean logarithm of what it leaves unexplained of some cases.
     fn left_of(&self, places: &[usize], observed: &[Observed]) -> f64 {
-        score(places.iter().filter_map(|&at| observed[at].unexplained(&self.answers[at])))
+        let mut left = Vec::with_capacity(places.len());
+        for &at in places {
+            left.extend(observed[at].unexplained(&self.answers[at]));
+        }
+        score(&left)
     }
 
     /// Whether no case tells it from `best`, or those that do speak for neither.
     fn is_as_good_as(&self, best: &Hypothesis, observed: &[Observed]) -> bool {
         // A case that is right by one of them and not by the other speaks for the first.
         let left = |case: &Observed, answer: &Prediction| case.unexplained(answer).unwrap_or(EXPLAINED / 3.0).ln();
-        let telling = observed
-            .iter()
-            .zip(self.answers.iter().zip(&best.answers))
-            .filter(|(case, (own, other))| case.tells_apart(own, other))
-            .map(|(case, (own, other))| left(case, own) - left(case, other));
-        let (sum, count) = telling.fold((0.0, 0), |(sum, count), gap| (sum + gap, count + 1));
+        let (mut sum, mut count) = (0.0, 0);
+        for (at, case) in observed.iter().enumerate() {
+            let (own, other) = (&self.answers[at], &best.answers[at]);
+            if case.tells_apart(own, other) {
+                sum += left(case, own) - left(case, other);
+                count += 1;
+            }
+        }
         self.score <= 0.5 * best.score && (count == 0 || sum / f64::from(count) < TIED)
     }
 
     /// The share of the deviating cases that it explains.
     fn share(&self, observed: &[Observed]) -> f64 {
         let left = self.left(observed);
-        left.iter().filter(|&&left| left < EXPLAINED).count() as f64 / left.len().max(1) as f64
+        explained(&left) as f64 / left.len().max(1) as f64
     }
 
     fn suspect(&self, observed: &[Observed]) -> Suspect {
         let mut coefficients: Vec<f64> = Vec::new();
-        for (case, answer) in observed.iter().zip(&self.answers).filter(|(case, _)| case.deviates) {
-            coefficients.extend(case.coefficient(answer));
+        for (case, answer) in observed.iter().zip(&self.answers) {
+            if case.deviates {
+                coefficients.extend(case.coefficient(answer));
+            }
         }
         sort::sort_by(&mut coefficients, &f64::total_cmp);
         let said = |of: fn(&Fault) -> &'static str| self.faults.iter().map(|fault| of(fault)).collect();
@@ -257,10 +290,15 @@ impl Hypothesis {
             look_at: said(|fault| fault.look_at),
             formula: said(|fault| fault.formula),
             score: self.score,
-            explained: self.left(observed).iter().filter(|&&left| left < EXPLAINED).count(),
+            explained: explained(&self.left(observed)),
             coefficient: coefficients.get(coefficients.len() / 2).copied(),
         }
     }
+}
+
+/// How many of the cases of which so much is left unexplained count as explained.
+fn explained(left: &[f64]) -> usize {
+    left.iter().filter(|&&left| left < EXPLAINED).count()
 }
 
 /// The case in which two tied suspects differ most in proportion to what rounding does.
@@ -270,6 +308,13 @@ fn telling(laboratory: &Laboratory, asked: &[usize], tied: &[Hypothesis]) -> Opt
         let (Some(one), Some(other)) = (&first.answers[place], &second.answers[place]) else { return 0.0 };
         largest_gap(one, other)
     };
-    let best = (0..asked.len()).max_by(|&a, &b| apart(a).total_cmp(&apart(b)))?;
-    (apart(best) > 1e-6).then(|| laboratory.questions[asked[best]].name.clone())
+    // The last of those that are furthest apart.
+    let (mut best, mut furthest) = (None, 1e-6);
+    for (place, &case) in asked.iter().enumerate() {
+        let apart = apart(place);
+        if apart >= furthest && apart > 1e-6 {
+            (best, furthest) = (Some(case), apart);
+        }
+    }
+    best.map(|case| laboratory.questions[case].name.clone())
 }

@@ -73,18 +73,26 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// The best of some pairs on some cases, case by case; after each only one in `thinning` goes on.
     fn best(&self, pairs: Vec<Pair>, places: &[usize], thinning: usize) -> Result<Vec<Pair>> {
-        let mut tried: Vec<(f64, Pair)> = pairs.into_iter().map(|pair| (0.0, pair)).collect();
+        let mut tried: Vec<(f64, Pair)> = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            tried.push((0.0, pair));
+        }
         for &place in places {
             tried = parallel::try_map(tried.len(), &|at| {
                 let (so_far, pair) = tried[at];
                 let left = self.observed[place].unexplained(&self.together(place, pair)?).unwrap_or(1.0);
-                Ok((so_far + score([left].into_iter()), pair))
+                Ok((so_far + score(&[left]), pair))
             })?;
             sort::sort_by(&mut tried, &|a, b| a.0.total_cmp(&b.0));
             // What explains nothing of one case is not tried on the next.
             tried.truncate((tried.len() / thinning).max(KEPT));
         }
-        Ok(tried.into_iter().take(KEPT).map(|(_, pair)| pair).collect())
+        tried.truncate(KEPT);
+        let mut best = Vec::with_capacity(tried.len());
+        for (_, pair) in tried {
+            best.push(pair);
+        }
+        Ok(best)
     }
 
     /// Both faults; where one has no place, the other.
@@ -103,17 +111,24 @@ impl Trial<'_> {
     /// Cases that no single fault explains, the cheapest first, each of another model.
     fn probes(&self) -> Vec<usize> {
         let least = |place: usize| {
-            let left = self.singles.iter().filter_map(|one| self.observed[place].unexplained(&one.answers[place]));
-            left.fold(1.0, |least: f64, left| if left < least { left } else { least })
+            let mut least = 1.0;
+            for one in self.singles {
+                let left = self.observed[place].unexplained(&one.answers[place]);
+                least = left.filter(|left| *left < least).unwrap_or(least);
+            }
+            least
         };
         let question = |place: usize| &self.laboratory.questions[self.asked[place]];
-        let open: Vec<usize> = (0..self.asked.len()).filter(|&place| self.observed[place].deviates).collect();
-        // What is least explained by any one fault has most need of two.
-        let need = |place: usize| (least(place) < 0.05, self.laboratory.cost(question(place)));
-        let needs: Vec<_> = open.iter().map(|&place| need(place)).collect();
-        let order = sort::sorted_indices(open.len(), &|a, b| needs[a].cmp(&needs[b]));
+        let mut open = Vec::new();
+        for place in 0..self.asked.len() {
+            if self.observed[place].deviates {
+                // What is least explained by any one fault has most need of two.
+                open.push((least(place) < 0.05, self.laboratory.cost(question(place)), place));
+            }
+        }
         let mut chosen: Vec<usize> = Vec::new();
-        for place in order.into_iter().map(|at| open[at]) {
+        for at in sort::sorted_indices(open.len(), &|a, b| open[a].cmp(&open[b])) {
+            let place = open[at].2;
             let known = chosen.iter().any(|&other| question(other).checkpoint == question(place).checkpoint);
             if !known && chosen.len() < PROBES {
                 chosen.push(place);

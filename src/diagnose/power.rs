@@ -9,7 +9,6 @@ use crate::fault::{Fault, Group, Kind, has_operation_form, run_operation};
 use crate::num::{Dtype, parallel};
 use crate::suite::OperationCase;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// What is known of one fault.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +94,9 @@ pub fn power(
             let worst = answer.as_ref().map_or(0.0, |answer| largest_gap(answer, &question.expected));
             each.push(if worst > floor { worst } else { 0.0 });
         }
-        each.extend(operations.iter().map(|case| of_operation(case, fault)));
+        for case in operations {
+            each.push(of_operation(case, fault));
+        }
         (*fault, each)
     });
     let mut held = Vec::with_capacity(questions.len() + operations.len());
@@ -103,16 +104,30 @@ pub fn power(
         held.push(Held { name: question.name.clone(), cost: laboratory.cost(question) });
     }
     for case in operations {
-        let numbers = case.question.inputs.values().map(|x| x.shape().iter().product::<usize>() as u128);
-        held.push(Held { name: case.name.clone(), cost: numbers.sum() });
+        let mut cost = 0;
+        for input in case.question.inputs.values() {
+            cost += input.shape().iter().product::<usize>() as u128;
+        }
+        held.push(Held { name: case.name.clone(), cost });
     }
     let tightest = tolerances.first().copied().unwrap_or(0.0);
-    let ops: BTreeSet<&str> = operations.iter().map(|case| case.question.op.as_str()).collect();
-    let faults = distances.iter().map(|(fault, each)| of_fault(&held, &ops, tolerances, fault, each)).collect();
+    let mut ops: Vec<&str> = Vec::new();
+    for case in operations {
+        if !ops.contains(&case.question.op.as_str()) {
+            ops.push(&case.question.op);
+        }
+    }
+    let mut faults = Vec::with_capacity(distances.len());
+    for (fault, each) in &distances {
+        faults.push(of_fault(&held, &ops, tolerances, fault, each));
+    }
     let shows =
         |case: usize, fault: usize| distances[fault].1[case] > tightest && distances[fault].0.kind != Kind::Equivalent;
-    let minimal = minimal(&held, distances.len(), shows);
-    let cases = held.into_iter().map(|case| case.name).collect();
+    let minimal = minimal(&held, distances.len(), &shows);
+    let mut cases = Vec::with_capacity(held.len());
+    for case in held {
+        cases.push(case.name);
+    }
     Ok(PowerReport { tolerances: tolerances.to_vec(), cases, operations: operations.len(), faults, minimal })
 }
 
@@ -125,22 +140,35 @@ fn of_operation(case: &OperationCase, fault: &Fault) -> f64 {
     if worst > floor { worst } else { 0.0 }
 }
 
-fn of_fault(held: &[Held], ops: &BTreeSet<&str>, tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
+fn of_fault(held: &[Held], ops: &[&str], tolerances: &[f64], fault: &Fault, each: &[f64]) -> FaultPower {
     let tightest = tolerances.first().copied().unwrap_or(0.0);
     let named = |case: usize| held[case].name.clone();
-    let showing = (0..each.len()).filter(|&case| each[case] > tightest);
-    let cheapest = showing.min_by_key(|&case| held[case].cost);
-    let most = (0..each.len()).filter(|&case| each[case] > 0.0).max_by(|&a, &b| each[a].total_cmp(&each[b]));
+    let mut shown_by = vec![0; tolerances.len()];
+    let (mut cheapest, mut most): (Option<usize>, Option<usize>) = (None, None);
+    let mut errors = Vec::with_capacity(each.len());
+    for (case, &gap) in each.iter().enumerate() {
+        for (count, &tolerance) in shown_by.iter_mut().zip(tolerances) {
+            *count += usize::from(gap > tolerance);
+        }
+        // The first of the cheapest, the last of the largest.
+        if gap > tightest && cheapest.is_none_or(|least| held[case].cost < held[least].cost) {
+            cheapest = Some(case);
+        }
+        if gap > 0.0 && most.is_none_or(|most| gap >= each[most]) {
+            most = Some(case);
+        }
+        errors.push(gap.is_finite().then_some(gap));
+    }
     FaultPower {
         name: fault.name,
         group: Group::title(fault.group),
         equivalent: fault.kind == Kind::Equivalent,
-        shown_by: tolerances.iter().map(|&tolerance| each.iter().filter(|&&gap| gap > tolerance).count()).collect(),
+        shown_by,
         cheapest: cheapest.map(named),
-        most: most.map(|case| (named(case), Some(each[case]).filter(|gap| gap.is_finite()))),
+        most: most.map(|case| (named(case), errors[case])),
         invisible: fault.invisible,
         has_operation_form: ops.iter().any(|op| has_operation_form(fault.name, op)),
-        errors: each.iter().map(|gap| Some(*gap).filter(|gap| gap.is_finite())).collect(),
+        errors,
     }
 }
 
@@ -160,26 +188,43 @@ pub fn largest_gap(actual: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// Case by case, each time one that shows most of what is left, the cheaper of equals.
-fn minimal(held: &[Held], faults: usize, shows: impl Fn(usize, usize) -> bool) -> Vec<String> {
-    let mut left: Vec<usize> = (0..faults).filter(|&fault| (0..held.len()).any(|case| shows(case, fault))).collect();
+fn minimal(held: &[Held], faults: usize, shows: &dyn Fn(usize, usize) -> bool) -> Vec<String> {
+    let mut shown = Vec::new();
+    for fault in 0..faults {
+        if (0..held.len()).any(|case| shows(case, fault)) {
+            shown.push(fault);
+        }
+    }
+    let mut left = shown.clone();
     let mut chosen = Vec::new();
     while !left.is_empty() {
-        let shown = |case: usize| left.iter().filter(|&&fault| shows(case, fault)).count();
-        let cost = |case: usize| std::cmp::Reverse(held[case].cost);
-        let Some(best) = (0..held.len()).max_by_key(|&case| (shown(case), cost(case))) else { break };
+        let mut best: Option<(usize, usize)> = None;
+        for case in 0..held.len() {
+            let count = left.iter().filter(|&&fault| shows(case, fault)).count();
+            let better =
+                |(best, most): (usize, usize)| count > most || (count == most && held[case].cost <= held[best].cost);
+            if best.is_none_or(better) {
+                best = Some((case, count));
+            }
+        }
+        let Some((best, _)) = best else { break };
         left.retain(|&fault| !shows(best, fault));
         chosen.push(best);
     }
     // What was chosen early may be shown by what came later.
-    let all: Vec<usize> = (0..faults).filter(|&fault| chosen.iter().any(|&case| shows(case, fault))).collect();
     for at in (0..chosen.len()).rev() {
-        let others = || chosen.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, case)| *case);
-        if all.iter().all(|&fault| others().any(|case| shows(case, fault))) {
-            chosen.remove(at);
+        let mut others = chosen.clone();
+        others.remove(at);
+        if shown.iter().all(|&fault| others.iter().any(|&case| shows(case, fault))) {
+            chosen = others;
         }
     }
     chosen.sort_unstable();
-    chosen.into_iter().map(|case| held[case].name.clone()).collect()
+    let mut names = Vec::with_capacity(chosen.len());
+    for case in chosen {
+        names.push(held[case].name.clone());
+    }
+    names
 }
 
 #[cfg(test)]

@@ -34,18 +34,23 @@ impl Seen {
     /// What can be said of the kinds of one part, `asked`.
     pub(super) fn findings(&self, asked: &[String]) -> Vec<String> {
         let failed = |kind: &str| self.0.get(kind).is_some_and(|[all, passed]| passed < all);
-        let one = |(whole, pieces): &(&str, &[&str])| {
+        let mut found = Vec::new();
+        for (whole, pieces) in MADE_OF {
             if !asked.iter().any(|kind| kind == whole) || !failed(whole) {
-                return None;
+                continue;
             }
-            let known: Vec<&str> = pieces.iter().copied().filter(|piece| self.0.contains_key(*piece)).collect();
-            if known.is_empty() || !known.iter().all(|piece| self.all_pass(piece)) {
-                return None;
+            let mut known = Vec::new();
+            for &piece in *pieces {
+                if self.0.contains_key(piece) {
+                    known.push(piece);
+                }
             }
-            let names = known.join(", ");
-            Some(format!("all cases of {names} pass: the error is in {whole} itself"))
-        };
-        MADE_OF.iter().filter_map(one).collect()
+            if !known.is_empty() && known.iter().all(|piece| self.all_pass(piece)) {
+                let names = known.join(", ");
+                found.push(format!("all cases of {names} pass: the error is in {whole} itself"));
+            }
+        }
+        found
     }
 }
 

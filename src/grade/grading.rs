@@ -127,6 +127,11 @@ fn empty((part, ready): (&Part, &Ready), needs: Vec<String>, in_short: String) -
     }
 }
 
+/// What the items of a part earned together.
+fn earned(report: &PartReport) -> Points {
+    report.items.iter().map(|item| &item.points).sum()
+}
+
 fn graded(
     grading: &Grading,
     submission: &Submission,
@@ -150,13 +155,14 @@ fn graded(
             let Graded { items, findings, asked } = cases.graded(respondent, progress)?;
             seen.add(&asked, &items);
             report.items = items;
-            report.findings = findings.into_iter().chain(seen.findings(&asked)).collect();
-            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.findings = findings;
+            report.findings.append(&mut seen.findings(&asked));
+            report.points = earned(&report);
             report.in_short = counted(&report);
         }
         (Kind::Answers(answers), Ready::Answers(right)) => {
             report.items = answers::graded(answers, right, &submission.folder, &part.points);
-            report.points = report.items.iter().map(|item| &item.points).sum();
+            report.points = earned(&report);
             report.in_short = counted(&report);
             progress();
         }
@@ -175,7 +181,8 @@ fn graded(
 fn counted(report: &PartReport) -> String {
     let passed = report.items.iter().filter(|item| item.passed()).count();
     let mut rungs: Vec<(f64, usize)> = Vec::new();
-    for met in report.items.iter().filter_map(|item| item.met.as_deref()?.parse::<f64>().ok()) {
+    for item in &report.items {
+        let Some(Ok(met)) = item.met.as_deref().map(str::parse::<f64>) else { continue };
         match rungs.iter_mut().find(|(rung, _)| *rung == met) {
             Some((_, count)) => *count += 1,
             None => rungs.push((met, 1)),
@@ -183,7 +190,10 @@ fn counted(report: &PartReport) -> String {
     }
     sort_by(&mut rungs, &|a, b| a.0.total_cmp(&b.0));
     let all = report.items.len();
-    let at: Vec<String> = rungs.iter().map(|(rung, count)| format!("{count} at {rung:e}")).collect();
+    let mut at = Vec::with_capacity(rungs.len());
+    for (rung, count) in &rungs {
+        at.push(format!("{count} at {rung:e}"));
+    }
     match at.as_slice() {
         [] => format!("{passed} of {all}"),
         [_] if passed == all => format!("{passed} of {all} at {:e}", rungs[0].0),

@@ -8,7 +8,6 @@ use crate::fault::{self, has_operation_form, run_operation};
 use crate::ops::Answer;
 use crate::suite::{Exam, ModelQuestion, OperationCase};
 use crate::variant::Variant;
-use std::collections::BTreeSet;
 
 /// A case with what was answered.
 pub(super) struct Given<'g> {
@@ -41,8 +40,14 @@ pub(super) fn kind_of(exam: &Exam) -> String {
 pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<String>> {
     let mut found = of_models(given, ready, variant)?;
     let loosest = ladder.last().map_or(0.0, |rung| rung.atol);
-    let ops: BTreeSet<&str> =
-        given.iter().map(|given| given.exam.case().op.as_str()).filter(|op| *op != "model").collect();
+    let mut ops: Vec<&str> = Vec::new();
+    for given in given {
+        let op = given.exam.case().op.as_str();
+        if op != "model" && !ops.contains(&op) {
+            ops.push(op);
+        }
+    }
+    ops.sort_unstable();
     for op in ops {
         found.extend(of_operation(op, given, loosest)?);
     }
@@ -59,17 +64,19 @@ fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<V
         let given = given.iter().find(|given| given.exam.case().name == question.name)?;
         question.chosen_from(given.answer.as_ref()?)
     };
-    let answers: Vec<_> = laboratory.questions.iter().map(answer).collect();
+    let mut answers = Vec::with_capacity(laboratory.questions.len());
+    for question in &laboratory.questions {
+        answers.push(answer(question));
+    }
     let diagnosis = diagnose(laboratory, &answers, &|| ())?;
     if diagnosis.deviating == 0 || !diagnosis.named {
         return Ok(Vec::new());
     }
     let suspects = &diagnosis.suspects[..diagnosis.tied.max(1).min(diagnosis.suspects.len())];
-    let one = |suspect: &crate::diagnose::Suspect| {
-        let (look_at, names) = (suspect.look_at.join(", and "), suspect.faults.join(" and "));
-        format!("{look_at} ({names})")
-    };
-    let named: Vec<String> = suspects.iter().take(MOST).map(one).collect();
+    let mut named = Vec::new();
+    for suspect in &suspects[..suspects.len().min(MOST)] {
+        named.push(format!("{} ({})", suspect.look_at.join(", and "), suspect.faults.join(" and ")));
+    }
     let explained = format!("explains {} of {} wrong answers", suspects[0].explained, diagnosis.deviating);
     Ok(vec![format!("model: {}; {explained}", named.join(", or "))])
 }
@@ -77,7 +84,10 @@ fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<V
 /// Faults that have a form as another question: those that explain every wrong answer, and change the fewest right ones.
 fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     let mut cases = Vec::new();
-    for given in given.iter().filter(|given| given.exam.case().op == op) {
+    for given in given {
+        if given.exam.case().op != op {
+            continue;
+        }
         let (Some(answer), Some(case)) = (&given.answer, OperationCase::of(given.exam.case())?) else { continue };
         if let Some(actual) = case.compared(answer) {
             cases.push((case, actual, given.failed));
@@ -87,8 +97,12 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     if wrong == 0 {
         return Ok(Vec::new());
     }
-    let mut named: Vec<(usize, String)> = Vec::new();
-    for fault in fault::all().filter(|fault| has_operation_form(fault.name, op)) {
+    let mut named: Vec<String> = Vec::new();
+    let mut fewest = usize::MAX;
+    for fault in fault::all() {
+        if !has_operation_form(fault.name, op) {
+            continue;
+        }
         let explains = |(case, actual, failed): &(OperationCase, Vec<f64>, bool)| {
             let wrong =
                 run_operation(&case.question, fault.name).ok().flatten().and_then(|answer| case.compared(&answer));
@@ -100,17 +114,23 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
                 }
             }
         };
-        if cases.iter().filter(|(_, _, failed)| *failed).all(&explains) {
+        if cases.iter().all(|case| !case.2 || explains(case)) {
             // A fault that has an exception, such as a default that is wrong, leaves right answers where it should show.
             let exceptions = cases.iter().filter(|case| !case.2 && !explains(case)).count();
-            named.push((exceptions, format!("{} ({})", fault.look_at, fault.name)));
+            if exceptions < fewest {
+                named.clear();
+                fewest = exceptions;
+            }
+            if exceptions == fewest {
+                named.push(format!("{} ({})", fault.look_at, fault.name));
+            }
         }
     }
-    let fewest = named.iter().map(|(exceptions, _)| *exceptions).min().unwrap_or(0);
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
     let right = cases.len() - wrong;
-    let named: Vec<String> =
-        named.into_iter().filter(|(exceptions, _)| *exceptions == fewest).map(|(_, words)| words).collect();
-    if (fewest > 0 && 2 * fewest >= wrong + right) || named.is_empty() || named.len() > MOST {
+    if (fewest > 0 && 2 * fewest >= wrong + right) || named.len() > MOST {
         return Ok(Vec::new());
     }
     Ok(vec![format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or "))])

@@ -7,13 +7,12 @@ const LEFT: f64 = 1e-4;
 
 /// What can be said of `actual`, whose elements are compared where `compared` is true; `atol` is what a right one may be off by.
 pub(super) fn pattern(actual: &ArrayD<f64>, expected: &ArrayD<f64>, compared: &[bool], atol: f64) -> Option<String> {
-    let chosen: Vec<(f64, f64)> = actual
-        .iter()
-        .zip(expected)
-        .zip(compared)
-        .filter(|(_, compared)| **compared)
-        .map(|((&actual, &expected), _)| (actual, expected))
-        .collect();
+    let mut chosen = Vec::new();
+    for ((&actual, &expected), &compared) in actual.iter().zip(expected).zip(compared) {
+        if compared {
+            chosen.push((actual, expected));
+        }
+    }
     if chosen.iter().all(|(actual, _)| actual.is_nan()) {
         return Some("every element is NaN".to_string());
     }
@@ -31,13 +30,22 @@ pub(super) fn pattern(actual: &ArrayD<f64>, expected: &ArrayD<f64>, compared: &[
 
 /// The largest expected value.
 fn size(chosen: &[(f64, f64)]) -> f64 {
-    chosen.iter().map(|(_, expected)| expected.abs()).fold(0.0, |most, x| if x > most { x } else { most })
+    let mut most = 0.0;
+    for (_, expected) in chosen {
+        if expected.abs() > most {
+            most = expected.abs();
+        }
+    }
+    most
 }
 
 /// One factor on all of it.
 fn scale(chosen: &[(f64, f64)], atol: f64) -> Option<String> {
-    let (product, square) =
-        chosen.iter().fold((0.0, 0.0), |(product, square), (a, e)| (product + a * e, square + e * e));
+    let (mut product, mut square) = (0.0, 0.0);
+    for (a, e) in chosen {
+        product += a * e;
+        square += e * e;
+    }
     let factor = product / square;
     if !(factor.is_finite() && (factor - 1.0).abs() > 1e-3) {
         return None;

@@ -47,13 +47,15 @@ pub(super) fn measured(
             return Ok(nothing(format!("no speed-up: {e}")));
         }
     };
-    let row = |row: &crate::bench::LatencyRow| SpeedUpRow {
-        prompt: row.prompt,
-        generate: row.generate,
-        with_cache: row.with_cache.median,
-        without_cache: counted(row),
-    };
-    let rows: Vec<SpeedUpRow> = latency.rows.iter().map(row).collect();
+    let mut rows = Vec::with_capacity(latency.rows.len());
+    for row in &latency.rows {
+        rows.push(SpeedUpRow {
+            prompt: row.prompt,
+            generate: row.generate,
+            with_cache: row.with_cache.median,
+            without_cache: counted(row),
+        });
+    }
     let ratio = rows.iter().find(|row| row.prompt == speed_up.at).map_or(0.0, SpeedUpRow::speed_up);
     let needed = speed_up.ladder.first().map_or(0.0, |(ratio, _)| *ratio);
     let (saves, cache) = match findings.cache {
@@ -74,12 +76,13 @@ pub(super) fn measured(
     if !saves {
         summary = format!("{cache}; {summary}");
     }
-    let differing = findings.differing.iter().map(|differ| {
-        format!(
+    let mut differing = Vec::new();
+    for differ in &findings.differing {
+        differing.push(format!(
             "with the cache other tokens come than without: behind a prompt of {} from token {} of {} on; no points are lost by it here",
             differ.prompt, differ.first, differ.generate
-        )
-    });
+        ));
+    }
     let report = SpeedUpReport { rows, at: speed_up.at, needed, cache: cache.to_string() };
-    Ok((&share * points, summary, differing.collect(), Some(report)))
+    Ok((&share * points, summary, differing, Some(report)))
 }

@@ -188,7 +188,7 @@ impl Submission {
             if let Some(sandbox) = &mut building.sandbox {
                 sandbox.confinement.write = Some(folder.to_path_buf());
             }
-            let command: Vec<OsString> = asked.build.iter().map(|word| words.filled(word).into()).collect();
+            let command = filled(&asked.build, &words);
             course.is_safe(&building, &command)?;
             if let Some(outcome) = Program::run_to_end(&command, &building, course.assignment.limits.build_seconds)? {
                 let said = match outcome {
@@ -202,7 +202,7 @@ impl Submission {
         }
         let command: Vec<OsString> = match &self.source {
             Source::Program(command) => command.clone(),
-            _ => asked.command.iter().map(|word| words.filled(word).into()).collect(),
+            _ => filled(&asked.command, &words),
         };
         course.is_safe(&surroundings, &command)?;
         Ok(Ok(Startable { command, surroundings, _built: built }))
@@ -212,17 +212,22 @@ impl Submission {
         let Asked { environment, read, .. } = &course.assignment.asked;
         let limits = &course.assignment.limits;
         let threads = limits.threads.to_string();
-        let usual = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
-            .map(|name| (name.to_string(), threads.clone()));
-        let mut all = BTreeMap::from(usual);
+        let mut all = BTreeMap::new();
+        for usual in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
+            all.insert(usual.to_string(), threads.clone());
+        }
         // Its folder is not to be written, and the next submission finds it as it was.
         all.insert("PYTHONDONTWRITEBYTECODE".to_string(), "1".to_string());
-        all.extend(environment.iter().map(|(name, value)| (name.clone(), words.filled(value))));
+        for (name, value) in environment {
+            all.insert(name.clone(), words.filled(value));
+        }
         let sandbox = match guard {
             Guard::None => None,
             Guard::Sandbox { goldref, demand } => {
                 let mut readable = read.clone();
-                readable.extend(course.models().into_iter().map(Path::to_path_buf));
+                for model in course.models() {
+                    readable.push(model.to_path_buf());
+                }
                 let (limits, demand) = (limits.sandbox.clone(), *demand);
                 let confinement = Confinement {
                     read: readable,
@@ -236,6 +241,15 @@ impl Submission {
         };
         Surroundings { folder: Some(self.folder.clone()), environment: all, sandbox }
     }
+}
+
+/// A command whose placeholders are filled in.
+fn filled(command: &[String], words: &Words) -> Vec<OsString> {
+    let mut filled = Vec::with_capacity(command.len());
+    for word in command {
+        filled.push(words.filled(word).into());
+    }
+    filled
 }
 
 /// What stands for the placeholders of an assignment.

@@ -49,19 +49,21 @@ pub fn save(
     let suite = saved_as(folder, property, subject.name());
     let right = subject.answers(&trial.posed, Dtype::F64)?;
     let main = |name: &str| name == "out" || name.starts_with("logits");
-    let cases = trial.posed.into_iter().zip(right).enumerate().map(|(number, (posed, mut expected))| {
+    let mut cases = Vec::with_capacity(trial.posed.len());
+    for (posed, mut expected) in trial.posed.into_iter().zip(right) {
         expected.retain(|name, _| main(name));
-        NewCase {
+        let number = cases.len();
+        cases.push(NewCase {
             id: format!("question_{number}"),
             op: posed.op.to_string(),
             params: posed.params,
             inputs: posed.inputs,
             expected,
             compare_where: None,
-        }
-    });
+        });
+    }
     let about = format!("The smallest counterexample found to {}: {}.", property.name, property.about);
-    write_suite(&suite, &about, cases.collect(), subject.folder())?;
+    write_suite(&suite, &about, cases, subject.folder())?;
     let saved = SavedFailure {
         format: FORMAT.to_string(),
         property: property.name.to_string(),
@@ -81,7 +83,7 @@ pub fn saved_as(folder: &Path, property: &Property, model: Option<&str>) -> Path
         None => property.name.to_string(),
         Some(model) => format!("{}-{model}", property.name),
     };
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     folder.join(name.to_ascii_lowercase())
 }
 

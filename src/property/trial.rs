@@ -1,6 +1,7 @@
 //! Questions that belong together, and what must be equal in their answers.
 
 use crate::io::Array;
+use crate::linalg::convert::from_f64;
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,12 +74,16 @@ pub(super) fn filled<T: Default + Clone>(shape: &[usize], at: &dyn Fn(&[usize]) 
 
 /// `f` of each number.
 pub(super) fn mapped(array: &ArrayD<f64>, f: fn(f64) -> f64) -> ArrayD<f64> {
-    array.mapv(f)
+    let mut mapped = array.clone();
+    for x in &mut mapped {
+        *x = f(*x);
+    }
+    mapped
 }
 
 /// The numbers as a program in f32 takes them.
 pub(super) fn stored(array: &ArrayD<f64>) -> Array {
-    Array::F32(array.mapv(|x| x as f32))
+    Array::F32(from_f64(array))
 }
 
 /// The indices `from..to` of an axis.

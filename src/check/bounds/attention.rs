@@ -203,7 +203,12 @@ fn row_weights(row: &Row, probs: &[f64], steps: &Steps) -> Weights {
     let a = row.largest();
     let inner = (2.0 * a).exp_m1() / 2.0;
     let psi = if a > 0.0 { inner.exp_m1() / a } else { 1.0 };
-    let stored: Vec<Step> = probs.iter().map(|&p| if p > 0.0 { steps.probs } else { Step::NONE }).collect();
+    let mut stored = vec![Step::NONE; probs.len()];
+    for (stored, &p) in stored.iter_mut().zip(probs) {
+        if p > 0.0 {
+            *stored = steps.probs;
+        }
+    }
     let keys = row.probs.iter().filter(|&&p| p > 0.0).count() as f64;
     Weights { worst: row.relative_worst(), psi: if psi.is_nan() { f64::INFINITY } else { psi }, stored, keys }
 }

@@ -103,7 +103,11 @@ pub fn bounds(op: &str, question: &Question, numerics: &Numerics) -> Result<Opti
     let Some((_, ask)) = ALL.iter().find(|(name, _)| *name == op) else { return Ok(None) };
     let smallest = Steps::of(numerics).smallest_normal;
     let answer = ask(question, numerics)?;
-    Ok(Some(answer.into_iter().map(|(name, bounded)| (name, bounded.finish(smallest))).collect()))
+    let mut bounds = Vec::with_capacity(answer.len());
+    for (name, bounded) in answer {
+        bounds.push((name, bounded.finish(smallest)));
+    }
+    Ok(Some(bounds))
 }
 
 /// Values with their radii, in row-major order.
@@ -152,7 +156,11 @@ impl Bounded {
 
     /// From pairs, as many as `shape` holds.
     fn from_pairs(shape: &[usize], pairs: Vec<(f64, Radius)>) -> Self {
-        let (values, radii) = pairs.into_iter().unzip();
+        let (mut values, mut radii) = (Vec::with_capacity(pairs.len()), Vec::with_capacity(pairs.len()));
+        for (value, radius) in pairs {
+            values.push(value);
+            radii.push(radius);
+        }
         Self::new(shape, values, radii)
     }
 

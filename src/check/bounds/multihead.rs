@@ -47,8 +47,12 @@ fn with_extra_row(x: Bounded, row: Option<&Array1<f64>>) -> Bounded {
     let [batch, len, width] = x.axes();
     let mut pairs = Vec::with_capacity(batch * (len + 1) * width);
     for b in 0..batch {
-        pairs.extend((b * len * width..(b + 1) * len * width).map(|at| x.pair(at)));
-        pairs.extend((0..width).map(|d| (row[d], Radius::NONE)));
+        for at in b * len * width..(b + 1) * len * width {
+            pairs.push(x.pair(at));
+        }
+        for d in 0..width {
+            pairs.push((row[d], Radius::NONE));
+        }
     }
     Bounded::from_pairs(&[batch, len + 1, width], pairs)
 }
@@ -62,7 +66,9 @@ fn in_heads(x: &Bounded, num_heads: usize) -> Bounded {
         for h in 0..num_heads {
             for t in 0..len {
                 let first = (b * len + t) * width + h * dim;
-                pairs.extend((first..first + dim).map(|at| x.pair(at)));
+                for at in first..first + dim {
+                    pairs.push(x.pair(at));
+                }
             }
         }
     }

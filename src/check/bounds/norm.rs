@@ -35,7 +35,8 @@ pub(super) fn ask_layer(question: &Question, numerics: &Numerics) -> Result<Boun
     let bounded = bounded_norm(&rows, &inputs.weights, &inputs.spec, &steps);
     let mut answer = super::out(reshaped(bounded.stored(steps.activations), &inputs.shape, inputs.axis));
 
-    let kept: Vec<usize> = inputs.shape.iter().enumerate().map(|(i, &n)| if i < inputs.axis { n } else { 1 }).collect();
+    let mut kept = inputs.shape.clone();
+    kept[inputs.axis..].fill(1);
     let (mut means, mut deviations, mut leans) = (Vec::new(), Vec::new(), false);
     for row in inputs.rows.rows() {
         let values = row.to_vec();
@@ -77,52 +78,65 @@ impl Statistics {
         let n = row.len() as f64;
         let u = steps.arithmetic.u;
         let inner = steps.norm;
-        let (mean, centred) = match spec.kind {
-            NormKind::Rms => (Radius::NONE, row.iter().copied().zip(radii.iter().copied()).collect::<Vec<_>>()),
+        let mut centred = Vec::with_capacity(row.len());
+        let mean = match spec.kind {
+            NormKind::Rms => {
+                for (&x, &radius) in row.iter().zip(radii) {
+                    centred.push((x, radius));
+                }
+                Radius::NONE
+            }
             NormKind::Layer => {
                 let mean = row.iter().sum::<f64>() / n;
-                let size = u * row.iter().map(|x| x.abs()).sum::<f64>();
-                let mut partial = 0.0;
-                let partial_squares: f64 = row
-                    .iter()
-                    .map(|x| {
-                        partial += x;
-                        partial * partial
-                    })
-                    .sum();
+                let (mut magnitude, mut partial, mut partial_squares) = (0.0, 0.0, 0.0);
+                for x in row {
+                    magnitude += x.abs();
+                    partial += x;
+                    partial_squares += partial * partial;
+                }
+                let size = u * magnitude;
                 let variance = repetition(row) * u * u / 3.0 * partial_squares / (n * n);
                 let summed = Radius { variance, ..Radius::uniform(size) };
-                let inherited = radii.iter().fold(Radius::NONE, |sum, r| sum.plus(*r));
+                let mut inherited = Radius::NONE;
+                for radius in radii {
+                    inherited = inherited.plus(*radius);
+                }
                 let inherited = Radius { variance: inherited.variance / (n * n), ..inherited.times(1.0 / n) };
                 let mean_radius = summed.plus(inherited).rounded(mean, steps.arithmetic).rounded(mean, inner);
-                let centred = row.iter().zip(radii).map(|(&x, &radius)| {
+                for (&x, &radius) in row.iter().zip(radii) {
                     let d = x - mean;
                     let radius = radius.plus(mean_radius);
                     // Twice: some centre the centred values again.
-                    (d, radius.rounded(d, steps.arithmetic).rounded(d, steps.arithmetic).rounded(d, inner))
-                });
-                (mean_radius, centred.collect())
+                    let radius = radius.rounded(d, steps.arithmetic).rounded(d, steps.arithmetic).rounded(d, inner);
+                    centred.push((d, radius));
+                }
+                mean_radius
             }
         };
+        let mut squares = Vec::with_capacity(row.len());
+        let (mut worst, mut common, mut of_squares, mut one_sided) = (0.0, 0.0, 0.0, 0.0);
+        for (d, r) in &centred {
+            squares.push(d * d);
+            worst += 2.0 * d.abs() * r.worst + r.worst * r.worst;
+            common += 2.0 * d.abs() * r.centred + r.centred * r.centred;
+            of_squares += 4.0 * d * d * r.variance;
+            one_sided += r.variance;
+        }
         // mean(d²) + eps
-        let mean_square = centred.iter().map(|(d, _)| d * d).sum::<f64>() / n;
+        let mean_square = squares.iter().sum::<f64>() / n;
         let below_root = mean_square + spec.norm_eps;
-        let inherited =
-            |f: fn(&Radius) -> f64| centred.iter().map(|(d, r)| 2.0 * d.abs() * f(r) + f(r) * f(r)).sum::<f64>() / n;
         // d² of an erroneous d: 2 d δ + δ², of which the second part has one sign.
-        let inherited_variance = centred.iter().map(|(d, r)| 4.0 * d * d * r.variance).sum::<f64>() / (n * n);
-        let one_sided = centred.iter().map(|(_, r)| r.variance).sum::<f64>() / n;
+        let (inherited_variance, one_sided) = (of_squares / (n * n), one_sided / n);
         let summed = (n + 1.0) * u * mean_square;
         let rounded = inner.u * mean_square + inner.floor + u * below_root;
         let t = |inherited: f64| (inherited + summed + rounded) / below_root;
         let root_of = |t: f64| if t < 1.0 { (1.0 - t).sqrt().recip() - 1.0 } else { f64::INFINITY };
         let own = Radius::several(4.0, u).plus(Radius::uniform(inner.u));
-        let squares: Vec<f64> = centred.iter().map(|(d, _)| d * d).collect();
         let summing = repetition(&squares) * (u * mean_square).powi(2) * n / 9.0;
         let mean_variance = inherited_variance + 3.0 * one_sided * one_sided + summing + rounded * rounded / 3.0;
         let root = Radius {
-            worst: root_of(t(inherited(|r| r.worst))),
-            centred: root_of(t(inherited(|r| r.centred))),
+            worst: root_of(t(worst / n)),
+            centred: root_of(t(common / n)),
             variance: 0.25 * mean_variance / (below_root * below_root),
         };
         let leans = one_sided * one_sided > inherited_variance;

@@ -34,15 +34,21 @@ pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAns
         }
         TableSource::Computed { spec, positions, longest } => {
             let (freq, _) = inv_freq(&spec, longest);
-            let freq: Vec<f64> = freq.iter().map(|freq| freq.hi).collect();
+            let (mut rounded, mut radii) = (Vec::with_capacity(freq.len()), Vec::with_capacity(freq.len()));
+            for freq in &freq {
+                rounded.push(freq.hi);
+                radii.push(Radius::uniform(ANGLE * steps.arithmetic.u * freq.hi));
+            }
+            let freq = rounded;
             let mut eval = Evaluator::new(Numerics::plain(Dtype::F64));
             let exact = tables::<f64>(&spec, &positions, &mut eval);
             let mut angles = Vec::with_capacity(exact.cos.len());
             for &position in &positions {
-                angles.extend(freq.iter().map(|freq| position as f64 * freq));
+                for freq in &freq {
+                    angles.push(position as f64 * freq);
+                }
             }
             let (cos, sin) = bounded_tables(&exact, &angles, &steps);
-            let radii = freq.iter().map(|freq| Radius::uniform(ANGLE * steps.arithmetic.u * freq)).collect();
             let bounded = Bounded::new(&[freq.len()], freq, radii).sharing(Shared::All);
             answer.push(("inv_freq".to_string(), bounded));
             (exact, cos, sin)

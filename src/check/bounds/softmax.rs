@@ -42,9 +42,15 @@ pub(super) fn row(scores: &[f64], radii: &[Radius], sink: Option<f64>, steps: &S
     let mut probs = scores.to_vec();
     softmax::softmax_with_sink(&mut probs, sink, Dtype::F64);
     let there = |j: usize| scores[j] > f64::NEG_INFINITY;
-    let keys = (0..scores.len()).filter(|&j| there(j)).count() + usize::from(sink.is_some());
-    let top = scores.iter().copied().chain(sink).fold(f64::NEG_INFINITY, super::larger);
-    let delta = (0..scores.len()).filter(|&j| there(j)).fold(0.0, |m, j| super::larger(m, radii[j].worst));
+    let (mut keys, mut top, mut delta) = (usize::from(sink.is_some()), f64::NEG_INFINITY, 0.0);
+    for (j, &score) in scores.iter().enumerate() {
+        top = super::larger(top, score);
+        if there(j) {
+            keys += 1;
+            delta = super::larger(delta, radii[j].worst);
+        }
+    }
+    let top = sink.map_or(top, |sink| super::larger(top, sink));
     let rescalings = rescalings(scores);
 
     let u = steps.softmax.u;
@@ -53,8 +59,12 @@ pub(super) fn row(scores: &[f64], radii: &[Radius], sink: Option<f64>, steps: &S
         let function = Radius::several(1.0 + rescalings, (FUNCTION * steps.arithmetic.u) + u);
         radius.plus(shifted).plus(function)
     };
-    let exponent =
-        (0..scores.len()).map(|j| if there(j) { exponent_of(scores[j], radii[j]) } else { Radius::NONE }).collect();
+    let mut exponent = vec![Radius::NONE; scores.len()];
+    for (j, exponent) in exponent.iter_mut().enumerate() {
+        if there(j) {
+            *exponent = exponent_of(scores[j], radii[j]);
+        }
+    }
     let sink = match sink {
         None => (0.0, Radius::NONE),
         Some(score) => (1.0 - probs.iter().sum::<f64>(), exponent_of(score, Radius::NONE)),
@@ -69,75 +79,80 @@ pub(super) fn row(scores: &[f64], radii: &[Radius], sink: Option<f64>, steps: &S
 
 /// How often a new maximum comes up, from the front or from the back, whichever is more.
 fn rescalings(scores: &[f64]) -> f64 {
-    let records = |scores: &mut dyn Iterator<Item = &f64>| {
-        let mut top = f64::NEG_INFINITY;
-        scores
-            .filter(|&&s| {
-                s > top && {
-                    top = s;
-                    true
-                }
-            })
-            .count()
-            .saturating_sub(1)
+    let records = |from_the_end: usize| {
+        let (mut top, mut records) = (f64::NEG_INFINITY, 0usize);
+        for at in 0..scores.len() {
+            let score = scores[at.abs_diff(from_the_end)];
+            if score > top {
+                top = score;
+                records += 1;
+            }
+        }
+        records.saturating_sub(1)
     };
-    records(&mut scores.iter()).max(records(&mut scores.iter().rev())) as f64
+    records(0).max(records(scores.len().saturating_sub(1))) as f64
 }
 
 impl Row {
     /// The largest error of an exponent.
     pub(super) fn largest(&self) -> f64 {
-        self.exponent.iter().map(|e| e.worst).fold(self.sink.1.worst, super::larger)
+        let mut largest = self.sink.1.worst;
+        for exponent in &self.exponent {
+            largest = super::larger(largest, exponent.worst);
+        }
+        largest
     }
 
     /// Factor of the worst case on each probability: `(1 + E)(1 + g) / (1 - Ē - g) - 1`, infinite where the denominator fails.
     pub(super) fn relative_worst(&self) -> Vec<f64> {
         let g = self.common.worst + self.own.worst;
-        let mean: f64 = self.probs.iter().zip(&self.exponent).map(|(p, e)| p * e.worst.exp_m1()).sum::<f64>()
-            + self.sink.0 * self.sink.1.worst.exp_m1();
+        let mut mean = 0.0;
+        for (p, e) in self.probs.iter().zip(&self.exponent) {
+            mean += p * e.worst.exp_m1();
+        }
+        mean += self.sink.0 * self.sink.1.worst.exp_m1();
         let rest = 1.0 - mean - g;
-        let factor = |e: &Radius| {
-            if rest > 0.0 { e.worst.exp() * (1.0 + g) / rest - 1.0 } else { f64::INFINITY }
-        };
-        self.exponent.iter().map(factor).collect()
+        let mut factors = Vec::with_capacity(self.exponent.len());
+        for e in &self.exponent {
+            factors.push(if rest > 0.0 { e.worst.exp() * (1.0 + g) / rest - 1.0 } else { f64::INFINITY });
+        }
+        factors
     }
 
     /// The error of each probability, not yet stored.
     pub(super) fn radii(&self) -> Vec<Radius> {
         let phi = growth(4.0 * self.largest());
-        let mean = |f: fn(&Radius) -> f64| -> f64 {
-            self.probs.iter().zip(&self.exponent).map(|(p, e)| p * f(e)).sum::<f64>() + self.sink.0 * f(&self.sink.1)
-        };
-        let (mean_exponent, mean_variance) = (mean(|e| e.centred), {
-            let squares = self.probs.iter().zip(&self.exponent).map(|(p, e)| p * p * e.variance).sum::<f64>();
-            squares + self.sink.0.powi(2) * self.sink.1.variance
-        });
+        let (mut mean_exponent, mut mean_variance) = (0.0, 0.0);
+        for (p, e) in self.probs.iter().zip(&self.exponent) {
+            mean_exponent += p * e.centred;
+            mean_variance += p * p * e.variance;
+        }
+        mean_exponent += self.sink.0 * self.sink.1.centred;
+        mean_variance += self.sink.0.powi(2) * self.sink.1.variance;
         let worst = self.relative_worst();
         let shared = self.common.plus(self.own);
-        self.probs
-            .iter()
-            .zip(&self.exponent)
-            .zip(worst)
-            .map(|((&p, e), relative)| {
-                if p == 0.0 && e.worst == 0.0 {
-                    return Radius::NONE;
-                }
-                // No probability leaves [0, 1] but by the rounding of its quotient.
-                let cap = super::larger(p, 1.0 - p) + shared.worst;
-                let others = mean_exponent - p * e.centred;
-                let moved = p * ((1.0 - p) * e.centred + others);
-                // Without a limit on φ or the factor anything is possible, even from a probability that is 0 in f64.
-                let times = |factor: f64, size: f64| if factor.is_finite() { factor * size } else { f64::INFINITY };
-                let centred = times(phi, moved) + p * shared.centred * (1.0 + shared.centred);
-                Radius {
-                    worst: super::smaller(times(relative, p), cap),
-                    centred: super::smaller(centred, cap),
-                    variance: p
-                        * p
-                        * ((1.0 - p).powi(2) * e.variance + mean_variance - p * p * e.variance + shared.variance),
-                }
-            })
-            .collect()
+        let mut radii = vec![Radius::NONE; self.probs.len()];
+        for (j, radius) in radii.iter_mut().enumerate() {
+            let (p, e) = (self.probs[j], &self.exponent[j]);
+            if p == 0.0 && e.worst == 0.0 {
+                continue;
+            }
+            // No probability leaves [0, 1] but by the rounding of its quotient.
+            let cap = super::larger(p, 1.0 - p) + shared.worst;
+            let others = mean_exponent - p * e.centred;
+            let moved = p * ((1.0 - p) * e.centred + others);
+            // Without a limit on φ or the factor anything is possible, even from a probability that is 0 in f64.
+            let times = |factor: f64, size: f64| if factor.is_finite() { factor * size } else { f64::INFINITY };
+            let centred = times(phi, moved) + p * shared.centred * (1.0 + shared.centred);
+            *radius = Radius {
+                worst: super::smaller(times(worst[j], p), cap),
+                centred: super::smaller(centred, cap),
+                variance: p
+                    * p
+                    * ((1.0 - p).powi(2) * e.variance + mean_variance - p * p * e.variance + shared.variance),
+            };
+        }
+        radii
     }
 }
 
@@ -151,7 +166,8 @@ pub(super) fn ask(question: &Question, numerics: &Numerics) -> Result<BoundedAns
     let steps = Steps::of(numerics);
     along_axis(question, numerics, &|scores| {
         let row = row(scores, &vec![Radius::NONE; scores.len()], None, &steps);
-        row.probs.iter().copied().zip(row.radii()).collect()
+        let radii = row.radii();
+        (row.probs, radii)
     })
 }
 
@@ -165,34 +181,42 @@ pub(super) fn ask_log(question: &Question, numerics: &Numerics) -> Result<Bounde
         let row = row(scores, &vec![Radius::NONE; scores.len()], None, &steps);
         let mut values = scores.to_vec();
         softmax::log_softmax(&mut values, Dtype::F64);
-        let top = scores.iter().copied().fold(f64::NEG_INFINITY, super::larger);
-        let log_sum = row.probs.iter().map(|&p| if p > 0.0 { p } else { 0.0 }).fold(0.0, super::larger).ln().abs();
-        let u = steps.softmax.u;
-        let summed = row.probs.iter().zip(&row.exponent).map(|(&p, e)| e.times(p)).fold(Radius::NONE, Radius::plus);
+        let (mut top, mut largest, mut summed) = (f64::NEG_INFINITY, 0.0, Radius::NONE);
+        for (j, &p) in row.probs.iter().enumerate() {
+            top = super::larger(top, scores[j]);
+            largest = super::larger(largest, p);
+            summed = summed.plus(row.exponent[j].times(p));
+        }
+        let (u, log_sum) = (steps.softmax.u, largest.ln().abs());
         let logarithm = Radius::uniform((FUNCTION * steps.arithmetic.u + u) * log_sum);
         let shared = summed.times(growth(2.0 * row.largest())).plus(row.common).plus(logarithm);
-        let radius = |score: f64, value: f64| {
-            shared.plus(Radius::uniform(u * (top - score))).plus(Radius::uniform(u * value.abs()))
-        };
-        scores.iter().zip(&values).map(|(&score, &value)| (value, radius(score, value))).collect()
+        let mut radii = Vec::with_capacity(values.len());
+        for (score, value) in scores.iter().zip(&values) {
+            radii.push(shared.plus(Radius::uniform(u * (top - score))).plus(Radius::uniform(u * value.abs())));
+        }
+        (values, radii)
     })
 }
 
 fn along_axis(
     question: &Question,
     numerics: &Numerics,
-    of_row: &dyn Fn(&[f64]) -> Vec<(f64, Radius)>,
+    of_row: &dyn Fn(&[f64]) -> (Vec<f64>, Vec<Radius>),
 ) -> Result<BoundedAnswer> {
     let SoftmaxInputs { x, axis } = SoftmaxInputs::<f64>::read(question, &Evaluator::new(*numerics))?;
     let mut bounded = Bounded::exact(&x);
     let (width, inner) = (x.shape()[axis], x.shape()[axis + 1..].iter().product::<usize>());
+    let mut row = vec![0.0; width];
     for first in 0..x.len() / width.max(1) {
         // A row begins at each index of the axes before and after, and steps over the latter.
         let begin = first / inner * width * inner + first % inner;
-        let places = || (0..width).map(|i| begin + i * inner);
-        let row: Vec<f64> = places().map(|at| bounded.value[at]).collect();
-        for (at, pair) in places().zip(of_row(&row)) {
-            (bounded.value[at], bounded.radius[at]) = pair;
+        for (i, x) in row.iter_mut().enumerate() {
+            *x = bounded.value[begin + i * inner];
+        }
+        let (values, radii) = of_row(&row);
+        for i in 0..width {
+            let at = begin + i * inner;
+            (bounded.value[at], bounded.radius[at]) = (values[i], radii[i]);
         }
     }
     let bounded = bounded.stored(Steps::of(numerics).activations);

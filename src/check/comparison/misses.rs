@@ -75,8 +75,10 @@ pub(super) fn locate(totals: &mut Totals, err: &mut [f64], missed: &[u8], start:
     }
     totals.locator(rules).add_run(start, missed, &err[..missed.len()]);
     if totals.shown.len() < rules.show {
-        let places = missed.iter().enumerate().filter(|(_, missed)| **missed != 0);
-        let room = rules.show - totals.shown.len();
-        totals.shown.extend(places.map(|(place, _)| start + place).take(room));
+        for (place, &missed) in missed.iter().enumerate() {
+            if missed != 0 && totals.shown.len() < rules.show {
+                totals.shown.push(start + place);
+            }
+        }
     }
 }

@@ -298,13 +298,14 @@ fn measure(level: Level, actual: &Operand, expected: &Operand, question: &Questi
         totals = pass(&rules);
     }
     let sides = Sides { actual, expected };
-    let failures = totals.shown.iter().map(|&at| {
+    let mut first_failures = Vec::with_capacity(totals.shown.len());
+    for &at in &totals.shown {
         let place = sides.disagreement(Worst { err: 0.0, at });
         let (a, e) = (actual.elements.value(at), expected.elements.value(at));
         let finite = place.actual.is_finite() && place.expected.is_finite();
-        Disagreement { err: if finite { definition::difference(a, e).abs() } else { f64::INFINITY }, ..place }
-    });
-    let first_failures = failures.collect();
+        let err = if finite { definition::difference(a, e).abs() } else { f64::INFINITY };
+        first_failures.push(Disagreement { err, ..place });
+    }
     let compared = chosen.as_ref().map(|indices| compared_by_axis(&expected.shape, indices));
     Ok(Measured { facts: sides.facts(&totals, question, compared.as_deref()), first_failures })
 }
@@ -320,12 +321,33 @@ fn coarser(stored: Option<Dtype>, named: Option<Dtype>) -> Option<Dtype> {
 /// Flat indices of the elements whose leading index is chosen; what lies outside of `chosen` is.
 fn selected(shape: &[usize], chosen: &ArrayD<bool>) -> Vec<usize> {
     let leading = chosen.ndim().min(shape.len());
-    ndarray::indices(shape)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, index)| chosen.get(&index.slice()[..leading]).copied().unwrap_or(true))
-        .map(|(flat, _)| flat)
-        .collect()
+    let (outer, inner) = shape.split_at(leading);
+    let width: usize = inner.iter().product();
+    let mut selected = Vec::new();
+    let mut first = 0;
+    for_each_index(outer, &mut |index| {
+        if chosen.get(index).copied().unwrap_or(true) {
+            selected.extend(first..first + width);
+        }
+        first += width;
+    });
+    selected
+}
+
+/// Calls `f` with the index of each element of this shape, the last index moving first.
+pub(super) fn for_each_index(shape: &[usize], f: &mut dyn FnMut(&[usize])) {
+    let mut index = vec![0; shape.len()];
+    for _ in 0..shape.iter().product() {
+        f(&index);
+        // The last index that has not reached its end goes on, and those behind it begin anew.
+        for (place, &length) in index.iter_mut().zip(shape).rev() {
+            *place += 1;
+            if *place < length {
+                break;
+            }
+            *place = 0;
+        }
+    }
 }
 
 /// The index of the element at place `flat`, the last index moving first.

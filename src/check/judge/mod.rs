@@ -15,12 +15,12 @@
 //! with the sign of what is expected, which a factor moves.
 
 use super::bounds::{Bound, Shared};
-use super::comparison::{Comparison, Selection, index_of};
+use super::comparison::{Comparison, Selection, for_each_index, index_of};
 use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
 use crate::eval::Numerics;
 use crate::num::Dtype;
-use ndarray::{ArrayD, Dimension, IxDyn};
+use ndarray::ArrayD;
 use std::borrow::Cow;
 
 /// Errors up to so many times R are called rounding: R is 3σ, and of a million elements some lie beyond it.
@@ -237,14 +237,20 @@ fn ratio(err: f64, bound: f64) -> f64 {
 fn in_order<'x>(x: &'x ArrayD<f64>, shape: &[usize]) -> Cow<'x, [f64]> {
     match x.as_slice() {
         Some(values) if x.shape() == shape => Cow::Borrowed(values),
-        _ => Cow::Owned(ndarray::indices(IxDyn(shape)).into_iter().map(|index| x[index]).collect()),
+        _ => {
+            let mut values = Vec::new();
+            for_each_index(shape, &mut |index| values.push(x[index]));
+            Cow::Owned(values)
+        }
     }
 }
 
 /// For each element whether it is compared; `None`: all are.
 fn covered(selection: Selection, shape: &[usize]) -> Option<Vec<bool>> {
     let Selection::Where(_) = selection else { return None };
-    Some(ndarray::indices(IxDyn(shape)).into_iter().map(|index| selection.covers(index.slice())).collect())
+    let mut covered = Vec::new();
+    for_each_index(shape, &mut |index| covered.push(selection.covers(index)));
+    Some(covered)
 }
 
 /// The yardstick's numbers, one after the other.

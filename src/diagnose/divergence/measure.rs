@@ -4,7 +4,7 @@ use super::SiteError;
 use super::follow::{Followed, Piece, beside, over_keys};
 use super::place::{Place, Row};
 use crate::num::{Dtype, round_f64};
-use ndarray::{Array1, ArrayD, ArrayViewD, Axis};
+use ndarray::{Array1, ArrayD, ArrayViewD};
 
 /// Right programs add in another order and their elementary functions are off by a place or two: so many times what the reference is off by in f32.
 const ORDER: f64 = 8.0;
@@ -127,7 +127,12 @@ fn worst_rounding(wide: &Piece, narrow: &Piece) -> f64 {
 
 /// The rows of an array in order.
 fn lanes(array: &ArrayViewD<f64>) -> std::vec::IntoIter<Array1<f64>> {
-    let rows: Vec<Array1<f64>> = array.lanes(Axis(array.ndim() - 1)).into_iter().map(|lane| lane.to_owned()).collect();
+    let [outer @ .., width] = array.shape() else { return Vec::new().into_iter() };
+    let elements: Vec<f64> = array.iter().copied().collect();
+    let mut rows = Vec::new();
+    for row in 0..outer.iter().product() {
+        rows.push(Array1::from(elements[row * width..][..*width].to_vec()));
+    }
     rows.into_iter()
 }
 

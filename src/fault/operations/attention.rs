@@ -27,10 +27,11 @@ pub(super) const FORMS: &[Form] = &[
         }
     }),
     ("pad-mask-dropped", ATTENTION, |q| {
-        ["attention_mask", "kv_lens"].map(|name| q.inputs.remove(name).is_some()).contains(&true)
+        let [mask, lens] = [q.inputs.remove("attention_mask"), q.inputs.remove("kv_lens")];
+        mask.is_some() || lens.is_some()
     }),
     ("padding-side-wrong", ATTENTION, |q| whole(q, "attention_mask", reversed)),
-    ("mask-of-batch-row-0", ATTENTION, |q| whole(q, "attention_mask", |mask| repeated(&mask, 0, |_| 0))),
+    ("mask-of-batch-row-0", ATTENTION, |q| whole(q, "attention_mask", |mask| first_repeated(&mask))),
     ("k-v-swapped-v-used-as-k", ATTENTION, |q| match (q.array("k"), q.array("v")) {
         (Some(k), Some(v)) if k.shape() == v.shape() && !q.inputs.contains_key("past_key") => {
             q.put("k", v);
@@ -52,7 +53,11 @@ pub(super) const FORMS: &[Form] = &[
     ("batch-leak", ATTENTION, |q| {
         // Each request reads the keys and values of the first.
         let many = q.array("k").is_some_and(|k| k.shape()[0] > 1);
-        many && ["k", "v"].map(|name| q.edit(name, |x| repeated(&x, 0, |_| 0))) == [true, true]
+        many && {
+            let keys = q.edit("k", &|x| first_repeated(&x));
+            let values = q.edit("v", &|x| first_repeated(&x));
+            keys && values
+        }
     }),
 ];
 
@@ -124,10 +129,9 @@ fn reversed(array: ArrayD<f64>) -> ArrayD<f64> {
     array.slice_axis(axis, Slice::new(0, None, -1)).as_standard_layout().into_owned()
 }
 
-/// The indices `of` of an axis.
-fn repeated(array: &ArrayD<f64>, axis: usize, of: impl Fn(usize) -> usize) -> ArrayD<f64> {
-    let order: Vec<usize> = (0..array.shape()[axis]).map(of).collect();
-    array.select(Axis(axis), &order).as_standard_layout().into_owned()
+/// The first of the first axis in place of all.
+fn first_repeated(array: &ArrayD<f64>) -> ArrayD<f64> {
+    array.select(Axis(0), &vec![0; array.shape()[0]]).as_standard_layout().into_owned()
 }
 
 /// Query head `h` reads the key head that `of` says of `h` and the number of key heads.
@@ -142,7 +146,7 @@ fn heads_read(q: &mut OperationQuestion, of: fn(usize, usize) -> usize) -> bool 
     }
     let order: Vec<usize> = (0..heads).map(|head| of(head, kv_heads)).collect();
     for name in ["k", "v", "past_key", "past_value"] {
-        q.edit(name, |array| array.select(Axis(1), &order).as_standard_layout().into_owned());
+        q.edit(name, &|array| array.select(Axis(1), &order).as_standard_layout().into_owned());
     }
     true
 }

@@ -97,7 +97,7 @@ impl OperationQuestion {
     }
 
     /// Edits an array; whether it is there.
-    fn edit(&mut self, name: &str, edit: impl FnOnce(ArrayD<f64>) -> ArrayD<f64>) -> bool {
+    fn edit(&mut self, name: &str, edit: &dyn Fn(ArrayD<f64>) -> ArrayD<f64>) -> bool {
         match self.array(name) {
             None => false,
             Some(array) => {

@@ -17,7 +17,7 @@ pub(super) const FORMS: &[Form] = &[
         let once = q.ask().ok().and_then(|mut answer| answer.remove("out"));
         once.map(|out| q.put("x", out)).is_some()
     }),
-    ("softmax-base-2-mix-up", &["softmax"], |q| q.edit("x", |x| x * std::f64::consts::LN_2)),
+    ("softmax-base-2-mix-up", &["softmax"], |q| q.edit("x", &|x| x * std::f64::consts::LN_2)),
     // rotary positions
     ("rope-pairing", ROPE, |q| {
         let other = match q.text("layout") {
@@ -40,7 +40,7 @@ pub(super) const FORMS: &[Form] = &[
     ("norm-weight-missing", NORMS, |q| {
         let one_plus = q.text("weight_form") == Some("one_plus_w");
         // A weight of 1, spelled as the form has it.
-        q.edit("weight", |w| w * 0.0 + if one_plus { 0.0 } else { 1.0 })
+        q.edit("weight", &|w| w * 0.0 + if one_plus { 0.0 } else { 1.0 })
     }),
     ("eps-wrong-value", NORMS, |q| {
         let eps = q.number("norm_eps").unwrap_or(1e-5);
@@ -86,7 +86,7 @@ pub(super) const FORMS: &[Form] = &[
     // products, embedding
     ("weight-transposed", &["linear"], |q| {
         let square = q.array("weight").is_some_and(|w| w.ndim() == 2 && w.shape()[0] == w.shape()[1]);
-        square && q.edit("weight", |w| w.reversed_axes().as_standard_layout().into_owned())
+        square && q.edit("weight", &|w| w.reversed_axes().as_standard_layout().into_owned())
     }),
     ("qkv-bias-dropped", &["linear"], |q| q.inputs.remove("bias").is_some()),
     ("embedding-scale-missing", &["embedding"], |q| q.take("scale")),

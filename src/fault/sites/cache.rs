@@ -102,7 +102,8 @@ impl Sites<'_> {
             // The last keys, in the order of their slots instead of their age.
             let mut ring: Vec<usize> = (len - window..len).collect();
             sort::sort_by(&mut ring, &|a, b| (a % window).cmp(&(b % window)));
-            let order: Vec<usize> = (0..len - window).chain(ring).collect();
+            let mut order: Vec<usize> = (0..len - window).collect();
+            order.append(&mut ring);
             return x.select(Axis(2), &order);
         }
         if self.has(D::RowZeroKeys) {
@@ -129,14 +130,18 @@ fn overwrite(x: &mut Array4<f64>, first: usize, with: &Array4<f64>) {
 
 /// Rows take pages in turn as they grow; read are each row's pages as if they lay side by side.
 fn pages_in_order(x: &Array4<f64>) -> Array4<f64> {
-    let (batch, _, len, _) = x.dim();
+    let (batch, heads, len, dim) = x.dim();
     let mut out = Array4::zeros(x.dim());
     for b in 0..batch {
         for j in 0..len {
             let page = b + j / PAGE;
             let (row, at) = (page % batch, page / batch * PAGE + j % PAGE);
             if at < len {
-                out.slice_mut(s![b, .., j, ..]).assign(&x.slice(s![row, .., at, ..]));
+                for h in 0..heads {
+                    for d in 0..dim {
+                        out[[b, h, j, d]] = x[[row, h, at, d]];
+                    }
+                }
             }
         }
     }

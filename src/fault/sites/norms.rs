@@ -88,12 +88,13 @@ impl Sites<'_> {
     fn row(&self, x: &[f64], spec: &NormSpec, weights: &Norm<f64>) -> Vec<f64> {
         let n = x.len() as f64;
         let mean = |x: &[f64]| x.iter().sum::<f64>() / n;
-        let centred: Vec<f64> = if spec.kind == NormKind::Layer || self.has(D::MeanSubtracted) {
+        let mut centred = x.to_vec();
+        if spec.kind == NormKind::Layer || self.has(D::MeanSubtracted) {
             let mean = mean(x);
-            x.iter().map(|x| x - mean).collect()
-        } else {
-            x.to_vec()
-        };
+            for x in &mut centred {
+                *x -= mean;
+            }
+        }
         let square = |x: &[f64], n: f64| x.iter().map(|x| x * x).sum::<f64>() / n;
         let eps = spec.norm_eps;
         let below = if self.has(D::Unbiased) && spec.kind == NormKind::Layer { n - 1.0 } else { n };
@@ -117,12 +118,15 @@ impl Sites<'_> {
             if spec.weight_form == WeightForm::OnePlusW { 1.0 + weight } else { weight }
         };
         // The other order of product and rounding: where the product comes first by right, 1 + w is rounded too.
-        let weighted = |(i, x): (usize, &f64)| match spec.downcast {
+        let weighted = |i: usize, x: f64| match spec.downcast {
             Downcast::BeforeWeight => in_bf16(x / divisor * weight(i)),
             Downcast::AfterWeight => in_bf16(in_bf16(x / divisor) * in_bf16(weight(i))),
         };
         let bias = |i: usize| weights.bias.as_ref().map_or(0.0, |bias| bias[i]);
-        centred.iter().enumerate().map(weighted).enumerate().map(|(i, y)| y + bias(i)).collect()
+        for (i, x) in centred.iter_mut().enumerate() {
+            *x = weighted(i, *x) + bias(i);
+        }
+        centred
     }
 
     /// Queries or keys normed by the wrong formula.
@@ -199,9 +203,16 @@ fn over(
                 all.as_ref().map(|all| all.slice(s![h * dim..(h + 1) * dim]).to_owned())
             };
             let mut out = x.clone();
-            for (h, mut out) in out.axis_iter_mut(Axis(1)).enumerate() {
+            for h in 0..heads {
                 let weights = Norm { weight: own(&weights.weight, h), bias: own(&weights.bias, h) };
-                out.assign(&norm(x.index_axis(Axis(1), h).to_owned().into_dyn(), &weights)?);
+                let normed = norm(x.index_axis(Axis(1), h).to_owned().into_dyn(), &weights)?;
+                for b in 0..batch {
+                    for t in 0..len {
+                        for d in 0..dim {
+                            out[[b, h, t, d]] = normed[[b, t, d]];
+                        }
+                    }
+                }
             }
             Some(out)
         }

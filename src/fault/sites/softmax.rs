@@ -56,16 +56,22 @@ impl Sites<'_> {
 
     fn lane(&self, scores: &[f64]) -> Vec<f64> {
         if self.has(D::NoMaxShift) {
-            let e: Vec<f64> =
-                scores.iter().map(|&s| f64::from(crate::num::core_math::exp(s as f32 as f64) as f32)).collect();
+            let mut e = scores.to_vec();
+            for e in &mut e {
+                *e = f64::from(crate::num::core_math::exp(*e as f32 as f64) as f32);
+            }
             let total: f64 = e.iter().sum();
-            return e.iter().map(|e| e / total).collect();
+            return over(e, total);
         }
         if self.has(D::SplitMerge) {
             // Each part with its own softmax; the parts that have a key count alike.
-            let parts: Vec<Vec<f64>> = scores.chunks(TILE).map(|part| self.shifted(part)).collect();
-            let count = parts.iter().filter(|part| part.iter().any(|p| *p > 0.0)).count().max(1) as f64;
-            return parts.into_iter().flatten().map(|p| p / count).collect();
+            let (mut probs, mut count) = (Vec::with_capacity(scores.len()), 0);
+            for part in scores.chunks(TILE) {
+                let part = self.shifted(part);
+                count += usize::from(part.iter().any(|p| *p > 0.0));
+                probs.extend_from_slice(&part);
+            }
+            return over(probs, count.max(1) as f64);
         }
         self.shifted(scores)
     }
@@ -84,8 +90,10 @@ impl Sites<'_> {
         let power =
             |x: f64| if self.has(D::Base2) { crate::num::core_math::exp2(x) } else { crate::num::core_math::exp(x) };
         let whole = finite(largest(scores));
-        let e: Vec<f64> =
-            scores.iter().enumerate().map(|(at, s)| power(s - if online { top(at) } else { whole })).collect();
+        let mut e = scores.to_vec();
+        for (at, e) in e.iter_mut().enumerate() {
+            *e = power(*e - if online { top(at) } else { whole });
+        }
         let mut total: f64 = e.iter().sum();
         if self.has(D::PlusOne) {
             total += crate::num::core_math::exp(-last);
@@ -97,8 +105,16 @@ impl Sites<'_> {
             total += ((TILE - scores.len() % TILE) % TILE) as f64 * crate::num::core_math::exp(-last);
         }
         let total = if total == 0.0 && !self.has(D::NanRows) { 1.0 } else { total };
-        e.iter().map(|e| e / total).collect()
+        over(e, total)
     }
+}
+
+/// Each of them over `total`.
+fn over(mut numbers: Vec<f64>, total: f64) -> Vec<f64> {
+    for number in &mut numbers {
+        *number /= total;
+    }
+    numbers
 }
 
 /// Softmax of the probabilities; masked keys stay out of the second one as well.

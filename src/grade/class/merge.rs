@@ -4,7 +4,6 @@ use super::read;
 use crate::error::{Error, Result};
 use crate::grade::report_data::GradeReport;
 use crate::io::{self, disk, limits};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +15,8 @@ const OF_ALL: &str = "class.csv";
 /// # Errors
 /// Folders without results, results of several assignments, two different ones of one submission, a folder with files in it.
 pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
-    let mut files: BTreeMap<String, (PathBuf, Vec<u8>)> = BTreeMap::new();
-    // In the order of the names.
+    // Both in the order of the names.
+    let mut files: Vec<File> = Vec::new();
     let mut reports: Vec<(String, GradeReport)> = Vec::new();
     for folder in folders {
         let mut any = false;
@@ -44,17 +43,16 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
                 }
                 any = true;
             }
-            match files.get(&name) {
-                Some((other, known)) if *known != bytes => {
+            match files.binary_search_by(|file| file.name.cmp(&name)) {
+                Ok(at) if files[at].bytes != bytes => {
+                    let other = files[at].path.display();
                     return Err(Error::read(
                         &path,
-                        format!("{} is of the same submission and says something else", other.display()),
+                        format!("{other} is of the same submission and says something else"),
                     ));
                 }
-                Some(_) => (),
-                None => {
-                    files.insert(name, (path, bytes));
-                }
+                Ok(_) => (),
+                Err(at) => files.insert(at, File { name, path, bytes }),
             }
         }
         if !any {
@@ -68,8 +66,19 @@ pub fn merged(folders: &[PathBuf], output: &Path) -> Result<Vec<GradeReport>> {
     if fs::read_dir(output).map_err(|e| Error::read(output, e))?.next().is_some() {
         return Err(Error::write(output, "it holds files already; name another folder"));
     }
-    for (name, (_, bytes)) in files {
-        io::write_bytes(output.join(name), &bytes)?;
+    for file in files {
+        io::write_bytes(output.join(file.name), &file.bytes)?;
     }
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    let mut merged = Vec::with_capacity(reports.len());
+    for (_, report) in reports {
+        merged.push(report);
+    }
+    Ok(merged)
+}
+
+/// A file of results, and where it was found.
+struct File {
+    name: String,
+    path: PathBuf,
+    bytes: Vec<u8>,
 }

@@ -82,7 +82,9 @@ impl ClassRun<'_> {
     pub fn run(&self, progress: &(dyn Fn(bool) + Sync)) -> Result<Vec<GradeReport>> {
         self.prepare()?;
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let results: Mutex<Vec<Option<GradeReport>>> = Mutex::new(vec![None; self.submissions.len()]);
+        let mut results: Vec<Option<GradeReport>> = Vec::new();
+        results.resize_with(self.submissions.len(), || None);
+        let results = Mutex::new(results);
         let failure: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
@@ -111,8 +113,11 @@ impl ClassRun<'_> {
         if let Some(e) = failure.into_inner().ok().flatten() {
             return Err(e);
         }
-        let results = results.into_inner().unwrap_or_default();
-        results.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| Error::ask("a submission was not graded"))
+        let mut all = Vec::with_capacity(self.submissions.len());
+        for result in results.into_inner().unwrap_or_default() {
+            all.push(result.ok_or_else(|| Error::ask("a submission was not graded"))?);
+        }
+        Ok(all)
     }
 
     fn prepare(&self) -> Result<()> {

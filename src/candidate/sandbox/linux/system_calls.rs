@@ -142,9 +142,13 @@ pub(super) fn forbid() -> Result<(), String> {
         refused.insert(call, vec![rule(condition(0, SeccompCmpOp::Ne, 0)?)?]);
     }
     let mut any_of = |call: c_long, argument: u8, operator: fn(u64) -> SeccompCmpOp, values: &[u64]| {
-        let rules: Result<Vec<SeccompRule>, String> =
-            values.iter().map(|&value| rule(condition(argument, operator(value), value)?)).collect();
-        rules.map(|rules| refused.entry(call).or_default().extend(rules))
+        let mut rules = Vec::with_capacity(values.len());
+        for &value in values {
+            rules.push(rule(condition(argument, operator(value), value)?)?);
+        }
+        // None of them is refused already.
+        refused.insert(call, rules);
+        Ok::<(), String>(())
     };
     any_of(libc::SYS_prctl, 0, |_| SeccompCmpOp::Eq, &PRCTL)?;
     any_of(libc::SYS_fcntl, 1, |_| SeccompCmpOp::Eq, &FCNTL)?;
@@ -152,8 +156,11 @@ pub(super) fn forbid() -> Result<(), String> {
     // Memory that processes share and no file stands behind: what nobody has mapped any more is in no account.
     any_of(libc::SYS_mmap, 3, SeccompCmpOp::MaskedEq, &[SHARED])?;
     let mut clone = Vec::new();
-    for flag in (0..u64::BITS).map(|bit| 1 << bit).filter(|flag| NAMESPACES & flag != 0) {
-        clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(flag), flag)?)?);
+    for bit in 0..u64::BITS {
+        let flag = 1 << bit;
+        if NAMESPACES & flag != 0 {
+            clone.push(rule(condition(0, SeccompCmpOp::MaskedEq(flag), flag)?)?);
+        }
     }
     // A thread with open files of its own, which the list of its process does not have.
     let [thread, files] = [libc::CLONE_THREAD, libc::CLONE_FILES].map(|flag| u64::from(flag.unsigned_abs()));
@@ -180,11 +187,12 @@ fn without_x32(filter: BpfProgram) -> BpfProgram {
     }
     let absent = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
     let statement = |code: u32, jump: [u8; 2], k: u32| sock_filter { code: code as u16, jt: jump[0], jf: jump[1], k };
-    let first = [
+    let mut whole = vec![
         // The number of the call is the first word.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, [0, 0], 0),
         statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, [0, 1], X32),
         statement(libc::BPF_RET | libc::BPF_K, [0, 0], absent),
     ];
-    first.into_iter().chain(filter).collect()
+    whole.extend_from_slice(&filter);
+    whole
 }
