@@ -1,5 +1,6 @@
 //! `goldref compare`.
 
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::ladder::Tolerances;
@@ -39,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DTYPE", value_parser = dtype)]
     dtype: Option<Dtype>,
     /// Show the first N elements that miss the tightest tolerance missed
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(..=1000))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(..=1000))]
     show: u16,
     /// Call ACTUAL's array A by the expected name B
     #[arg(long, value_name = "A=B", value_delimiter = ',')]
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     logits: Vec<String>,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "f64")]
     variant: String,
     /// Then generate so many tokens, each the most likely one
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0")]
     generate: usize,
     /// Sites to write too (`*` matches any characters), e.g. embed, layers.*.output, layers.0.attn.probs, final_norm
     #[arg(long, value_name = "SITES", value_delimiter = ',')]

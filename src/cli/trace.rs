@@ -1,6 +1,7 @@
 //! `goldref trace`.
 
 use super::cases::Cases;
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::program::{ToAsk, shown};
@@ -60,10 +61,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", group = "candidate", conflicts_with = "program")]
     fault: Option<String>,
     /// The format in which the candidate stores weights and activations [default: f32, or the variant's]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Stored>())]
     stored: Option<Stored>,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Write the errors over the sites as a picture
     #[arg(long, value_name = "FILE.svg|FILE.png")]
