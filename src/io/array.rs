@@ -261,9 +261,27 @@ impl Array {
 
 /// The values of an array in C order, where they lie if they lie so.
 pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
-    match array.as_slice() {
-        Some(values) => Cow::Borrowed(values),
-        None => Cow::Owned(array.iter().copied().collect()),
+    if let Some(values) = array.as_slice() {
+        return Cow::Borrowed(values);
+    }
+    // Readers give C order, so this is rare; ndarray's own iterator would be compiled for each type of element.
+    let mut index = vec![0; array.ndim()];
+    let mut values = Vec::with_capacity(array.len());
+    while values.len() < array.len() {
+        values.push(array[index.as_slice()]);
+        advance(&mut index, array.shape());
+    }
+    Cow::Owned(values)
+}
+
+/// The next index in C order; behind the last one the first.
+fn advance(index: &mut [usize], shape: &[usize]) {
+    for (place, &length) in index.iter_mut().zip(shape).rev() {
+        *place += 1;
+        if *place < length {
+            return;
+        }
+        *place = 0;
     }
 }
 
