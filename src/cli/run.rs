@@ -100,7 +100,9 @@ fn outputs<T: Real>(
             unmatched.join(", ")
         )));
     }
-    arrays.extend(recorder.into_arrays().into_iter().map(|(site, array)| (site, stored(array))));
+    for (site, array) in recorder.into_arrays() {
+        arrays.insert(site, stored(array));
+    }
     arrays.insert("logits".to_string(), stored(to_f64(&logits)));
     Ok(arrays)
 }

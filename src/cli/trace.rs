@@ -160,7 +160,11 @@ fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Resu
 fn named_sites(path: &Path, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
     let map = args.map.as_deref().map(SiteMap::read).transpose()?.unwrap_or_default();
     let arrays = widened(npz::read(path)?, stored).map_err(|e| e.at(path))?;
-    Ok(arrays.into_iter().map(|(name, array)| (map.own_name(&name), array)).collect())
+    let mut named = BTreeMap::new();
+    for (name, array) in arrays {
+        named.insert(map.own_name(&name), array);
+    }
+    Ok(named)
 }
 
 fn of_variant(plan: &Plan, checkpoint: &Checkpoint, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {

@@ -131,10 +131,9 @@ impl MappedArray {
         })
     }
 
-    /// The same array under another name.
-    #[must_use]
-    pub fn renamed(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+    /// Gives the array another name.
+    pub fn rename(&mut self, name: String) {
+        self.name = name;
     }
 
     /// The same bits as `"bf16"` or `"f8_e4m3"`, as [`Array::reinterpret`] does.
@@ -225,7 +224,11 @@ fn open_path(path: &Path) -> Result<Vec<MappedArray>> {
         Format::Npz => in_npz(&map, length, path)?,
         Format::SafeTensors => {
             let placed = safetensors::place(path, &map)?;
-            placed.into_iter().map(|(name, placed)| MappedArray::placed(name, placed, 0, &map)).collect()
+            let mut arrays = Vec::with_capacity(placed.len());
+            for (name, placed) in placed {
+                arrays.push(MappedArray::placed(name, placed, 0, &map));
+            }
+            arrays
         }
     };
     sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));
@@ -301,14 +304,15 @@ fn open_folder_path(path: &Path) -> Result<Folder> {
         let relative = stem.strip_prefix(path).unwrap_or(&stem);
         let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
         let base = parts.join("/");
-        for array in open_path(&file)? {
+        for mut array in open_path(&file)? {
             let name =
                 if Format::of(&file) == Some(Format::Npy) { base.clone() } else { format!("{base}/{}", array.name) };
             if !names.insert(name.clone()) {
                 let reason = format!("two arrays of the folder are called {}; rename one of the files", quoted(&name));
                 return Err(Error::read(&file, reason));
             }
-            arrays.push(array.renamed(name));
+            array.rename(name);
+            arrays.push(array);
         }
     }
     sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));
