@@ -1,7 +1,7 @@
 //! Which tolerances make no sense for what was run: those that no correct rounding meets, and those that an empty answer meets.
 
-use super::rates::asked_of;
-use super::words::{list, name, plural};
+use super::rates::{asked_of, count};
+use super::words::{list, plural};
 use crate::check::Trivial;
 use crate::suite::{CaseResult, Outcome, RunReport};
 
@@ -22,7 +22,7 @@ fn infeasible(report: &RunReport) -> Vec<String> {
     let mut lines: Vec<(usize, usize, Vec<&str>)> = Vec::new();
     for variant in report.variants.iter().filter(|variant| variant.twin_of.is_none()) {
         let asked = asked_of(report, variant);
-        let missed = asked.iter().filter(|result| misses(result, rung)).count();
+        let missed = count(&asked, &|result| misses(result, rung));
         match lines.iter_mut().find(|(m, n, _)| (*m, *n) == (missed, asked.len())) {
             _ if missed == 0 => {}
             Some((.., names)) => names.push(&variant.name),
@@ -33,7 +33,7 @@ fn infeasible(report: &RunReport) -> Vec<String> {
     for (missed, asked, names) in lines {
         said.push(format!(
             "{}: rounding the exact answer once already misses {label} in {missed} of {}",
-            list(names),
+            list(&names),
             plural(asked, "case")
         ));
     }
@@ -66,15 +66,11 @@ fn vacuous(report: &RunReport) -> Vec<String> {
         if cases.is_empty() {
             continue;
         }
-        let mut named: Vec<String> = cases.iter().take(NAMED).map(|case| name(case)).collect();
+        let mut named = list(&cases[..cases.len().min(NAMED)]);
         if cases.len() > NAMED {
-            named.push(format!("{} more", cases.len() - NAMED));
+            named += &format!(", {} more", cases.len() - NAMED);
         }
-        lines.push(format!(
-            "{label} asks nothing of {}: {words} passes ({})",
-            plural(cases.len(), "case"),
-            named.join(", ")
-        ));
+        lines.push(format!("{label} asks nothing of {}: {words} passes ({})", plural(cases.len(), "case"), named));
     }
     lines
 }
