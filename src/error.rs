@@ -47,12 +47,12 @@ impl std::error::Error for Error {}
 impl Error {
     /// A read error of `path`.
     pub fn read(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Read { path: path.as_ref().to_path_buf(), reason: printable(&reason) }
+        read(path.as_ref(), &reason)
     }
 
     /// A write error of `path`.
     pub fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
-        Self::Write { path: path.as_ref().to_path_buf(), reason: printable(&reason) }
+        write(path.as_ref(), &reason)
     }
 
     /// A question that cannot be asked.
@@ -64,10 +64,19 @@ impl Error {
     #[must_use]
     pub fn at(self, path: impl AsRef<Path>) -> Self {
         match self {
-            Self::Ask(reason) => Self::read(path, reason),
+            Self::Ask(reason) => read(path.as_ref(), &reason),
             other => other,
         }
     }
+}
+
+// Paths and reasons come in many types; what is done with them is compiled once.
+fn read(path: &Path, reason: &dyn fmt::Display) -> Error {
+    Error::Read { path: path.to_path_buf(), reason: printable(reason) }
+}
+
+fn write(path: &Path, reason: &dyn fmt::Display) -> Error {
+    Error::Write { path: path.to_path_buf(), reason: printable(reason) }
 }
 
 /// The message with control characters spelled out: names and values in it may come from a hostile file, and must

@@ -1,5 +1,6 @@
 //! `goldref bench`.
 
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::named_model::has_weights;
@@ -46,16 +47,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "20")]
     generate: Vec<usize>,
     /// Runs that do not count before those that do
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1")]
     warmup: usize,
     /// Runs of each measurement; the median counts
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value = "3")]
     repeats: usize,
     /// Lengths measured without a cache for each number of tokens; the others lie on lines between them
-    #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "program")]
+    #[arg(long, value_name = "N", default_value = "3", conflicts_with = "program")]
     recomputed: usize,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Draw latency over the length of the prompt
     #[arg(long, value_name = "FILE.svg|FILE.png")]

@@ -1,5 +1,6 @@
 //! `goldref compare`.
 
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::ladder::Tolerances;
@@ -7,6 +8,7 @@ use crate::check::{SetQuestion, compare_sets};
 use crate::error::{Error, Result};
 use crate::io::mapped::{self, Folder, MappedArray};
 use crate::num::Dtype;
+use crate::num::sort::sort_by;
 use crate::report::{CompareReport, compare_json, compare_text};
 use anstyle::{AnsiColor, Style};
 use std::io::Write;
@@ -39,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DTYPE", value_parser = dtype)]
     dtype: Option<Dtype>,
     /// Show the first N elements that miss the tightest tolerance missed
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(..=1000))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(..=1000))]
     show: u16,
     /// Call ACTUAL's array A by the expected name B
     #[arg(long, value_name = "A=B", value_delimiter = ',')]
@@ -51,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     logits: Vec<String>,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
 }
 
@@ -79,7 +81,9 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let (mut actual, mut expected) = (actual.arrays, expected.arrays);
     if is_npy(&args.actual) && is_npy(&args.expected) && args.map.is_empty() && !folders.0 {
         let names: Vec<String> = expected.iter().map(|array| array.name().to_string()).collect();
-        actual = actual.into_iter().zip(names).map(|(array, name)| array.renamed(name)).collect();
+        for (array, name) in actual.iter_mut().zip(names) {
+            array.rename(name);
+        }
     }
     actual = mapped_names(actual, &args.map, &args.actual)?;
     for asked in &args.reinterpret {
@@ -132,15 +136,12 @@ fn mapped_names(mut arrays: Vec<MappedArray>, maps: &[String], path: &Path) -> R
             return Err(Error::ask(format!("--map names {from:?} twice")));
         }
     }
-    arrays = arrays
-        .into_iter()
-        .zip(renamed)
-        .map(|(array, to)| match to {
-            Some(to) => array.renamed(to),
-            None => array,
-        })
-        .collect();
-    arrays.sort_by(|a, b| a.name().cmp(b.name()));
+    for (array, to) in arrays.iter_mut().zip(renamed) {
+        if let Some(to) = to {
+            array.rename(to.to_string());
+        }
+    }
+    sort_by(&mut arrays, &|a, b| a.name().cmp(b.name()));
     if let Some(pair) = arrays.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
         return Err(Error::ask(format!(
             "after --map, two arrays of {} are called {:?}",
@@ -172,10 +173,9 @@ fn reinterpret(asked: &str, actual: &mut Vec<MappedArray>, expected: &mut Vec<Ma
         return Err(Error::ask(format!("--as {asked}: {what} of {kind} is there")));
     }
     for side in [actual, expected] {
-        let arrays = std::mem::take(side).into_iter();
-        *side = arrays
-            .map(|array| if fits(&array) { array.reinterpret(dtype) } else { Ok(array) })
-            .collect::<Result<_>>()?;
+        for array in std::mem::take(side) {
+            side.push(if fits(&array) { array.reinterpret(dtype)? } else { array });
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `goldref cost`.
 
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::report::{plottable, say};
@@ -35,10 +36,10 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Tokens of a request
-    #[arg(long, value_name = "N", default_value_t = 8192)]
+    #[arg(long, value_name = "N", default_value = "8192")]
     context: usize,
     /// Requests side by side
-    #[arg(long, value_name = "B", default_value_t = 1)]
+    #[arg(long, value_name = "B", default_value = "1")]
     batch: usize,
     /// Format of the weights: bf16, f16, f32, f64, f8_e4m3
     #[arg(long, value_name = "DTYPE", default_value = "bf16", value_parser = stored)]
@@ -51,16 +52,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DTYPE", value_parser = cache_storage)]
     cache_dtype: Option<CacheFormat>,
     /// How keys and values are kept
-    #[arg(long, value_enum, default_value_t = Cache::Contiguous)]
+    #[arg(long, value_parser = choice::<Cache>(), default_value = "contiguous")]
     cache: Cache,
     /// Tokens of a page
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value = "16")]
     page_size: usize,
     /// How wide keys and values are
-    #[arg(long, value_enum, default_value_t = Kv::Heads)]
+    #[arg(long, value_parser = choice::<Kv>(), default_value = "heads")]
     kv: Kv,
     /// Whether scores and probabilities go through memory
-    #[arg(long, value_enum, default_value_t = Attention::Eager)]
+    #[arg(long, value_parser = choice::<Attention>(), default_value = "eager")]
     attention: Attention,
     /// A device by name; `cpu` is this machine, measured now
     #[arg(long, value_name = "NAME")]
@@ -72,10 +73,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "0GB")]
     reserve: u128,
     /// Devices that share the model (tensor parallelism)
-    #[arg(long, value_name = "X", default_value_t = 1)]
+    #[arg(long, value_name = "X", default_value = "1")]
     devices: usize,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Draw arithmetic intensity and KV memory over the length, and with --device the roofline
     #[arg(long, value_name = "FILE.svg|FILE.png")]

@@ -1,6 +1,7 @@
 //! `goldref diagnose`.
 
 use super::cases::Cases;
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::program::{ToAsk, shown};
@@ -31,12 +32,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "program", required_unless_present_any = ["program", "list"])]
     answers: Vec<PathBuf>,
     /// The format in which the candidate stores weights and activations
-    #[arg(long, value_enum, default_value_t = Stored::F32)]
+    #[arg(long, value_parser = choice::<Stored>(), default_value = "f32")]
     stored: Stored,
     #[command(flatten)]
     cases: Cases,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Where suspects are tied: write a case that tells them apart as the new suite DIR
     #[arg(long, value_name = "DIR")]

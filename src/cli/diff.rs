@@ -1,5 +1,6 @@
 //! `goldref diff`.
 
+use super::choice::choice;
 use super::exit_code;
 use super::report::say;
 use crate::error::Result;
@@ -28,10 +29,10 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN_B.json")]
     after: PathBuf,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// An error is another one when it is more than so many times the other
-    #[arg(long, value_name = "X", default_value_t = 2.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", default_value = "2", allow_negative_numbers = true)]
     factor: f64,
 }
 

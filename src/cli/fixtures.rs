@@ -1,6 +1,7 @@
 //! `goldref fixtures`.
 
 use super::cases::Cases;
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::progress;
@@ -45,7 +46,7 @@ struct Power {
     #[arg(long)]
     minimal: bool,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
 }
 

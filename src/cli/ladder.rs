@@ -10,7 +10,7 @@ pub(crate) struct Tolerances {
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_negative_numbers = true)]
     atol: Vec<f64>,
     /// Relative tolerance, added to each absolute one
-    #[arg(long, value_name = "RTOL", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RTOL", default_value = "0", allow_negative_numbers = true)]
     rtol: f64,
     /// One more column: within so many last places of the expected format
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

@@ -3,6 +3,7 @@
 mod bench;
 mod cases;
 mod check;
+mod choice;
 mod compare;
 mod cost;
 mod diagnose;

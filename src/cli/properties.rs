@@ -1,6 +1,7 @@
 //! `goldref check --properties`.
 
 use super::cases::Cases;
+use super::choice::choice;
 use super::format::Format;
 use super::program::{ToAsk, shown};
 use super::report::say;
@@ -28,10 +29,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "properties")]
     property: Vec<String>,
     /// Samples of each property; a quarter of them on each model
-    #[arg(long, value_name = "N", default_value_t = 32, requires = "properties", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value = "32", requires = "properties", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: u32,
     /// Where samples begin; the same seed gives the same ones
-    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "properties")]
+    #[arg(long, value_name = "SEED", default_value = "1", requires = "properties")]
     seed: u64,
     /// Save each counterexample in a folder of its own in DIR
     #[arg(long, value_name = "DIR", requires = "properties")]
@@ -40,7 +41,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", requires = "properties", conflicts_with_all = ["property", "save", "samples", "seed", "stored"])]
     replay: Option<PathBuf>,
     /// The format in which the candidate stores [default: f32, or the variant's]
-    #[arg(long, value_enum, requires = "properties")]
+    #[arg(long, value_parser = choice::<Stored>(), requires = "properties")]
     stored: Option<Stored>,
 }
 

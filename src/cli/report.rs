@@ -1,5 +1,6 @@
 //! `goldref report`, and how every command that has a run report prints it.
 
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format as TwoWays;
 use super::run::writable;
@@ -32,7 +33,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Printing {
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Write that format into a file, whole or not at all, and print the table for people
     #[arg(long, value_name = "FILE")]

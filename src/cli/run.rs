@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "f64")]
     variant: String,
     /// Then generate so many tokens, each the most likely one
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0")]
     generate: usize,
     /// Sites to write too (`*` matches any characters), e.g. embed, layers.*.output, layers.0.attn.probs, final_norm
     #[arg(long, value_name = "SITES", value_delimiter = ',')]
@@ -100,7 +100,9 @@ fn outputs<T: Real>(
             unmatched.join(", ")
         )));
     }
-    arrays.extend(recorder.into_arrays().into_iter().map(|(site, array)| (site, stored(array))));
+    for (site, array) in recorder.into_arrays() {
+        arrays.insert(site, stored(array));
+    }
     arrays.insert("logits".to_string(), stored(to_f64(&logits)));
     Ok(arrays)
 }

@@ -1,6 +1,7 @@
 //! `goldref trace`.
 
 use super::cases::Cases;
+use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::program::{ToAsk, shown};
@@ -60,10 +61,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", group = "candidate", conflicts_with = "program")]
     fault: Option<String>,
     /// The format in which the candidate stores weights and activations [default: f32, or the variant's]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Stored>())]
     stored: Option<Stored>,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = choice::<Format>(), default_value = "text")]
     format: Format,
     /// Write the errors over the sites as a picture
     #[arg(long, value_name = "FILE.svg|FILE.png")]
@@ -159,7 +160,11 @@ fn traced(args: &Args, variant: Option<&'static Variant>, stored: Dtype) -> Resu
 fn named_sites(path: &Path, args: &Args, stored: Dtype) -> Result<BTreeMap<String, ArrayD<f64>>> {
     let map = args.map.as_deref().map(SiteMap::read).transpose()?.unwrap_or_default();
     let arrays = widened(npz::read(path)?, stored).map_err(|e| e.at(path))?;
-    Ok(arrays.into_iter().map(|(name, array)| (map.own_name(&name), array)).collect())
+    let mut named = BTreeMap::new();
+    for (name, array) in arrays {
+        named.insert(map.own_name(&name), array);
+    }
+    Ok(named)
 }
 
 fn of_variant(plan: &Plan, checkpoint: &Checkpoint, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {

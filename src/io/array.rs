@@ -150,14 +150,8 @@ impl Array {
             Self::Bf16(a) => converted(a, f64::from),
             Self::F8E4M3(a) => converted(a, f8_e4m3_value),
             Self::I64(a) => converted(a, |x| x as f64),
-            Self::I32(a) => converted(a, f64::from),
-            Self::I16(a) => converted(a, f64::from),
-            Self::I8(a) => converted(a, f64::from),
             Self::U64(a) => converted(a, |x| x as f64),
-            Self::U32(a) => converted(a, f64::from),
-            Self::U16(a) => converted(a, f64::from),
-            Self::U8(a) => converted(a, f64::from),
-            Self::Bool(a) => converted(a, |x| f64::from(u8::from(x))),
+            _ => converted(&self.narrow_integers(), |x| x as f64),
         }
     }
 
@@ -171,14 +165,8 @@ impl Array {
             Self::Bf16(a) => converted(a, f32::from),
             Self::F8E4M3(a) => converted(a, |x| f8_e4m3_value(x) as f32),
             Self::I64(a) => converted(a, |x| x as f32),
-            Self::I32(a) => converted(a, |x| x as f32),
-            Self::I16(a) => converted(a, f32::from),
-            Self::I8(a) => converted(a, f32::from),
             Self::U64(a) => converted(a, |x| x as f32),
-            Self::U32(a) => converted(a, |x| x as f32),
-            Self::U16(a) => converted(a, f32::from),
-            Self::U8(a) => converted(a, f32::from),
-            Self::Bool(a) => converted(a, |x| f32::from(u8::from(x))),
+            _ => converted(&self.narrow_integers(), |x| x as f32),
         }
     }
 
@@ -190,18 +178,35 @@ impl Array {
     pub fn to_i64(&self) -> Result<ArrayD<i64>> {
         match self {
             Self::I64(a) => Ok(a.clone()),
-            Self::I32(a) => Ok(converted(a, i64::from)),
-            Self::I16(a) => Ok(converted(a, i64::from)),
-            Self::I8(a) => Ok(converted(a, i64::from)),
             Self::U64(a) => match values(a).iter().find(|&&x| i64::try_from(x).is_err()) {
                 Some(x) => Err(Error::ask(format!("the integer {x} is beyond the range of i64"))),
                 None => Ok(converted(a, |x| x as i64)),
             },
-            Self::U32(a) => Ok(converted(a, i64::from)),
-            Self::U16(a) => Ok(converted(a, i64::from)),
-            Self::U8(a) => Ok(converted(a, i64::from)),
-            Self::Bool(a) => Ok(converted(a, i64::from)),
-            Self::F64(_) | Self::F32(_) | Self::F16(_) | Self::Bf16(_) | Self::F8E4M3(_) => Err(self.unfit("integers")),
+            _ if self.is_float() => Err(self.unfit("integers")),
+            _ => Ok(self.narrow_integers()),
+        }
+    }
+
+    /// Integers of a type that i64 holds, and booleans as 0 and 1. On the way to other types too: each pair of types would be a
+    /// loop of its own.
+    fn narrow_integers(&self) -> ArrayD<i64> {
+        match self {
+            Self::I32(a) => converted(a, i64::from),
+            Self::I16(a) => converted(a, i64::from),
+            Self::I8(a) => converted(a, i64::from),
+            Self::U32(a) => converted(a, i64::from),
+            Self::U16(a) => converted(a, i64::from),
+            Self::U8(a) => converted(a, i64::from),
+            Self::Bool(a) => converted(a, i64::from),
+            Self::I64(_)
+            | Self::U64(_)
+            | Self::F64(_)
+            | Self::F32(_)
+            | Self::F16(_)
+            | Self::Bf16(_)
+            | Self::F8E4M3(_) => {
+                unreachable!("wider integers and floating-point numbers go their own way")
+            }
         }
     }
 
@@ -261,9 +266,27 @@ impl Array {
 
 /// The values of an array in C order, where they lie if they lie so.
 pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
-    match array.as_slice() {
-        Some(values) => Cow::Borrowed(values),
-        None => Cow::Owned(array.iter().copied().collect()),
+    if let Some(values) = array.as_slice() {
+        return Cow::Borrowed(values);
+    }
+    // Readers give C order, so this is rare; ndarray's own iterator would be compiled for each type of element.
+    let mut index = vec![0; array.ndim()];
+    let mut values = Vec::with_capacity(array.len());
+    while values.len() < array.len() {
+        values.push(array[index.as_slice()]);
+        advance(&mut index, array.shape());
+    }
+    Cow::Owned(values)
+}
+
+/// The next index in C order; behind the last one the first.
+fn advance(index: &mut [usize], shape: &[usize]) {
+    for (place, &length) in index.iter_mut().zip(shape).rev() {
+        *place += 1;
+        if *place < length {
+            return;
+        }
+        *place = 0;
     }
 }
 

@@ -45,20 +45,7 @@ impl Checkpoint {
     /// not hold exactly the same tensors, each in the shard named; when the weights are pickled
     /// (`pytorch_model.bin`).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        if !path.is_dir() {
-            let reason = format!("it is not a folder; name the folder that holds {CONFIG} and {WHOLE}");
-            return Err(Error::read(path, reason));
-        }
-        let config = config(path.join(CONFIG))?;
-        let tensors = if path.join(WHOLE).exists() {
-            mapped::open(path.join(WHOLE))?
-        } else if path.join(INDEX).exists() {
-            sharded(path)?
-        } else {
-            return Err(Error::read(path, no_weights(path)));
-        };
-        Ok(Self { path: path.to_path_buf(), config, tensors })
+        open(path.as_ref())
     }
 
     /// The folder, as it was named.
@@ -85,6 +72,22 @@ impl Checkpoint {
         find(&self.tensors, name)
             .ok_or_else(|| Error::read(&self.path, format!("there is no tensor {} in this checkpoint", quoted(name))))
     }
+}
+
+fn open(path: &Path) -> Result<Checkpoint> {
+    if !path.is_dir() {
+        let reason = format!("it is not a folder; name the folder that holds {CONFIG} and {WHOLE}");
+        return Err(Error::read(path, reason));
+    }
+    let config = config(path.join(CONFIG))?;
+    let tensors = if path.join(WHOLE).exists() {
+        mapped::open(path.join(WHOLE))?
+    } else if path.join(INDEX).exists() {
+        sharded(path)?
+    } else {
+        return Err(Error::read(path, no_weights(path)));
+    };
+    Ok(Checkpoint { path: path.to_path_buf(), config, tensors })
 }
 
 /// The object in a `config.json` on its own.

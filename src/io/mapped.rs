@@ -3,7 +3,7 @@
 //! The headers pass the checks of the readers of each format. Compressed members of an archive, big-endian data and
 //! data in Fortran order are read instead. Folders are walked here too; what the arrays mean is known elsewhere.
 
-use super::array::Array;
+use super::array::{Array, values};
 use super::disk;
 use super::elements::{self, Kind, Lying, Stored};
 use super::limits::NpzLimits;
@@ -108,7 +108,7 @@ impl MappedArray {
     /// The elements if they are floating-point numbers of 16 bits or more, where they lie if that is possible.
     pub(crate) fn floats(&self) -> Option<Floats> {
         fn owned<E: Copy>(array: &ndarray::ArrayD<E>) -> Numbers<E> {
-            Numbers::from(array.iter().copied().collect::<Vec<E>>())
+            Numbers::from(values(array).into_owned())
         }
         fn lying<E: Number>(file: &Arc<Mmap>, range: &Range<usize>) -> Numbers<E> {
             Numbers::mapped(file, range.clone())
@@ -131,10 +131,9 @@ impl MappedArray {
         })
     }
 
-    /// The same array under another name.
-    #[must_use]
-    pub fn renamed(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+    /// Gives the array another name.
+    pub fn rename(&mut self, name: String) {
+        self.name = name;
     }
 
     /// The same bits as `"bf16"` or `"f8_e4m3"`, as [`Array::reinterpret`] does.
@@ -225,7 +224,11 @@ fn open_path(path: &Path) -> Result<Vec<MappedArray>> {
         Format::Npz => in_npz(&map, length, path)?,
         Format::SafeTensors => {
             let placed = safetensors::place(path, &map)?;
-            placed.into_iter().map(|(name, placed)| MappedArray::placed(name, placed, 0, &map)).collect()
+            let mut arrays = Vec::with_capacity(placed.len());
+            for (name, placed) in placed {
+                arrays.push(MappedArray::placed(name, placed, 0, &map));
+            }
+            arrays
         }
     };
     sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));
@@ -286,7 +289,10 @@ const DEPTH: usize = 64;
 /// For an entry that cannot be read, whatever it is: nothing is skipped but files of other kinds, which are counted. For
 /// two arrays of the same name.
 pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
-    let path = path.as_ref();
+    open_folder_path(path.as_ref())
+}
+
+fn open_folder_path(path: &Path) -> Result<Folder> {
     let mut files = Vec::new();
     let mut ignored = 0;
     walk(path, &mut vec![identity(path)?], &mut files, &mut ignored)?;
@@ -298,14 +304,15 @@ pub fn open_folder(path: impl AsRef<Path>) -> Result<Folder> {
         let relative = stem.strip_prefix(path).unwrap_or(&stem);
         let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
         let base = parts.join("/");
-        for array in open_path(&file)? {
+        for mut array in open_path(&file)? {
             let name =
                 if Format::of(&file) == Some(Format::Npy) { base.clone() } else { format!("{base}/{}", array.name) };
             if !names.insert(name.clone()) {
                 let reason = format!("two arrays of the folder are called {}; rename one of the files", quoted(&name));
                 return Err(Error::read(&file, reason));
             }
-            arrays.push(array.renamed(name));
+            array.rename(name);
+            arrays.push(array);
         }
     }
     sort_by(&mut arrays, &|a, b| a.name.cmp(&b.name));

@@ -9,6 +9,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
 
+use zip::read::ZipFile;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -296,13 +297,14 @@ impl Seek for Metered<'_> {
 }
 
 /// Counts inflated bytes down and ends in an error at the first byte too many.
-struct Counted<'r> {
-    inner: &'r mut dyn Read,
+struct Counted<'m, 'a, 'r> {
+    // Not any reader: every method that a reader may have would be compiled for each type that the zip crate reads through.
+    inner: &'m mut ZipFile<'a, Metered<'r>>,
     /// `None` when more came than was left.
     left: Option<u64>,
 }
 
-impl Read for Counted<'_> {
+impl Read for Counted<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.left = self.left.and_then(|left| left.checked_sub(count as u64));

@@ -1,6 +1,6 @@
 //! What the formats say of the difference of two runs.
 
-use super::words::{cut, error, list, name, plural};
+use super::words::{cut, error, joined, list, name, plural};
 use crate::suite::{Change, Difference, Direction, RunDiff};
 
 /// One line of counts.
@@ -15,30 +15,30 @@ pub(super) fn counts(diff: &RunDiff) -> String {
 
 /// What stands in one run alone: a line for each kind, worst first.
 pub(super) fn gone_and_new(diff: &RunDiff) -> Vec<String> {
-    [
+    let mut lines = Vec::new();
+    for (what, noun, names) in [
         ("removed", "variant", &diff.removed_variants),
         ("removed", "case", &diff.removed_cases),
         ("new", "variant", &diff.new_variants),
         ("new", "case", &diff.new_cases),
-    ]
-    .into_iter()
-    .filter(|(_, _, names)| !names.is_empty())
-    .map(|(what, noun, names)| {
+    ] {
         const SHOWN: usize = 20;
+        if names.is_empty() {
+            continue;
+        }
         let more = match names.len().saturating_sub(SHOWN) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = list(names.iter().take(SHOWN).map(String::as_str));
-        format!("{what} {}: {shown}{more}", plural(names.len(), noun))
-    })
-    .collect()
+        let shown = list(&names[..names.len().min(SHOWN)]);
+        lines.push(format!("{what} {}: {shown}{more}", plural(names.len(), noun)));
+    }
+    lines
 }
 
 /// What changed in one answer, on one line.
 pub(super) fn what(diff: &RunDiff, change: &Change) -> String {
-    let line = change.differences.iter().map(|difference| one(diff, difference)).collect::<Vec<_>>().join("; ");
-    cut(&line, 1000)
+    cut(&joined(&change.differences, "; ", &|difference| one(diff, difference)), 1000)
 }
 
 fn one(diff: &RunDiff, difference: &Difference) -> String {

@@ -6,12 +6,22 @@ use crate::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RunReport, Sta
 
 /// The answers that disagree, in the order of the report.
 pub(super) fn disagreements(report: &RunReport) -> Vec<&CaseResult> {
-    report.results.iter().filter(|result| result.outcome.disagrees()).collect()
+    let mut disagreements = Vec::new();
+    for result in &report.results {
+        if result.outcome.disagrees() {
+            disagreements.push(result);
+        }
+    }
+    disagreements
 }
 
 /// How many answers were asked for.
 pub(super) fn asked(report: &RunReport) -> usize {
-    report.results.iter().filter(|result| result.outcome.was_asked()).count()
+    let mut asked = 0;
+    for result in &report.results {
+        asked += usize::from(result.outcome.was_asked());
+    }
+    asked
 }
 
 /// `suite` and `id` of a case.
@@ -21,8 +31,11 @@ pub(super) fn suite_and_id(case: &str) -> (&str, &str) {
 
 /// The command that runs just this answer again.
 pub(super) fn again(report: &RunReport, result: &CaseResult) -> String {
-    let command = rerun(report.fixtures.as_deref(), &report.ladder, &result.variant, &result.case);
-    report.candidate.iter().flatten().fold(command, |command, word| format!("{command} {}", quoted(word)))
+    let mut command = rerun(report.fixtures.as_deref(), &report.ladder, &result.variant, &result.case);
+    for word in report.candidate.iter().flatten() {
+        command = command + " " + &quoted(word);
+    }
+    command
 }
 
 /// One line: how it stands, and the number or the reason that says most.

@@ -3,7 +3,7 @@
 //! Escaped as <https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts> does.
 
 use super::explain::{again, asked, disagreements, explain};
-use super::words::{cut, disagree, name, plural};
+use super::words::{cut, disagree, joined, name, plural};
 use crate::suite::{CaseResult, RunReport};
 
 /// GitHub shows so many errors of a step and drops the others.
@@ -15,7 +15,7 @@ const CHARACTERS: usize = 4000;
 /// An error for each of the first disagreements, then a notice that counts them all.
 pub fn github(report: &RunReport) -> String {
     let (asked, failed) = (asked(report), disagreements(report));
-    let errors: String = failed.iter().take(SHOWN).map(|result| error(report, result)).collect();
+    let errors = joined(&failed[..failed.len().min(SHOWN)], "", &|result| error(report, result));
     let more = match failed.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!("; {more} of them are not annotated"),

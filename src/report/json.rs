@@ -1,5 +1,6 @@
 //! The report, and the difference of two, as JSON for programs.
 
+use super::words::joined;
 use crate::io::json;
 use crate::suite::{RunDiff, RunReport};
 use serde::Serialize;
@@ -20,8 +21,8 @@ pub fn json(report: &RunReport) -> String {
         variants: variants.clone(),
     });
     let Some(start) = head.strip_suffix("[]\n}\n").filter(|_| !results.is_empty()) else { return head };
-    let lines: Vec<String> = results.iter().map(|result| json::line(result).unwrap_or_default()).collect();
-    format!("{start}[\n    {}\n  ]\n}}\n", lines.join(",\n    "))
+    let lines = joined(results, ",\n    ", &|result| json::line(result).unwrap_or_default());
+    format!("{start}[\n    {lines}\n  ]\n}}\n")
 }
 
 /// The whole difference of two runs, pretty-printed.

@@ -5,7 +5,7 @@
 //! question that does not fit the variant is `skipped`. No times: the same run gives the same bytes.
 
 use super::explain::{again, explain, headline, suite_and_id};
-use super::words::{list, name, visible};
+use super::words::{joined, name, visible};
 use crate::suite::{CaseResult, Outcome, RunReport};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -17,10 +17,12 @@ pub fn junit(report: &RunReport) -> String {
         page.add_property(("goldref", name(&report.goldref).as_str()));
         page.add_property(("arch", name(&report.arch).as_str()));
         page.add_property(("fixtures", report.fixtures.as_deref().map_or("bundled".to_string(), visible).as_str()));
-        let labels: Vec<String> = report.ladder.0.iter().map(|rung| rung.label()).collect();
-        page.add_property(("ladder", list(labels.iter().map(String::as_str)).as_str()));
-        let of_suite = report.results.iter().filter(|result| suite_and_id(&result.case).0 == suite.name);
-        page.add_test_cases(of_suite.map(|result| test_case(report, result)));
+        page.add_property(("ladder", joined(&report.ladder.0, ", ", &|rung| name(&rung.label())).as_str()));
+        for result in &report.results {
+            if suite_and_id(&result.case).0 == suite.name {
+                page.add_test_case(test_case(report, result));
+            }
+        }
         document.add_test_suite(page);
     }
     // Writing to memory cannot fail; an empty file would be the honest sign that it did.

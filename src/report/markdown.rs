@@ -1,8 +1,8 @@
 //! Markdown for the comment of a pull request: the answer first, a row a variant, the disagreements folded away.
 
 use super::explain::{again, asked, disagreements, explain};
-use super::rates::{about, asked_of, pass_rate, verdict, worst_error};
-use super::words::{disagree, name, plural};
+use super::rates::{about, asked_of, count, pass_rate, verdict, worst_error};
+use super::words::{disagree, joined, name, plural};
 use crate::suite::{CaseResult, RunReport, VariantAbout};
 
 /// GitHub refuses a comment of more than 65 536 characters; the rest is left for what a bot writes around it.
@@ -23,7 +23,10 @@ pub fn markdown(report: &RunReport) -> String {
     table(report, &mut out);
     if !failed.is_empty() {
         out.push(&format!("\n<details><summary>{}</summary>\n\n", plural(failed.len(), "disagreement")));
-        let blocks: Vec<String> = failed.iter().map(|result| block(report, result)).collect();
+        let mut blocks = Vec::with_capacity(failed.len());
+        for result in &failed {
+            blocks.push(block(report, result));
+        }
         let left_out = out.push_those_that_fit(&blocks, CHARACTERS);
         if left_out > 0 {
             out.push(&format!("{left_out} more are left out here; `--format json` has them all.\n\n"));
@@ -35,10 +38,13 @@ pub fn markdown(report: &RunReport) -> String {
 
 fn table(report: &RunReport, out: &mut Page) {
     let rungs = report.ladder.0.len();
-    let labels = report.ladder.0.iter().map(|rung| format!(" {} |", escaped(&rung.label()))).collect::<String>();
+    let labels = joined(&report.ladder.0, "", &|rung| format!(" {} |", escaped(&rung.label())));
     out.push(&format!("| variant | cases |{labels} worst error | verdict |\n"));
     out.push(&format!("| --- | ---: |{} ---: | --- |\n", " ---: |".repeat(rungs)));
-    let rows: Vec<String> = report.variants.iter().map(|variant| row(report, variant)).collect();
+    let mut rows = Vec::with_capacity(report.variants.len());
+    for variant in &report.variants {
+        rows.push(row(report, variant));
+    }
     let left_out = out.push_those_that_fit(&rows, OF_TABLE);
     if left_out > 0 {
         out.push(&format!("\n{left_out} more variants are left out here.\n"));
@@ -47,10 +53,13 @@ fn table(report: &RunReport, out: &mut Page) {
 
 fn row(report: &RunReport, variant: &VariantAbout) -> String {
     let asked = asked_of(report, variant);
-    let rates: String = (0..report.ladder.0.len()).map(|rung| format!(" {} |", pass_rate(&asked, rung))).collect();
+    let mut rates = String::new();
+    for rung in 0..report.ladder.0.len() {
+        rates += &format!(" {} |", pass_rate(&asked, rung));
+    }
     let verdict = escaped(&verdict(variant, &asked));
     // What disagrees is bold: colours are not to be had.
-    let bold = if asked.iter().any(|result| result.outcome.disagrees()) { "**" } else { "" };
+    let bold = if count(&asked, &|result| result.outcome.disagrees()) > 0 { "**" } else { "" };
     let name = code_in_table(&name(&variant.name));
     format!("| {name} | {} |{rates} {} | {bold}{verdict}{bold} |\n", asked.len(), worst_error(&asked))
 }
@@ -119,17 +128,20 @@ fn fenced(text: &str) -> String {
 
 /// Words outside of code: markup, HTML, mentions and references become plain characters.
 pub(super) fn escaped(text: &str) -> String {
-    let escape = |c: char| match c {
-        '&' => "&amp;".to_string(),
-        '<' => "&lt;".to_string(),
-        '>' => "&gt;".to_string(),
-        // An entity: a backslash does not keep GitHub from taking a mention or a number for one.
-        '@' => "&#64;".to_string(),
-        '#' => "&#35;".to_string(),
-        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => format!("\\{c}"),
-        c => c.to_string(),
-    };
-    text.chars().map(escape).collect()
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            // An entity: a backslash does not keep GitHub from taking a mention or a number for one.
+            '@' => escaped += "&#64;",
+            '#' => escaped += "&#35;",
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => escaped.extend(['\\', c]),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

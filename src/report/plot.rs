@@ -1,13 +1,16 @@
 //! Curves as SVG or PNG, on even axes or on axes that grow by powers.
 
+mod paper;
+
 use crate::error::{Error, Result};
+use paper::Paper;
 use plotters::coord::Shift;
 use plotters::coord::combinators::{IntoLogRange, LogCoord};
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::{
-    BitMapBackend, Cartesian2d, ChartBuilder, ChartContext, Circle, Color, DrawingArea, DrawingBackend,
-    IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
+    BitMapBackend, Cartesian2d, ChartBuilder, ChartContext, Circle, Color, DrawingArea, IntoDrawingArea, LineSeries,
+    PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
 };
 use plotters::style::{BLACK, FontStyle, register_font};
 use std::ops::Range;
@@ -112,14 +115,14 @@ fn svg(panels: &[Panel]) -> String {
     let mut out = String::new();
     let size = (WIDTH * panels.len() as u32, HEIGHT);
     // Writing to a String cannot fail, and nothing else can here.
-    let _ = draw_all(panels, &SVGBackend::with_string(&mut out, size).into_drawing_area(), 1);
+    let _ = draw_all(panels, &Paper::Svg(SVGBackend::with_string(&mut out, size)).into_drawing_area(), 1);
     out
 }
 
 fn png(panels: &[Panel]) -> Vec<u8> {
     let (width, height) = (PIXELS * WIDTH * panels.len().max(1) as u32, PIXELS * HEIGHT);
     let mut pixels = vec![0; 3 * width as usize * height as usize];
-    let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+    let area = Paper::Png(BitMapBackend::with_buffer(&mut pixels, (width, height))).into_drawing_area();
     let _ = draw_all(panels, &area, PIXELS);
     drop(area);
     let mut out = Vec::new();
@@ -130,9 +133,9 @@ fn png(panels: &[Panel]) -> Vec<u8> {
     out
 }
 
-type Drawn<D> = std::result::Result<(), plotters::drawing::DrawingAreaErrorKind<<D as DrawingBackend>::ErrorType>>;
+type Drawn = std::result::Result<(), plotters::drawing::DrawingAreaErrorKind<std::io::Error>>;
 
-fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
+fn draw_all(panels: &[Panel], area: &DrawingArea<Paper<'_>, Shift>, unit: u32) -> Drawn {
     area.fill(&WHITE)?;
     let (width, height) = ((unit * WIDTH) as i32, (unit * HEIGHT) as i32);
     for (panel, left) in panels.iter().zip((0..).step_by(width as usize)) {
@@ -141,7 +144,7 @@ fn draw_all<D: DrawingBackend>(panels: &[Panel], area: &DrawingArea<D, Shift>, u
     area.present()
 }
 
-fn draw<D: DrawingBackend>(panel: &Panel, area: &DrawingArea<D, Shift>, unit: u32) -> Drawn<D> {
+fn draw(panel: &Panel, area: &DrawingArea<Paper<'_>, Shift>, unit: u32) -> Drawn {
     let Some((xs, ys)) = panel.ranges() else { return Ok(()) };
     let mut builder = ChartBuilder::on(area);
     builder
@@ -200,9 +203,9 @@ impl Ranged for Scale {
     }
 }
 
-type Chart<'a, D> = ChartContext<'a, D, Cartesian2d<Scale, Scale>>;
+type Chart<'a, 'p> = ChartContext<'a, Paper<'p>, Cartesian2d<Scale, Scale>>;
 
-fn fill<'a, D: DrawingBackend + 'a>(panel: &'a Panel, mut chart: Chart<'a, D>, unit: u32) -> Drawn<D> {
+fn fill<'a, 'p: 'a>(panel: &'a Panel, mut chart: Chart<'a, 'p>, unit: u32) -> Drawn {
     let font = ("sans-serif", 11 * unit);
     chart
         .configure_mesh()

@@ -1,6 +1,6 @@
 //! The exact command that runs one case again.
 
-use super::words::visible;
+use super::words::{joined, visible};
 use crate::check::{Ladder, Rung};
 
 /// `goldref check …` for one variant and one case, as a shell reads it.
@@ -21,9 +21,9 @@ fn tolerances(ladder: &Ladder) -> String {
     } else if let Some(&Rung { rtol, .. }) = rungs.first()
         && rungs.iter().all(|rung| rung.rtol == rtol && rung.max_ulps.is_none())
     {
-        let atol: Vec<String> = rungs.iter().map(|rung| format!("{:e}", rung.atol)).collect();
+        let atol = joined(&rungs, ",", &|rung| format!("{:e}", rung.atol));
         let rtol = if rtol == 0.0 { String::new() } else { format!(" --rtol {rtol:e}") };
-        format!(" --atol {}{rtol}", atol.join(","))
+        format!(" --atol {atol}{rtol}")
     } else {
         return String::new();
     };
@@ -45,11 +45,15 @@ fn in_quotes(word: &str) -> String {
     if visible(word) == word {
         return format!("'{}'", word.replace('\'', r"'\''"));
     }
-    let spelled = |c: char| match c {
-        c if c.is_ascii_alphanumeric() || "_-./=@+ ".contains(c) => c.to_string(),
-        c => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
-    };
-    format!("$'{}'", word.chars().map(spelled).collect::<String>())
+    let mut spelled = String::new();
+    for byte in word.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_-./=@+ ".contains(&byte) {
+            spelled.push(char::from(byte));
+        } else {
+            spelled += &format!("\\{byte:03o}");
+        }
+    }
+    format!("$'{spelled}'")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The plain block that course evaluators print, once for each suite and variant.
 
+use super::rates::{asked_of, count};
 use super::words::name;
 use crate::suite::RunReport;
 use std::fmt::Write;
@@ -12,23 +13,20 @@ pub fn summary(report: &RunReport) -> String {
     for suite in &report.suites {
         for variant in &report.variants {
             let of_suite = |case: &str| case.split_once('/').is_some_and(|(name, _)| name == suite.name);
-            let asked: Vec<_> = report
-                .results
-                .iter()
-                .filter(|r| r.variant == variant.name && of_suite(&r.case) && r.outcome.was_asked())
-                .collect();
-            if asked.is_empty() {
+            let answers = asked_of(report, variant);
+            let asked = count(&answers, &|answer| of_suite(&answer.case));
+            if asked == 0 {
                 continue;
             }
-            let passed = asked.iter().filter(|r| r.outcome.passes(rung)).count();
-            let rate = 100.0 * passed as f64 / asked.len() as f64;
-            let all = if passed == asked.len() { "True" } else { "False" };
+            let passed = count(&answers, &|answer| of_suite(&answer.case) && answer.outcome.passes(rung));
+            let rate = 100.0 * passed as f64 / asked as f64;
+            let all = if passed == asked { "True" } else { "False" };
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{} · {} · {label}", name(&suite.name), name(&variant.name));
             let _ = writeln!(out, "Evaluation Results:");
-            let _ = writeln!(out, "  Num test cases: {}", asked.len());
+            let _ = writeln!(out, "  Num test cases: {asked}");
             let _ = writeln!(out, "  All tests passed: {all}");
-            let _ = writeln!(out, "  Pass rate: {rate:.2}% ({passed}/{})\n", asked.len());
+            let _ = writeln!(out, "  Pass rate: {rate:.2}% ({passed}/{asked})\n");
         }
     }
     out

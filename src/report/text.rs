@@ -2,6 +2,7 @@
 
 use super::explain::{again, asked, disagreements, explain};
 use super::rates::{about, asked_of, pass_rate, verdict, worst_case, worst_error};
+use super::units::lines_of;
 use super::words::{name, plural};
 use crate::suite::{RunReport, VariantAbout};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -32,7 +33,9 @@ fn table(report: &RunReport) -> String {
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
     let mut header: Vec<String> = ["variant", "rounds to", "cases"].map(String::from).to_vec();
-    header.extend(report.ladder.0.iter().map(|rung| rung.label()));
+    for rung in &report.ladder.0 {
+        header.push(rung.label());
+    }
     header.extend(["worst |err|", "at", "verdict"].map(String::from));
     let columns = header.len();
     table.set_header(header);
@@ -44,13 +47,15 @@ fn table(report: &RunReport) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
+    lines_of(&table)
 }
 
 fn row(report: &RunReport, variant: &VariantAbout) -> Vec<String> {
     let asked = asked_of(report, variant);
     let mut cells = vec![name(&variant.name), name(&variant.about), asked.len().to_string()];
-    cells.extend((0..report.ladder.0.len()).map(|rung| pass_rate(&asked, rung)));
+    for rung in 0..report.ladder.0.len() {
+        cells.push(pass_rate(&asked, rung));
+    }
     let worst = worst_case(&asked);
     cells.push(worst_error(&asked));
     cells.push(

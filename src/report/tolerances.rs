@@ -1,7 +1,7 @@
 //! Which tolerances make no sense for what was run: those that no correct rounding meets, and those that an empty answer meets.
 
-use super::rates::asked_of;
-use super::words::{list, name, plural};
+use super::rates::{asked_of, count};
+use super::words::{list, plural};
 use crate::check::Trivial;
 use crate::suite::{CaseResult, Outcome, RunReport};
 
@@ -10,7 +10,9 @@ const NAMED: usize = 3;
 
 /// A line for each thing to know of the ladder; none where every rung makes sense.
 pub(super) fn notes(report: &RunReport) -> Vec<String> {
-    infeasible(report).into_iter().chain(vacuous(report)).collect()
+    let mut notes = infeasible(report);
+    notes.extend(vacuous(report));
+    notes
 }
 
 /// The loosest rung is what people rely on: who cannot meet it, however well it computes.
@@ -20,21 +22,22 @@ fn infeasible(report: &RunReport) -> Vec<String> {
     let mut lines: Vec<(usize, usize, Vec<&str>)> = Vec::new();
     for variant in report.variants.iter().filter(|variant| variant.twin_of.is_none()) {
         let asked = asked_of(report, variant);
-        let missed = asked.iter().filter(|result| misses(result, rung)).count();
+        let missed = count(&asked, &|result| misses(result, rung));
         match lines.iter_mut().find(|(m, n, _)| (*m, *n) == (missed, asked.len())) {
             _ if missed == 0 => {}
             Some((.., names)) => names.push(&variant.name),
             None => lines.push((missed, asked.len(), vec![&variant.name])),
         }
     }
-    let line = |(missed, asked, names): (usize, usize, Vec<&str>)| {
-        let names = list(names);
-        format!(
-            "{names}: rounding the exact answer once already misses {label} in {missed} of {}",
+    let mut said = Vec::new();
+    for (missed, asked, names) in lines {
+        said.push(format!(
+            "{}: rounding the exact answer once already misses {label} in {missed} of {}",
+            list(&names),
             plural(asked, "case")
-        )
-    };
-    lines.into_iter().map(line).collect()
+        ));
+    }
+    said
 }
 
 fn misses(result: &CaseResult, rung: usize) -> bool {
@@ -47,32 +50,29 @@ fn vacuous(report: &RunReport) -> Vec<String> {
     let Some((rung, label)) = loosest(report) else { return Vec::new() };
     let Some(variant) = report.variants.first() else { return Vec::new() };
     let asked = asked_of(report, variant);
-    let passing = |trivial: Trivial| -> Vec<&str> {
-        asked.iter().filter(|result| passes(result, rung, trivial)).map(|result| result.case.as_str()).collect()
-    };
     let kinds = [
         (Trivial::Zeros, "an answer of zeros"),
         (Trivial::Mean, "the mean everywhere"),
         (Trivial::Permuted, "an answer one place off"),
     ];
-    kinds
-        .into_iter()
-        .filter_map(|(trivial, words)| {
-            let cases = passing(trivial);
-            if cases.is_empty() {
-                return None;
+    let mut lines = Vec::new();
+    for (trivial, words) in kinds {
+        let mut cases: Vec<&str> = Vec::new();
+        for result in &asked {
+            if passes(result, rung, trivial) {
+                cases.push(&result.case);
             }
-            let mut named: Vec<String> = cases.iter().take(NAMED).map(|case| name(case)).collect();
-            if cases.len() > NAMED {
-                named.push(format!("{} more", cases.len() - NAMED));
-            }
-            Some(format!(
-                "{label} asks nothing of {}: {words} passes ({})",
-                plural(cases.len(), "case"),
-                named.join(", ")
-            ))
-        })
-        .collect()
+        }
+        if cases.is_empty() {
+            continue;
+        }
+        let mut named = list(&cases[..cases.len().min(NAMED)]);
+        if cases.len() > NAMED {
+            named += &format!(", {} more", cases.len() - NAMED);
+        }
+        lines.push(format!("{label} asks nothing of {}: {words} passes ({})", plural(cases.len(), "case"), named));
+    }
+    lines
 }
 
 /// Whether the trivial answer passes in every array of the case.

@@ -7,7 +7,11 @@ pub(super) fn plain_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header.iter().map(|cell| (*cell).to_string()).collect::<Vec<_>>());
+    let mut cells = Vec::with_capacity(header.len());
+    for cell in header {
+        cells.push(cell.to_string());
+    }
+    table.set_header(cells);
     table
 }
 
@@ -19,7 +23,16 @@ pub(super) fn shown(mut table: Table, first: usize) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
+    lines_of(&table)
+}
+
+/// The lines of a table, without spaces at their ends.
+pub(super) fn lines_of(table: &Table) -> String {
+    let mut lines = Vec::new();
+    for line in table.lines() {
+        lines.push(line.trim_end().to_string());
+    }
+    lines.join("\n")
 }
 
 /// `1 234 567`.

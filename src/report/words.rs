@@ -21,8 +21,14 @@ pub(super) fn visible(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let shown: String =
-        text.chars().map(|c| if steers(c) { c.escape_unicode().collect() } else { String::from(c) }).collect();
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
     shown.replace("::", ":\\u{3a}").replace("##[", "#\\u{23}[")
 }
 
@@ -50,8 +56,19 @@ pub(super) fn disagree(count: usize) -> &'static str {
 }
 
 /// Names with commas between them.
-pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    names.into_iter().map(name).collect::<Vec<_>>().join(", ")
+pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
+    joined(names, ", ", &|text| name(text.as_ref()))
+}
+
+/// What is said of each, with a separator between them.
+pub(super) fn joined<T>(items: &[T], separator: &str, said: &dyn Fn(&T) -> String) -> String {
+    let mut all = String::new();
+    for item in items {
+        all += &said(item);
+        all += separator;
+    }
+    all.truncate(all.len().saturating_sub(separator.len()));
+    all
 }
 
 #[cfg(test)]

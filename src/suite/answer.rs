@@ -162,52 +162,49 @@ fn requests(question: &Question, steps: &Steps, schedule: Schedule) -> Result<Ve
         )));
     }
     let count = suffixes.len();
-    suffixes
-        .into_iter()
-        .enumerate()
-        .map(|(i, suffix)| {
-            let name = |base: &str| format!("{base}{suffix}");
-            let integers = |base: &str| -> Result<Array2<i64>> {
-                let array = question.integers(&name(base))?;
-                let shape = array.shape().to_vec();
-                array
-                    .into_dimensionality::<Ix2>()
-                    .map_err(|_| Error::ask(format!("{base} has shape {shape:?}; it must be [batch, len]")))
-            };
-            let input_ids = integers("input_ids")?;
-            let attention_mask = if question.has(&name("attention_mask")) {
-                Some(integers("attention_mask")?.mapv(|x| x != 0))
-            } else {
-                None
-            };
-            let position_ids = if question.has(&name("position_ids")) { Some(integers("position_ids")?) } else { None };
-            let steps = match steps {
-                Steps::Whole => None,
-                Steps::One(steps) if count == 1 => Some(steps.clone()),
-                Steps::Each(each) if each.len() == count => Some(each[i].clone()),
-                Steps::One(_) | Steps::Each(_) => {
-                    return Err(Error::ask(format!(
-                        "params: steps must have one list for each of the {count} requests"
-                    )));
-                }
-            };
-            if let Some(steps) = &steps
-                && (steps.iter().sum::<usize>() != input_ids.ncols() || steps.contains(&0))
-            {
-                return Err(Error::ask(format!(
-                    "params: steps {steps:?} must be positive and sum to the {} tokens of {}",
-                    input_ids.ncols(),
-                    name("input_ids")
-                )));
+    let mut requests = Vec::with_capacity(count);
+    for (i, suffix) in suffixes.into_iter().enumerate() {
+        let name = |base: &str| format!("{base}{suffix}");
+        let integers = |base: &str| -> Result<Array2<i64>> {
+            let array = question.integers(&name(base))?;
+            let shape = array.shape().to_vec();
+            array
+                .into_dimensionality::<Ix2>()
+                .map_err(|_| Error::ask(format!("{base} has shape {shape:?}; it must be [batch, len]")))
+        };
+        let input_ids = integers("input_ids")?;
+        let attention_mask = if question.has(&name("attention_mask")) {
+            Some(integers("attention_mask")?.mapv(|x| x != 0))
+        } else {
+            None
+        };
+        let position_ids = if question.has(&name("position_ids")) { Some(integers("position_ids")?) } else { None };
+        let steps = match steps {
+            Steps::Whole => None,
+            Steps::One(steps) if count == 1 => Some(steps.clone()),
+            Steps::Each(each) if each.len() == count => Some(each[i].clone()),
+            Steps::One(_) | Steps::Each(_) => {
+                return Err(Error::ask(format!("params: steps must have one list for each of the {count} requests")));
             }
-            let tokens = Call {
-                input_ids: &input_ids,
-                attention_mask: attention_mask.as_ref(),
-                position_ids: position_ids.as_ref(),
-            };
-            PlannedRequest::new(&suffix, &tokens, &schedule.calls(input_ids.ncols(), steps.as_deref()))
-        })
-        .collect()
+        };
+        if let Some(steps) = &steps
+            && (steps.iter().sum::<usize>() != input_ids.ncols() || steps.contains(&0))
+        {
+            return Err(Error::ask(format!(
+                "params: steps {steps:?} must be positive and sum to the {} tokens of {}",
+                input_ids.ncols(),
+                name("input_ids")
+            )));
+        }
+        let tokens = Call {
+            input_ids: &input_ids,
+            attention_mask: attention_mask.as_ref(),
+            position_ids: position_ids.as_ref(),
+        };
+        let calls = schedule.calls(input_ids.ncols(), steps.as_deref());
+        requests.push(PlannedRequest::new(&suffix, &tokens, &calls)?);
+    }
+    Ok(requests)
 }
 
 /// Runs the requests one after the other, and records the sites among `wanted`.
@@ -244,7 +241,11 @@ fn recorder_of(plan: &Plan, wanted: &[&str]) -> Recorder {
 }
 
 fn recorded(recorder: Recorder, wanted: &[&str]) -> Answer {
-    let mut answer = recorder.into_arrays();
-    answer.retain(|site, _| wanted.contains(&site.as_str()));
+    let mut answer = Answer::new();
+    for (site, array) in recorder.into_arrays() {
+        if wanted.contains(&site.as_str()) {
+            answer.insert(site, array);
+        }
+    }
     answer
 }

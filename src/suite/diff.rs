@@ -184,13 +184,25 @@ fn variants(report: &RunReport) -> Vec<&str> {
 /// The cases of all results, each once, in their order.
 fn cases(report: &RunReport) -> Vec<&str> {
     let mut seen = HashSet::new();
-    report.results.iter().map(|result| result.case.as_str()).filter(|case| seen.insert(*case)).collect()
+    let mut cases = Vec::new();
+    for result in &report.results {
+        if seen.insert(result.case.as_str()) {
+            cases.push(result.case.as_str());
+        }
+    }
+    cases
 }
 
 /// Those of `names` that `there` lacks.
 fn missing_from(there: &[&str], names: &[&str]) -> Vec<String> {
     let there: HashSet<&&str> = there.iter().collect();
-    names.iter().filter(|name| !there.contains(name)).map(|name| name.to_string()).collect()
+    let mut missing = Vec::new();
+    for name in names {
+        if !there.contains(name) {
+            missing.push(name.to_string());
+        }
+    }
+    missing
 }
 
 fn differences(before: &Outcome, after: &Outcome, factor: f64) -> Vec<Difference> {
@@ -203,8 +215,11 @@ fn differences(before: &Outcome, after: &Outcome, factor: f64) -> Vec<Difference
     if let Outcome::Compared { passes: passes_before, arrays: arrays_before, .. } = before
         && let Outcome::Compared { passes: passes_after, arrays: arrays_after, .. } = after
     {
-        let rungs = passes_before.iter().zip(passes_after).enumerate().filter(|(_, (before, after))| before != after);
-        found.extend(rungs.map(|(rung, (_, &passes))| Difference::Rung { rung, passes }));
+        for (rung, (&passed, &passes)) in passes_before.iter().zip(passes_after).enumerate() {
+            if passed != passes {
+                found.push(Difference::Rung { rung, passes });
+            }
+        }
         let later: HashMap<&str, &ArrayResult> = arrays_after.iter().map(|a| (a.name.as_str(), a)).collect();
         for array in arrays_before {
             let Some(now) = later.get(array.name.as_str()) else {

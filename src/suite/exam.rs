@@ -2,7 +2,7 @@
 
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
-use super::expectation::{Expectation, main_outputs};
+use super::expectation::{Expectation, ExpectedArray, main_outputs};
 use super::files::{judge_given, widened};
 use super::report_data::Outcome;
 use crate::candidate::{Candidate, Outcome as Said, ProgramQuestion};
@@ -70,7 +70,7 @@ impl Exam {
 
     /// The main arrays that are expected, with their names.
     pub fn expected(&self) -> impl Iterator<Item = (&str, &ArrayD<f64>)> {
-        main_outputs(&self.expectation.arrays).map(|(name, _, array)| (name.as_str(), array))
+        main_outputs(&self.expectation.arrays).into_iter().map(|(name, _, array)| (name.as_str(), array))
     }
 
     /// What a candidate is told.
@@ -125,8 +125,9 @@ impl Exam {
     /// A case that no numerics can be asked.
     pub fn judge(&self, answer: &Answer, variant: &'static Variant, ladder: &Ladder) -> Result<Outcome> {
         let mut expectation = self.expectation.clone();
-        let main: Vec<String> = main_outputs(&expectation.arrays).map(|(name, _, _)| name.clone()).collect();
-        expectation.arrays.retain(|(name, _, _)| main.contains(name) || answer.contains_key(name));
+        let main = main_outputs(&self.expectation.arrays);
+        let is_main = |array: &ExpectedArray| main.iter().any(|(name, _, _)| *name == array.0);
+        expectation.arrays.retain(|array| is_main(array) || answer.contains_key(&array.0));
         judge_given(&self.case, variant, &self.inputs, &expectation, answer, ladder)
     }
 

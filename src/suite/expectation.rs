@@ -26,8 +26,10 @@ pub(super) struct Expectation {
 impl Expectation {
     pub(super) fn of(case: &Case, inputs: &BTreeMap<String, Array>) -> Result<Self> {
         let expected = case.expected()?;
-        let arrays: Vec<(String, Dtype, ArrayD<f64>)> =
-            expected.into_iter().map(|(name, array)| (name, float_dtype(&array), array.to_f64())).collect();
+        let mut arrays: Vec<ExpectedArray> = Vec::new();
+        for (name, array) in expected {
+            arrays.push((name, float_dtype(&array), array.to_f64()));
+        }
         let mut selection = Vec::new();
         if let Some(base) = &case.compare_where {
             for (name, _, array) in &arrays {
@@ -79,10 +81,16 @@ impl Expectation {
 }
 
 /// The arrays that a baseline is about: `out` of an operation, the logits of a model; else all of them.
-pub(super) fn main_outputs(arrays: &[ExpectedArray]) -> impl Iterator<Item = &ExpectedArray> {
+pub(super) fn main_outputs(arrays: &[ExpectedArray]) -> Vec<&ExpectedArray> {
     let is_main = |name: &str| name == "out" || name == "logits" || name.starts_with("logits.");
     let has_main = arrays.iter().any(|(name, _, _)| is_main(name));
-    arrays.iter().filter(move |(name, _, _)| !has_main || is_main(name))
+    let mut main = Vec::new();
+    for array in arrays {
+        if !has_main || is_main(&array.0) {
+            main.push(array);
+        }
+    }
+    main
 }
 
 /// The floating-point format of an array, for ulps; whole numbers and booleans are exact in f64.

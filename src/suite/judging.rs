@@ -238,15 +238,23 @@ pub(super) fn judge_answer(
         return Ok(Outcome::Failed { reason });
     }
     let passes_rung = |rung: usize| arrays.iter().all(|array| array.facts.mismatches[rung] == 0);
-    let passes: Vec<bool> = (0..ladder.0.len()).map(passes_rung).collect();
+    let mut passes = Vec::with_capacity(ladder.0.len());
+    for rung in 0..ladder.0.len() {
+        passes.push(passes_rung(rung));
+    }
     let asked = expectation.tolerance.filter(|_| fine_enough(variant, expectation));
     let meets_tolerance = asked.map(|_| passes_rung(ladder.0.len()));
     for array in &mut arrays {
         array.facts.mismatches.truncate(ladder.0.len());
     }
     let verdict = arrays.iter().map(|array| array.judged.verdict).max().unwrap_or(Verdict::Exact);
-    let is_main = |array: &&ArrayResult| main_outputs(&expectation.arrays).any(|(name, ..)| *name == array.name);
-    let own = arrays.iter().filter(is_main).map(|array| largest_error(&array.facts)).fold(0.0, f64::max);
+    let main = main_outputs(&expectation.arrays);
+    let mut own: f64 = 0.0;
+    for array in &arrays {
+        if main.iter().any(|(name, ..)| *name == array.name) {
+            own = own.max(largest_error(&array.facts));
+        }
+    }
     let over = |other: f64| (own / other).is_finite().then_some(own / other);
     let baseline = judging.case.baseline.get(&variant.coarsest).copied();
     let error_ratios = ErrorRatios { plain: plain_error.and_then(over), pytorch: baseline.and_then(over) };
@@ -295,11 +303,12 @@ pub(super) fn plain_of(variant: &Variant) -> Option<&'static str> {
 /// Largest error of the main outputs of an answer, of the elements that the case compares: infinite where one is not
 /// finite; `None` where an array is missing or has another shape.
 pub(super) fn main_error(answer: &Answer, expectation: &Expectation) -> Option<f64> {
-    let errors = main_outputs(&expectation.arrays).map(|(name, dtype, expected)| {
+    let mut largest: f64 = 0.0;
+    for (name, dtype, expected) in main_outputs(&expectation.arrays) {
         let facts = compare(answer.get(name)?, expected, *dtype, expectation.selection_of(name), &Ladder(Vec::new()));
-        facts.ok().map(|facts| largest_error(&facts))
-    });
-    errors.collect::<Option<Vec<f64>>>().map(|errors| errors.into_iter().fold(0.0, f64::max))
+        largest = largest.max(largest_error(&facts.ok()?));
+    }
+    Some(largest)
 }
 
 /// The largest error, which is never NaN; 0 where all elements are equal.

@@ -17,7 +17,10 @@ impl Outputs {
     /// Those of the main arrays that `wanted` names.
     pub(super) fn of(expectation: &Expectation, wanted: &dyn Fn(&str) -> bool) -> Self {
         let (mut expected, mut each) = (Vec::new(), Vec::new());
-        for (name, _, array) in main_outputs(&expectation.arrays).filter(|(name, _, _)| wanted(name)) {
+        for (name, _, array) in main_outputs(&expectation.arrays) {
+            if !wanted(name) {
+                continue;
+            }
             let compared = expectation.compared(name, array.len());
             add_compared(&mut expected, array, &compared);
             each.push((name.clone(), array.shape().to_vec(), compared));

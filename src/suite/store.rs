@@ -26,31 +26,37 @@ impl Store {
     /// # Errors
     /// No suite there; a `suite.json` that does not follow the format, with line and column.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
-        if folder.join("suite.json").is_file() {
-            return Ok(Self { suites: vec![read_suite(folder)?] });
-        }
-        if folder.is_file() {
-            return Err(Error::read(folder, "it is a file; name the folder that holds suite.json"));
-        }
-        let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
-        let mut folders: Vec<PathBuf> = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|e| Error::read(folder, e))?.path();
-            if path.join("suite.json").is_file() {
-                folders.push(path);
-            }
-        }
-        if folders.is_empty() {
-            return Err(Error::read(
-                folder,
-                "there is no suite.json here nor in a folder below; a suite is a folder with a suite.json",
-            ));
-        }
-        sort_by(&mut folders, &PathBuf::cmp);
-        let suites = folders.iter().map(|folder| read_suite(folder)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { suites })
+        open(folder.as_ref())
     }
+}
+
+fn open(folder: &Path) -> Result<Store> {
+    if folder.join("suite.json").is_file() {
+        return Ok(Store { suites: vec![read_suite(folder)?] });
+    }
+    if folder.is_file() {
+        return Err(Error::read(folder, "it is a file; name the folder that holds suite.json"));
+    }
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| Error::read(folder, e))?.path();
+        if path.join("suite.json").is_file() {
+            folders.push(path);
+        }
+    }
+    if folders.is_empty() {
+        return Err(Error::read(
+            folder,
+            "there is no suite.json here nor in a folder below; a suite is a folder with a suite.json",
+        ));
+    }
+    sort_by(&mut folders, &PathBuf::cmp);
+    let mut suites = Vec::new();
+    for folder in &folders {
+        suites.push(read_suite(folder)?);
+    }
+    Ok(Store { suites })
 }
 
 fn read_suite(folder: &Path) -> Result<Suite> {

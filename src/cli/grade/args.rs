@@ -1,5 +1,6 @@
 //! What `goldref grade` takes.
 
+use crate::cli::choice::choice;
 use crate::error::{Error, Result};
 use crate::grade::Hints;
 use crate::grade::class::Partition;
@@ -41,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", group = "who")]
     pub(super) outputs: Option<PathBuf>,
     /// Submissions graded side by side
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "submissions")]
+    #[arg(long, value_name = "N", default_value = "1", requires = "submissions")]
     pub(super) jobs: usize,
     /// Go on with a class that was interrupted: what is done and has not changed is kept
     #[arg(long, requires = "submissions")]
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE", requires = "submissions", value_parser = partition)]
     pub(super) partition: Option<Partition>,
     /// What students learn of hidden cases [default: as the assignment says]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<HintsArg>())]
     pub(super) hints: Option<HintsArg>,
     /// Where the kernel lacks a part of the sandbox, do without it, and say so in the report
     #[arg(long, conflicts_with = "no_sandbox")]
@@ -59,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) no_sandbox: bool,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Face::Text, conflicts_with = "submissions")]
+    #[arg(long, value_parser = choice::<Face>(), default_value = "text", conflicts_with = "submissions")]
     pub(super) format: Face,
     /// Write that format into a file and print the text; of a class: the folder of results
     #[arg(long, value_name = "PATH")]
@@ -68,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.svg|FILE.png", conflicts_with = "submissions")]
     pub(super) plot: Option<PathBuf>,
     /// With `new`: other numbers than those of anybody else's starter
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1")]
     pub(super) seed: u64,
     /// The command of one submission, in the current folder
     #[arg(last = true, value_name = "PROGRAM")]

@@ -1,6 +1,7 @@
 //! Latency over the length of the prompt.
 
 use super::BenchReport;
+use crate::bench::LatencyRow;
 use crate::report::plot::{Axes, Corner, Curve, Mark, Panel, Picture, picture};
 use crate::report::words::name;
 
@@ -11,21 +12,26 @@ pub fn bench_plot(report: &BenchReport, format: Picture) -> Vec<u8> {
     let mut counts: Vec<usize> = rows.iter().map(|row| row.generate).collect();
     counts.sort_unstable();
     counts.dedup();
-    let of = |count: usize| rows.iter().filter(move |row| row.generate == count);
+    let points = |count: usize, seconds: fn(&LatencyRow) -> Option<f64>| {
+        let mut points = Vec::new();
+        for row in rows {
+            if let (true, Some(seconds)) = (row.generate == count, seconds(row)) {
+                points.push((row.prompt as f64, seconds));
+            }
+        }
+        points
+    };
     let mut curves = Vec::new();
     for &count in &counts {
-        let points = |seconds: fn(&crate::bench::LatencyRow) -> f64| {
-            of(count).map(|row| (row.prompt as f64, seconds(row))).collect::<Vec<_>>()
-        };
         curves.push(Curve {
             name: format!("{count} tokens without cache"),
             mark: Mark::Line,
-            points: points(|row| row.without_cache),
+            points: points(count, |row| Some(row.without_cache)),
         });
         curves.push(Curve {
             name: format!("{count} tokens with cache"),
             mark: Mark::Line,
-            points: points(|row| row.with_cache.median),
+            points: points(count, |row| Some(row.with_cache.median)),
         });
     }
     let latency = Panel {
@@ -37,10 +43,10 @@ pub fn bench_plot(report: &BenchReport, format: Picture) -> Vec<u8> {
         curves,
     };
     let most = counts.last().copied().unwrap_or(1);
-    let one = |name: &str, seconds: fn(&crate::bench::LatencyRow) -> Option<f64>| Curve {
+    let one = |name: &str, seconds: fn(&LatencyRow) -> Option<f64>| Curve {
         name: name.to_string(),
         mark: Mark::Line,
-        points: of(most).filter_map(|row| Some((row.prompt as f64, seconds(row)?))).collect(),
+        points: points(most, seconds),
     };
     let parts = Panel {
         title: "prefill, and one token behind it".to_string(),

@@ -1,6 +1,6 @@
 //! Curves over the length of a request, and the roofline.
 
-use crate::cost::{CostReport, CurvePoint, PartCost, PhaseCost, Roofline};
+use crate::cost::{CostReport, CurvePoint, PhaseCost, Roofline};
 use crate::report::plot::{Axes, Corner, Curve, Mark, Panel, Picture, picture};
 use crate::report::words::name;
 
@@ -64,15 +64,17 @@ fn memory(report: &CostReport) -> Panel {
 }
 
 fn roofs(report: &CostReport, roofline: &Roofline) -> Panel {
-    let reached = |part: &PartCost| {
-        let intensity = part.intensity.filter(|&x| x > 0.0)?;
-        Some((intensity, roofline.peak.min(intensity * roofline.bandwidth) / 1e12))
-    };
-    let parts = |phase: &PhaseCost| phase.parts.iter().filter_map(reached).collect::<Vec<_>>();
-    let (prefill, decode) = (parts(&report.prefill), parts(&report.decode));
-    let all = || prefill.iter().chain(&decode).map(|point| point.0);
-    let (least, most) = (all().fold(0.1, f64::min), all().fold(10.0 * roofline.ridge(), f64::max));
     let roof = |x: f64| (x, roofline.peak.min(x * roofline.bandwidth) / 1e12);
+    let (mut least, mut most) = (0.1, 10.0 * roofline.ridge());
+    let mut parts = |phase: &PhaseCost| {
+        let mut points = Vec::new();
+        for intensity in phase.parts.iter().filter_map(|part| part.intensity).filter(|&x| x > 0.0) {
+            (least, most) = (intensity.min(least), intensity.max(most));
+            points.push(roof(intensity));
+        }
+        points
+    };
+    let (prefill, decode) = (parts(&report.prefill), parts(&report.decode));
     Panel {
         title: "roofline".to_string(),
         x: "FLOPs a byte".to_string(),
@@ -83,7 +85,7 @@ fn roofs(report: &CostReport, roofline: &Roofline) -> Panel {
             Curve {
                 name: "roof".to_string(),
                 mark: Mark::Line,
-                points: [least, roofline.ridge(), most].map(roof).to_vec(),
+                points: vec![roof(least), roof(roofline.ridge()), roof(most)],
             },
             Curve { name: "parts of prefill".to_string(), mark: Mark::Points, points: prefill },
             Curve { name: "parts of decode".to_string(), mark: Mark::Points, points: decode },

@@ -3,7 +3,7 @@
 use crate::diagnose::{Divergence, SiteError};
 use crate::io::json;
 use crate::report::units::{self, plain_table};
-use crate::report::words::name;
+use crate::report::words::{list, name};
 use std::fmt::Write;
 
 /// Everything, for programs.
@@ -38,14 +38,13 @@ pub fn trace_text(candidate: &str, found: &Divergence) -> String {
                 let _ = writeln!(out, "  {remark}");
             }
             if !first.or_before.is_empty() {
-                let names: Vec<String> = first.or_before.iter().map(|site| name(site)).collect();
-                let _ = writeln!(out, "  or in {}, which the candidate did not give", names.join(", "));
+                let _ = writeln!(out, "  or in {}, which the candidate did not give", list(&first.or_before));
             }
             out.push('\n');
         }
     }
     let _ = writeln!(out, "{}", table(found));
-    let hidden = found.sites.len() - shown(found).count();
+    let hidden = found.sites.len() - shown(found).len();
     if hidden > 0 {
         let _ = writeln!(out, "{hidden} more sites are as they must be or come later.");
     }
@@ -68,13 +67,18 @@ fn request_words(suffix: &str) -> String {
 }
 
 /// The sites that a table shows.
-fn shown(found: &Divergence) -> impl Iterator<Item = &SiteError> {
+fn shown(found: &Divergence) -> Vec<&SiteError> {
     let first = found.sites.iter().position(|site| site.diverges).unwrap_or(0);
-    let near = move |at: usize| at + AROUND >= first && at <= first + AROUND;
+    let near = |at: usize| at + AROUND >= first && at <= first + AROUND;
     let all = found.sites.len() <= SHORT;
     let last = found.sites.len().saturating_sub(1);
-    let wanted = move |at: usize, site: &SiteError| all || near(at) || site.diverges || at == last;
-    found.sites.iter().enumerate().filter(move |(at, site)| wanted(*at, site)).map(|(_, site)| site)
+    let mut shown = Vec::new();
+    for (at, site) in found.sites.iter().enumerate() {
+        if all || near(at) || site.diverges || at == last {
+            shown.push(site);
+        }
+    }
+    shown
 }
 
 fn table(found: &Divergence) -> String {

@@ -1,6 +1,7 @@
 //! A class as a table that any spreadsheet reads (RFC 4180).
 
 use crate::grade::{GradeReport, Isolation};
+use crate::report::words::joined;
 
 /// A row a submission, in the order given, a column a part.
 pub fn class_csv(reports: &[GradeReport]) -> String {
@@ -35,7 +36,7 @@ fn isolation(report: &GradeReport) -> &'static str {
 }
 
 fn row(cells: &[String]) -> String {
-    format!("{}\r\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(","))
+    format!("{}\r\n", joined(cells, ",", &|text| cell(text)))
 }
 
 /// A cell; what a spreadsheet would take for a formula becomes text.

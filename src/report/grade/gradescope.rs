@@ -73,8 +73,11 @@ fn status(passed: bool) -> &'static str {
 }
 
 fn lines(report: &GradeReport, part: &PartReport) -> String {
-    let findings = findings(report, part).iter().map(|finding| sentence(finding));
-    std::iter::once(sentence(&part.in_short)).chain(findings).collect::<Vec<_>>().join("\n")
+    let mut lines = sentence(&part.in_short);
+    for finding in findings(report, part) {
+        lines = lines + "\n" + &sentence(finding);
+    }
+    lines
 }
 
 /// JSON with an end of line.
