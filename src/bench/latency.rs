@@ -11,7 +11,7 @@ use crate::cost::{Roofline, Step, forward};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics};
 use crate::model::kv_cache::CacheKind;
-use crate::model::{Call, Model, ModelSpec, Session};
+use crate::model::{AnyModel, Call, Model, ModelSpec, Session};
 use crate::num::Real;
 use crate::num::sort::sort_by;
 use ndarray::Array2;
@@ -99,7 +99,19 @@ struct CachedRun {
 ///
 /// # Errors
 /// Nothing to measure, a model whose positions end before the last token.
-pub fn latency<T: Real>(
+pub fn latency(
+    model: &AnyModel,
+    question: &LatencyQuestion,
+    roofline: &Roofline,
+    progress: &dyn Fn(),
+) -> Result<LatencyReport> {
+    match model {
+        AnyModel::F64(model) => latency_in(model, question, roofline, progress),
+        AnyModel::F32(model) => latency_in(model, question, roofline, progress),
+    }
+}
+
+fn latency_in<T: Real>(
     model: &Model<T>,
     question: &LatencyQuestion,
     roofline: &Roofline,
@@ -345,7 +357,7 @@ mod tests {
         }
     }
 
-    fn small() -> Model<f32> {
+    fn small() -> AnyModel {
         let mut spec = Preset::find("llama-3-8b").unwrap().spec().unwrap();
         (spec.hidden_size, spec.vocab_size) = (16, 32);
         spec.layers.truncate(2);
@@ -354,7 +366,7 @@ mod tests {
             layer.attention.num_attention_heads = 4;
             layer.attention.num_key_value_heads = 2;
         }
-        Model::random(spec, 1).unwrap()
+        AnyModel::random(spec, 1, &Numerics::plain(Dtype::F32)).unwrap()
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::bench::{CacheWork, LatencyQuestion, Limits, ProgramFindings, latency,
 use crate::candidate::Program;
 use crate::cost::{Roofline, parameters, spec_of};
 use crate::error::{Error, Result};
+use crate::eval::Numerics;
 use crate::io::{self, Checkpoint};
-use crate::model::{Model, ModelSpec};
-use crate::num::{Dtype, Real};
+use crate::model::{AnyModel, ModelSpec};
 use crate::report::{BenchReport, bench_json, bench_plot, bench_text};
 use crate::variant::{self, Variant};
 use std::ffi::OsString;
@@ -74,11 +74,8 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let variant = variant::named(&args.variant)?;
     let picture = args.plot.as_deref().map(plottable).transpose()?;
     let spec = spec_of(&args.model)?;
-    let report = match (args.program.is_empty(), variant.numerics.arithmetic) {
-        (false, _) => of_program(args, variant, &spec)?,
-        (true, Dtype::F64) => measured::<f64>(args, variant, spec, |limits| limits.f64_peak)?,
-        (true, _) => measured::<f32>(args, variant, spec, |limits| limits.f32_peak)?,
-    };
+    let report =
+        if args.program.is_empty() { measured(args, variant, spec)? } else { of_program(args, variant, &spec)? };
     if let (Some(path), Some(picture)) = (&args.plot, picture) {
         io::write_bytes(path, &bench_plot(&report, picture))?;
     }
@@ -124,12 +121,16 @@ fn of_program(args: &Args, variant: &Variant, spec: &ModelSpec) -> Result<BenchR
     Ok(BenchReport { model: args.model.clone(), variant: shown(&args.program), limits, latency, program: Some(found) })
 }
 
-fn measured<T: Real>(args: &Args, variant: &Variant, spec: ModelSpec, peak: fn(&Limits) -> f64) -> Result<BenchReport> {
+fn measured(args: &Args, variant: &Variant, spec: ModelSpec) -> Result<BenchReport> {
     let question = question(args, variant)?;
-    let model = load::<T>(&args.model, spec, variant.numerics.weights)?;
+    let model = load(&args.model, spec, &variant.numerics)?;
     let limits = Limits::measure();
     let bar = progress::bar(question.steps(), "runs");
-    let roofline = Roofline { peak: peak(&limits), bandwidth: limits.bandwidth };
+    let peak = match model {
+        AnyModel::F64(_) => limits.f64_peak,
+        AnyModel::F32(_) => limits.f32_peak,
+    };
+    let roofline = Roofline { peak, bandwidth: limits.bandwidth };
     let latency = latency(&model, &question, &roofline, &|| bar.inc(1));
     bar.finish_and_clear();
     let (model, variant) = (args.model.clone(), variant.name.to_string());
@@ -137,11 +138,11 @@ fn measured<T: Real>(args: &Args, variant: &Variant, spec: ModelSpec, peak: fn(&
 }
 
 /// The checkpoint, or random weights.
-fn load<T: Real>(name: &str, spec: ModelSpec, stored: Dtype) -> Result<Model<T>> {
+fn load(name: &str, spec: ModelSpec, numerics: &Numerics) -> Result<AnyModel> {
     if has_weights(name) {
-        return Model::load(&Checkpoint::open(name)?, stored);
+        return AnyModel::load(&Checkpoint::open(name)?, numerics);
     }
-    let bytes = parameters(&spec).total() * size_of::<T>() as u128;
+    let bytes = parameters(&spec).total() * numerics.arithmetic.bytes() as u128;
     if let Some(available) = available_memory().filter(|&available| bytes > available) {
         return Err(Error::ask(format!(
             "random weights of {name} take {:.1} GB and {:.1} GB of memory are free; name a checkpoint, whose files are mapped, or a smaller model",
@@ -150,5 +151,5 @@ fn load<T: Real>(name: &str, spec: ModelSpec, stored: Dtype) -> Result<Model<T>>
         )));
     }
     note(&format!("{name} has no weights here; they are random"));
-    Model::random(spec, 1)
+    AnyModel::random(spec, 1, numerics)
 }

@@ -4,13 +4,11 @@ use super::exit_code;
 use super::report::note;
 use super::tokens::Tokens;
 use crate::error::{Error, Result};
-use crate::eval::Evaluator;
 use crate::io::{Array, Checkpoint, npz};
-use crate::linalg::convert::to_f64;
-use crate::model::{Model, PlannedRequest, Recorder, Session, generate};
-use crate::num::{Dtype, Real};
+use crate::linalg::convert::from_f64;
+use crate::model::{AnyModel, PlannedRequest, Recorder};
 use crate::variant::{self, Variant};
-use ndarray::{ArrayD, s};
+use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -51,14 +49,8 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     let request = args.tokens.request(variant.schedule)?;
     writable(&args.output)?;
     let checkpoint = Checkpoint::open(&args.model)?;
-    let arrays = match variant.numerics.arithmetic {
-        Dtype::F64 => {
-            outputs(&Model::<f64>::load(&checkpoint, variant.numerics.weights)?, &request, variant, args, Array::F64)?
-        }
-        _ => outputs(&Model::<f32>::load(&checkpoint, variant.numerics.weights)?, &request, variant, args, |x| {
-            Array::F32(x.mapv(|x| x as f32))
-        })?,
-    };
+    let model = AnyModel::load(&checkpoint, &variant.numerics)?;
+    let arrays = outputs(&model, &request, variant, args)?;
     npz::write(&args.output, &arrays)?;
     Ok(exit_code::AGREED)
 }
@@ -72,26 +64,25 @@ pub(super) fn writable(output: &Path) -> Result<()> {
     tempfile::tempfile_in(folder).map(drop).map_err(|e| Error::write(output, e))
 }
 
-fn outputs<T: Real>(
-    model: &Model<T>,
+fn outputs(
+    model: &AnyModel,
     request: &PlannedRequest,
     variant: &Variant,
     args: &Args,
-    stored: fn(ArrayD<f64>) -> Array,
 ) -> Result<BTreeMap<String, Array>> {
-    model.weights.notes.iter().for_each(|text| note(text));
+    // In the scalar that computed.
+    let stored = |array: ArrayD<f64>| match model {
+        AnyModel::F64(_) => Array::F64(array),
+        AnyModel::F32(_) => Array::F32(from_f64(&array)),
+    };
+    model.notes().iter().for_each(|text| note(text));
     let mut recorder = Recorder::of(args.trace.iter().cloned());
-    let mut session = Session::new(&model.spec, request.batch(), variant.cache, variant.numerics.cache);
-    let logits = request.run(model, &mut session, variant.numerics, &mut recorder)?;
+    let completion = model.complete(request, args.generate, variant.numerics, variant.cache, &mut recorder)?;
 
     let mut arrays = BTreeMap::new();
     if args.generate > 0 {
-        let last = logits.slice(s![.., -1, ..]).to_owned();
-        // Sites are those of the given tokens; generation is not traced.
-        let mut untraced = Evaluator::new(variant.numerics);
-        let generated = generate(model, last, args.generate, &mut session, &mut untraced)?;
-        arrays.insert("generated".to_string(), Array::I64(generated.tokens.into_dyn()));
-        arrays.insert("generated_logits".to_string(), stored(to_f64(&generated.logits)));
+        arrays.insert("generated".to_string(), Array::I64(completion.tokens.into_dyn()));
+        arrays.insert("generated_logits".to_string(), stored(completion.generated_logits));
     }
     let unmatched: Vec<String> = recorder.unmatched().into_iter().map(String::from).collect();
     if !unmatched.is_empty() {
@@ -103,6 +94,6 @@ fn outputs<T: Real>(
     for (site, array) in recorder.into_arrays() {
         arrays.insert(site, stored(array));
     }
-    arrays.insert("logits".to_string(), stored(to_f64(&logits)));
+    arrays.insert("logits".to_string(), stored(completion.logits));
     Ok(arrays)
 }

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::eval::Numerics;
 use crate::fault::{self, FaultAnswer};
 use crate::io::{self, Checkpoint, npz};
-use crate::model::{Model, Plan, Recorder};
-use crate::num::{Dtype, Real};
+use crate::model::{AnyModel, Model, Plan, Recorder};
+use crate::num::Dtype;
 use crate::report::{trace_json, trace_plot, trace_text};
 use crate::suite::{ModelQuestion, selected_cases, widened};
 use crate::variant::{self, Schedule, Variant};
@@ -168,16 +168,10 @@ fn named_sites(path: &Path, args: &Args, stored: Dtype) -> Result<BTreeMap<Strin
 }
 
 fn of_variant(plan: &Plan, checkpoint: &Checkpoint, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {
-    fn sites<T: Real>(plan: &Plan, model: &Model<T>, variant: &Variant) -> Result<BTreeMap<String, ArrayD<f64>>> {
-        let mut recorder = Recorder::of(["*"]);
-        plan.run(model, variant.numerics, variant.cache, &mut recorder)?;
-        Ok(recorder.into_arrays())
-    }
-    let weights = variant.numerics.weights;
-    match variant.numerics.arithmetic {
-        Dtype::F64 => sites(plan, &Model::<f64>::load(checkpoint, weights)?, variant),
-        _ => sites(plan, &Model::<f32>::load(checkpoint, weights)?, variant),
-    }
+    let mut recorder = Recorder::of(["*"]);
+    let model = AnyModel::load(checkpoint, &variant.numerics)?;
+    model.run(plan, variant.numerics, variant.cache, &mut recorder)?;
+    Ok(recorder.into_arrays())
 }
 
 fn of_fault(plan: &Plan, model: &Model<f64>, name: &str) -> Result<BTreeMap<String, ArrayD<f64>>> {

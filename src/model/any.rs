@@ -3,6 +3,7 @@
 //! Every function here is concrete: a crate that asks an [`AnyModel`] compiles no forward pass of its own, and runs the one that goldref was
 //! compiled with, at its level of optimisation.
 
+use super::generate::Generated;
 use super::kv_cache::CacheKind;
 use super::{Model, ModelSpec, Plan, PlannedRequest, Session, Watcher, generate};
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::eval::{Evaluator, Numerics};
 use crate::io::Checkpoint;
 use crate::linalg::convert::to_f64;
 use crate::num::{Dtype, Real};
-use ndarray::{Array2, ArrayD, s};
+use ndarray::{Array2, Array3, ArrayD, s};
 
 /// A [`Model`] in the scalar that computes.
 #[derive(Debug, Clone)]
@@ -129,9 +130,14 @@ fn complete<T: Real>(
 ) -> Result<Completion> {
     let mut session = Session::new(&model.spec, request.batch(), cache, numerics.cache);
     let logits = request.run(model, &mut session, numerics, watcher)?;
-    let last = logits.slice(s![.., -1, ..]).to_owned();
-    let mut unwatched = Evaluator::new(numerics);
-    let generated = generate(model, last, count, &mut session, &mut unwatched)?;
+    let (batch, _, vocab) = logits.dim();
+    let generated = if count > 0 {
+        let last = logits.slice(s![.., -1, ..]).to_owned();
+        let mut unwatched = Evaluator::new(numerics);
+        generate(model, last, count, &mut session, &mut unwatched)?
+    } else {
+        Generated { tokens: Array2::zeros((batch, 0)), logits: Array3::default((batch, 0, vocab)) }
+    };
     Ok(Completion { logits: to_f64(&logits), tokens: generated.tokens, generated_logits: to_f64(&generated.logits) })
 }
 
