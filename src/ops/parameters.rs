@@ -38,7 +38,8 @@ impl<P: Parameter> Parameter for Option<P> {
 
 /// A struct of parameters. One that has a default may be left out.
 macro_rules! parameters {
-    (struct $name:ident { $($field:ident: $type:ty $(= $default:expr)?),* $(,)? }) => {
+    ($(#[$attribute:meta])* struct $name:ident { $($field:ident: $type:ty $(= $default:expr)?),* $(,)? }) => {
+        $(#[$attribute])*
         #[derive(Debug)]
         struct $name {
             $($field: $type,)*
@@ -155,6 +156,7 @@ mod tests {
     }
 
     parameters! {
+        #[expect(dead_code, reason = "it is read and printed")]
         struct Params {
             eps: f64,
             heads: usize,

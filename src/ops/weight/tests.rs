@@ -101,7 +101,7 @@ fn a_narrower_format_is_rounded_to_once_and_kept_in_its_own_size() {
     assert!(matches!(file.stored_as::<f64>(Dtype::F32), Weight::F32(_)));
     assert!(matches!(file.stored_as::<f32>(Dtype::F64), Weight::Own(_)));
     // bf16 and f16 do not hold each other; tf32 holds both, and is kept as the scalar.
-    let file = Weight::<f64>::Bf16(arr2(&[[bf16::from_f64(70_144.0)]]).into());
+    let file = Weight::<f64>::Bf16(Matrix::new(vec![bf16::from_f64(70_144.0)].into(), 1, 1));
     assert_eq!(file.stored_as::<f32>(Dtype::F16).row(0)[0], f32::INFINITY);
     assert!(matches!(file.stored_as::<f32>(Dtype::Tf32), Weight::Bf16(_)));
     assert!(matches!(Weight::from(arr2(&[[x]])).stored_as::<f32>(Dtype::Tf32), Weight::Own(_)));
