@@ -66,7 +66,18 @@ pub struct ProgramFindings {
 struct Timed {
     prefill: Vec<f64>,
     /// For each number of tokens, with the cache and without.
-    runs: BTreeMap<usize, [Vec<f64>; 2]>,
+    runs: Vec<(usize, [Vec<f64>; 2])>,
+}
+
+impl Timed {
+    /// Where the runs of this number of tokens are.
+    fn place(&mut self, generate: usize) -> usize {
+        if let Some(known) = self.runs.iter().position(|(tokens, _)| *tokens == generate) {
+            return known;
+        }
+        self.runs.push((generate, Default::default()));
+        self.runs.len() - 1
+    }
 }
 
 /// Measures a program; `progress` is called after each run. `limit` is for one question.
@@ -95,7 +106,7 @@ pub fn program_latency(
             tokens_of(outcome, generate)
                 .map_err(|why| Error::ask(format!("the program, asked for {generate} tokens after {prompt}, {why}")))
         };
-        let mut timed = Timed { prefill: Vec::new(), runs: BTreeMap::new() };
+        let mut timed = Timed { prefill: Vec::new(), runs: Vec::new() };
         for run in 0..question.warmup + question.repeats {
             let counts = run >= question.warmup;
             let (seconds, token) = ask(1, true)?;
@@ -110,7 +121,8 @@ pub fn program_latency(
                 let (with, tokens) = ask(generate, true)?;
                 let (without, right) = ask(generate, false)?;
                 if counts {
-                    let [cached, recomputed] = timed.runs.entry(generate).or_default();
+                    let place = timed.place(generate);
+                    let [cached, recomputed] = &mut timed.runs[place].1;
                     cached.push(with);
                     recomputed.push(without);
                 }
@@ -120,9 +132,10 @@ pub fn program_latency(
                 }
             }
         }
-        rows.extend(
-            question.generate.iter().map(|&generate| row(spec, question, [prompt, generate], roofline, &timed)),
-        );
+        for &generate in &question.generate {
+            let place = timed.place(generate);
+            rows.push(row(spec, question, [prompt, generate], roofline, (&timed.prefill, &timed.runs[place].1)));
+        }
     }
     let cache = CacheWork::of(&rows);
     Ok((LatencyReport { rows }, ProgramFindings { cache, differing, first_tokens }))
@@ -151,15 +164,14 @@ fn row(
     question: &LatencyQuestion,
     [prompt, generate]: [usize; 2],
     roofline: &Roofline,
-    timed: &Timed,
+    (prefills, [cached, recomputed]): (&[f64], &[Vec<f64>; 2]),
 ) -> LatencyRow {
-    let [cached, recomputed] = &timed.runs[&generate];
-    let prefill = Spread::of(timed.prefill.clone());
+    let prefill = Spread::of(prefills.to_vec());
     let (with_cache, without_cache) = (Spread::of(cached.clone()), Spread::of(recomputed.clone()).median);
     // Less than nothing is what a busy machine adds to one of the two; the question behind the prefill saw the same phase of it.
     let a_token =
         |(all, prefill): (&f64, &f64)| if all > prefill { (all - prefill) / (generate - 1) as f64 } else { 0.0 };
-    let tokens = || cached.iter().zip(&timed.prefill).map(a_token).collect();
+    let tokens = || cached.iter().zip(prefills).map(a_token).collect();
     LatencyRow {
         prompt,
         generate,

@@ -1,7 +1,6 @@
 //! What passes alone and fails together.
 
 use super::report_data::Item;
-use std::collections::BTreeMap;
 
 /// What is made of what.
 const MADE_OF: &[(&str, &[&str])] = &[
@@ -15,25 +14,31 @@ const MADE_OF: &[(&str, &[&str])] = &[
 
 /// Cases of all parts so far, by what they are about: all, and those that passed.
 #[derive(Debug, Default)]
-pub(super) struct Seen(BTreeMap<String, [usize; 2]>);
+pub(super) struct Seen(Vec<(String, [usize; 2])>);
 
 impl Seen {
     /// Takes note of a part.
     pub(super) fn add(&mut self, asked: &[String], items: &[Item]) {
         for (kind, item) in asked.iter().zip(items) {
-            let [all, passed] = self.0.entry(kind.clone()).or_default();
-            *all += 1;
-            *passed += usize::from(item.passed());
+            let passed = usize::from(item.passed());
+            match self.0.iter_mut().find(|(known, _)| known == kind) {
+                Some((_, counts)) => *counts = [counts[0] + 1, counts[1] + passed],
+                None => self.0.push((kind.clone(), [1, passed])),
+            }
         }
     }
 
+    fn counts(&self, kind: &str) -> Option<[usize; 2]> {
+        self.0.iter().find(|(known, _)| known == kind).map(|(_, counts)| *counts)
+    }
+
     fn all_pass(&self, kind: &str) -> bool {
-        self.0.get(kind).is_some_and(|[all, passed]| all == passed)
+        self.counts(kind).is_some_and(|[all, passed]| all == passed)
     }
 
     /// What can be said of the kinds of one part, `asked`.
     pub(super) fn findings(&self, asked: &[String]) -> Vec<String> {
-        let failed = |kind: &str| self.0.get(kind).is_some_and(|[all, passed]| passed < all);
+        let failed = |kind: &str| self.counts(kind).is_some_and(|[all, passed]| passed < all);
         let mut found = Vec::new();
         for (whole, pieces) in MADE_OF {
             if !asked.iter().any(|kind| kind == whole) || !failed(whole) {
@@ -41,7 +46,7 @@ impl Seen {
             }
             let mut known = Vec::new();
             for &piece in *pieces {
-                if self.0.contains_key(piece) {
+                if self.counts(piece).is_some() {
                     known.push(piece);
                 }
             }
