@@ -3,7 +3,7 @@
 //! The headers pass the checks of the readers of each format. Compressed members of an archive, big-endian data and
 //! data in Fortran order are read instead. Folders are walked here too; what the arrays mean is known elsewhere.
 
-use super::array::{Array, values};
+use super::array::Array;
 use super::disk;
 use super::elements::{self, Kind, Lying, Stored};
 use super::limits::NpzLimits;
@@ -108,7 +108,7 @@ impl MappedArray {
     /// The elements if they are floating-point numbers of 16 bits or more, where they lie if that is possible.
     pub(crate) fn floats(&self) -> Option<Floats> {
         fn owned<E: Copy>(array: &ndarray::ArrayD<E>) -> Numbers<E> {
-            Numbers::from(values(array).into_owned())
+            Numbers::from(super::array::values(array).into_owned())
         }
         fn lying<E: Number>(file: &Arc<Mmap>, range: &Range<usize>) -> Numbers<E> {
             Numbers::mapped(file, range.clone())

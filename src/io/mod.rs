@@ -11,6 +11,7 @@ pub(crate) mod disk;
 mod elements;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(feature = "reference")]
 pub(crate) mod json;
 pub mod limits;
 pub mod mapped;
