@@ -9,9 +9,10 @@ use crate::bench::Limits;
 use crate::cost::{AttentionTraffic, CostQuestion, DEVICES, Device, KvWidth, Machine, Preset, Roofline, spec_of};
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;
+use crate::io;
 use crate::model::kv_cache::CacheKind;
 use crate::num::Dtype;
-use crate::{io, report};
+use crate::report;
 use clap::ValueEnum;
 use std::path::PathBuf;
 

@@ -4,10 +4,11 @@ use super::args::Args;
 use crate::cli::report::say;
 use crate::cli::{exit_code, progress};
 use crate::error::{Error, Result};
+use crate::grade;
 use crate::grade::class::{ClassRun, Resume, submissions_in};
 use crate::grade::{GradeReport, Grading, Source};
+use crate::io;
 use crate::report::{Picture, class_csv, grade_markdown, speed_up_plot};
-use crate::{grade, io};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -7,7 +7,8 @@ use crate::cli::report::{note, plottable, say};
 use crate::cli::run::writable;
 use crate::error::{Error, Result};
 use crate::grade::{GradeReport, Grading, Source, Submission, class, grade};
-use crate::{io, report};
+use crate::io;
+use crate::report;
 use std::path::Path;
 
 pub(super) fn main(args: &Args, grading: &Grading) -> Result<u8> {
