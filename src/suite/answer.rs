@@ -237,7 +237,7 @@ fn recorder_of(plan: &Plan, wanted: &[&str]) -> Recorder {
         let names = wanted.iter().filter_map(|name| name.strip_suffix(request.suffix.as_str()));
         sites.extend(names.filter(|name| *name != "logits"));
     }
-    Recorder::of(sites.into_iter())
+    Recorder::of(sites)
 }
 
 fn recorded(recorder: Recorder, wanted: &[&str]) -> Answer {

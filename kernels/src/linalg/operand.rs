@@ -179,7 +179,7 @@ macro_rules! real {
             }
 
             fn pack(level: Level, b: ArrayView2<Self>, rules: ProductRules) -> Packed<Self> {
-                Packed::packed(level, b, rules)
+                Packed::of_panels(level, b, rules)
             }
 
             fn packed_product(packed: &Packed<Self>, a: ArrayView2<Self>, terms: Terms, out: ArrayViewMut2<Self>) {

@@ -56,7 +56,7 @@ pub struct Packed<T> {
 }
 
 impl<T: Float> Packed<T> {
-    pub(super) fn packed(level: Level, b: ArrayView2<T>, rules: ProductRules) -> Self {
+    pub(super) fn of_panels(level: Level, b: ArrayView2<T>, rules: ProductRules) -> Self {
         let (terms, columns) = b.dim();
         let mut blocks = Vec::with_capacity(terms.div_ceil(BLOCK_TERMS));
         for first in (0..terms).step_by(BLOCK_TERMS) {
@@ -152,11 +152,9 @@ impl<T: Float> Work for Tiles<'_, T> {
                 let (a, out) = (a.slice(s![first..first + rows, ..]), out.slice_mut(s![first..first + rows, ..]));
                 first += rows;
                 // A question about the instruction set alone: where the answer is no, tiles of eight rows are not compiled.
-                if I::EIGHT_ROWS {
-                    if rows == 8 {
-                        strip.run::<I, 8>(a, out);
-                        continue;
-                    }
+                if I::EIGHT_ROWS && rows == 8 {
+                    strip.run::<I, 8>(a, out);
+                    continue;
                 }
                 match rows {
                     4 => strip.run::<I, 4>(a, out),

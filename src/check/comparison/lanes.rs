@@ -3,6 +3,8 @@
 //! Only where plain loops do not become vector code: running sums and maxima. Each operation is the same on every
 //! kind, lane by lane, and so are the bits.
 
+#![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
+
 use super::distribution::Window;
 use super::totals::LANES;
 #[cfg(target_arch = "x86_64")]
