@@ -1,5 +1,11 @@
 //! The command line: raw arguments → checked values → a library call → print. The only place that prints.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "the comments of arguments are what --help prints"
+)]
+
 mod bench;
 mod cases;
 mod check;

@@ -107,7 +107,7 @@ impl AnyModel {
     /// the new ones are not.
     ///
     /// # Errors
-    /// As [`PlannedRequest::run`] and [`generate`].
+    /// As [`PlannedRequest::run`] and [`generate()`].
     pub fn complete(
         &self,
         request: &PlannedRequest,
