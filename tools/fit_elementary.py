@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Coefficients and error bounds of src/num/elementary, by mpmath; prints Rust constants.
+"""Coefficients and error bounds of kernels/src/num/elementary, by mpmath; prints Rust constants.
 
 Each polynomial interpolates at Chebyshev points, and its coefficients are rounded to f64. The error printed is the
 largest over a fine grid, of the polynomial with the rounded coefficients and exact arithmetic; what rounding of the
