@@ -24,15 +24,10 @@ pub fn rounded_from_f64<T: Real, S: Data<Elem = f64>, D: Dimension>(x: &ArrayBas
 
 /// Element by element, in standard layout.
 pub(super) fn converted<A: Copy, B>(x: ArrayViewD<A>, convert: impl Fn(A) -> B) -> ArrayD<B> {
-    let values: Vec<B> = match x.as_slice() {
-        Some(values) => values.iter().map(|&x| convert(x)).collect(),
-        None => {
-            let mut values = Vec::with_capacity(x.len());
-            for &x in x.iter() {
-                values.push(convert(x));
-            }
-            values
-        }
-    };
+    let mut values = Vec::with_capacity(x.len());
+    match x.as_slice() {
+        Some(x) => values.extend(x.iter().map(|&x| convert(x))),
+        None => x.iter().for_each(|&x| values.push(convert(x))),
+    }
     ArrayD::from_shape_vec(x.shape(), values).expect("as many values as before")
 }

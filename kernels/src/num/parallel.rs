@@ -5,6 +5,7 @@
 
 use super::sort::sort_by;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -32,6 +33,13 @@ pub fn map<R: Send>(count: usize, work: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> 
         ordered.push(result);
     }
     ordered
+}
+
+/// What `work` says of some ranges that make up `0..count`, in their order: for items that are each less work than a thread is worth, or that
+/// share memory.
+pub fn map_ranges<R: Send>(count: usize, work: &(dyn Fn(Range<usize>) -> R + Sync)) -> Vec<R> {
+    let len = count.div_ceil(rayon::current_num_threads() * PIECES_A_THREAD).max(1);
+    map(count.div_ceil(len), &|number| work(number * len..((number + 1) * len).min(count)))
 }
 
 /// As [`map`], for work that can fail.
@@ -123,6 +131,14 @@ mod tests {
             assert!(squares.into_iter().eq((0..1000).map(|index| index * index)));
         }
         assert!(map(0, &|index| index).is_empty());
+    }
+
+    #[test]
+    fn ranges_make_up_the_whole_in_order() {
+        for count in [0, 1, 3, 1000] {
+            let ranges = map_ranges(count, &|range| range);
+            assert!(ranges.into_iter().flatten().eq(0..count), "{count}");
+        }
     }
 
     #[test]

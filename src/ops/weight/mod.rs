@@ -190,10 +190,13 @@ impl Weight<f64> {
     /// How many numbers are infinite or NaN.
     pub fn non_finite(&self) -> usize {
         let (lines, len) = each!(self, matrix => matrix.lines());
-        let counts = parallel::map(lines, &|line| {
-            let mut wide = vec![0.0; len];
-            self.widen_line(line, &mut wide);
-            wide.iter().filter(|x| !x.is_finite()).count()
+        let counts = parallel::map_ranges(lines, &|range| {
+            let (mut wide, mut count) = (vec![0.0; len], 0);
+            for line in range {
+                self.widen_line(line, &mut wide);
+                count += wide.iter().filter(|x| !x.is_finite()).count();
+            }
+            count
         });
         counts.into_iter().sum()
     }
