@@ -11,7 +11,8 @@ const BINARY64: [&str; 10] = ["cos", "erf", "erfc", "exp", "exp2", "log", "pow",
 const BINARY32: [&str; 8] = ["cos", "erfc", "exp", "log", "pow", "rsqrt", "sin", "tanh"];
 
 fn main() {
-    println!("cargo:rerun-if-changed=core-math");
+    println!("cargo:rerun-if-changed=vendor");
+    println!("cargo:rerun-if-changed=roundeven.h");
     println!("cargo:rerun-if-changed=build.rs");
     // Documentation is built without a C compiler.
     if std::env::var_os("DOCS_RS").is_some() {
@@ -21,7 +22,7 @@ fn main() {
     compile("baseline", |build| {
         if x86_64 {
             // Without SSE 4.1 this becomes a call of the C library, which not every system has.
-            build.flag("-include").flag("core-math/roundeven.h");
+            build.flag("-include").flag("roundeven.h");
         }
     });
     if x86_64 {
@@ -37,7 +38,7 @@ fn compile(variant: &str, options: impl FnOnce(&mut cc::Build)) {
     for (folder, suffix, functions) in [("binary64", "", &BINARY64[..]), ("binary32", "f", &BINARY32[..])] {
         for function in functions {
             let name = format!("{function}{suffix}");
-            let file: PathBuf = Path::new("core-math").join(folder).join(function).join(format!("{name}.c"));
+            let file: PathBuf = Path::new("vendor/core-math").join(folder).join(function).join(format!("{name}.c"));
             build.file(file).define(&format!("cr_{name}"), format!("goldref_{variant}_{name}").as_str());
         }
     }
