@@ -21,12 +21,12 @@
 
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
-use super::runner::ask_each;
 use super::selection::{Selected, select_cases, select_suites, select_variants};
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::io::array::values;
 use crate::io::wording::hex;
+use crate::num::parallel;
 use crate::ops;
 use crate::variant::Variant;
 use hmac_sha256::Hash as Sha256;
@@ -136,7 +136,7 @@ pub fn bits(store: &Store, selected: &Selected, on_case: &(dyn Fn() + Sync)) -> 
     let variants = select_variants(&selected.variants)?;
     let suites = select_suites(store, &selected.suites)?;
     let cases = select_cases(&suites, &selected.cases)?;
-    let by_case: Vec<Vec<CaseBits>> = ask_each(cases.len(), &|number| {
+    let by_case: Vec<Vec<CaseBits>> = parallel::try_map(cases.len(), &|number| {
         let bits = bits_of_case(cases[number], &variants);
         on_case();
         bits

@@ -8,13 +8,14 @@ use super::case::Case;
 use super::expectation::Expectation;
 use super::judging::{Given, Judging, judge_answer, main_error};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
-use super::runner::{ask_each, report};
+use super::runner::report;
 use super::selection::{Selected, select_cases, select_suites, select_variant};
 use super::store::Store;
 use crate::check::Ladder;
 use crate::error::{Error, Result};
 use crate::io::{Array, npz};
 use crate::num::Dtype;
+use crate::num::parallel;
 use crate::ops::Answer;
 use crate::variant::{self, Variant};
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ pub fn run_files(
             format!("it holds no answer to any selected case, such as {}", wanted.display()),
         ));
     }
-    let results = ask_each(cases.len(), &|number| {
+    let results = parallel::try_map(cases.len(), &|number| {
         let case = cases[number];
         let outcome = judge_file(case, variant, &file_of(case), ladder)?;
         on_case();

@@ -3,12 +3,12 @@
 use super::case::Case;
 use super::expectation::Expectation;
 use super::outputs::Outputs;
-use super::runner::ask_each;
 use super::selection::{Selected, selected_cases};
 use super::store::Store;
 use crate::error::Result;
 use crate::fault::OperationQuestion;
 use crate::num::Dtype;
+use crate::num::parallel;
 use crate::ops::Answer;
 use std::collections::BTreeMap;
 
@@ -54,6 +54,6 @@ impl OperationCase {
 /// A selection that names nothing; files that cannot be read.
 pub fn operation_cases(store: &Store, selected: &Selected) -> Result<Vec<OperationCase>> {
     let cases = selected_cases(store, selected)?;
-    let asked: Vec<_> = ask_each(cases.len(), &|number| OperationCase::of(cases[number]))?;
+    let asked: Vec<_> = parallel::try_map(cases.len(), &|number| OperationCase::of(cases[number]))?;
     Ok(asked.into_iter().flatten().collect())
 }

@@ -16,8 +16,7 @@ use crate::num::{parallel, sort};
 use crate::ops::Answer;
 use crate::variant::{self, Variant};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the selected variants over the selected cases. `on_case` is called once a finished case, from any thread.
 ///
@@ -33,7 +32,7 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
     let order = sort::sorted_indices(cases.len(), &|a, b| is_stack(b).cmp(&is_stack(a)));
     // Cases differ a thousandfold in size: whoever is free takes the next.
     let taken = AtomicUsize::new(0);
-    let mut by_case = ask_each(cases.len(), &|_| {
+    let mut by_case = parallel::try_map(cases.len(), &|_| {
         let number = order[taken.fetch_add(1, Ordering::Relaxed)];
         let results = run_case(cases[number], &variants, ladder)?;
         on_case();
@@ -52,28 +51,6 @@ pub fn run(store: &Store, selected: &Selected, ladder: &Ladder, on_case: &(dyn F
         twin_of: v.twin_of.map(str::to_string),
     };
     Ok(report(&suites, &cases, ladder, variants.iter().map(about).collect(), results))
-}
-
-/// What `of` says of each number below `count`, asked on all threads and given in the order of the numbers. After an error no
-/// other is asked.
-pub(super) fn ask_each<R: Send>(count: usize, of: &(dyn Fn(usize) -> Result<R> + Sync)) -> Result<Vec<R>> {
-    let mut places: Vec<Mutex<Option<Result<R>>>> = Vec::new();
-    places.resize_with(count, || Mutex::new(None));
-    let failed = AtomicBool::new(false);
-    parallel::for_each_index(count, &|number| {
-        if !failed.load(Ordering::Relaxed) {
-            let said = of(number);
-            failed.fetch_or(said.is_err(), Ordering::Relaxed);
-            *places[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
-        }
-    });
-    let mut results = Vec::with_capacity(count);
-    for place in places {
-        if let Some(said) = place.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            results.push(said?);
-        }
-    }
-    Ok(results)
 }
 
 /// The report around the results.
