@@ -110,6 +110,8 @@ impl<T: Default> Pool<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn every_value_is_in_one_piece_of_whole_units() {
@@ -146,6 +148,26 @@ mod tests {
         let of = |index: usize| if index % 10 == 7 { Err(index) } else { Ok(index) };
         assert_eq!(try_map(100, &of), Err(7));
         assert_eq!(try_map(7, &of), Ok((0..7).collect()));
+
+        // The last one fails before the second has begun: work before an error is not left out.
+        let last_failed = AtomicBool::new(false);
+        let of = |index: usize| match index {
+            0 => {
+                let begin = Instant::now();
+                while !last_failed.load(Ordering::Acquire) && begin.elapsed() < Duration::from_secs(10) {
+                    std::thread::yield_now();
+                }
+                Ok(0)
+            }
+            1 => Err(1),
+            99 => {
+                last_failed.store(true, Ordering::Release);
+                Err(99)
+            }
+            index => Ok(index),
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        assert_eq!(pool.install(|| try_map(100, &of)), Err(1));
     }
 
     #[test]
