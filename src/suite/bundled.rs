@@ -16,11 +16,16 @@ impl Store {
     /// # Errors
     /// There is no cache folder and none can be made.
     pub fn bundled() -> Result<Self> {
-        let folder = goldref_fixtures::unpacked().map_err(|error| {
-            Error::ask(format!(
-                "cannot unpack the bundled suites: {error}; set {} to a folder that can be written, or name other suites",
-                goldref_fixtures::CACHE_VARIABLE
-            ))
+        let cache = goldref_fixtures::cache_folder()
+            .map_err(|error| Error::ask(format!("the bundled suites cannot be unpacked: {error}")))?;
+        let folder = goldref_fixtures::unpacked_in(&cache).map_err(|error| {
+            let variable = goldref_fixtures::CACHE_VARIABLE;
+            Error::write(
+                &cache,
+                format!(
+                    "the bundled suites are unpacked there ({error}); set {variable} to a folder that can be written"
+                ),
+            )
         })?;
         Self::open(folder)
     }

@@ -379,6 +379,37 @@ fn a_variant_that_was_not_asked_has_no_rate() {
 }
 
 #[test]
+fn the_bundled_suites_are_unpacked_into_the_cache_or_refused_in_one_sentence() {
+    let folder = TempDir::new().unwrap();
+    let check = |cache: &Path| {
+        let arguments = ["check", "--case", "ops/log_softmax_plain", "--variant", "f64", "--format", "summary"];
+        goldref().args(arguments).env("GOLDREF_CACHE", cache).output().unwrap()
+    };
+    let cache = folder.path().join("cache");
+    for _ in 0..2 {
+        assert_eq!(check(&cache).status.code(), Some(0));
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    }
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refused = check(&file);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        said.starts_with(&format!("goldref: cannot write {}: the bundled suites are unpacked there (", file.display()))
+    );
+    assert!(said.ends_with("); set GOLDREF_CACHE to a folder that can be written\n"), "{said}");
+
+    let nowhere = goldref().arg("check").env_clear().output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2));
+    let said = String::from_utf8(nowhere.stderr).unwrap();
+    assert_eq!(
+        said,
+        "goldref: the bundled suites cannot be unpacked: no folder for a cache is known; set GOLDREF_CACHE to one that can be written\n"
+    );
+}
+
+#[test]
 fn bad_suites_are_refused() {
     let right = || Array::F64(array![0.5, 0.5].into_dyn());
     let refuse = |suite: &TempDir, reason: &str| {
