@@ -98,37 +98,19 @@ operand!(bf16, product_bf16);
 operand!(f16, product_f16);
 
 macro_rules! real {
-    ($scalar:ty) => {
+    ($scalar:ty: $($product:ident of $stored:ty),+) => {
         impl Real for $scalar {
-            fn product_f32(
-                level: Level,
-                a: ArrayView2<Self>,
-                b: ArrayView2<f32>,
-                terms: Terms,
-                rules: ProductRules,
-            ) -> Array2<Self> {
-                product(level, a, b, terms, rules)
-            }
-
-            fn product_bf16(
-                level: Level,
-                a: ArrayView2<Self>,
-                b: ArrayView2<bf16>,
-                terms: Terms,
-                rules: ProductRules,
-            ) -> Array2<Self> {
-                product(level, a, b, terms, rules)
-            }
-
-            fn product_f16(
-                level: Level,
-                a: ArrayView2<Self>,
-                b: ArrayView2<f16>,
-                terms: Terms,
-                rules: ProductRules,
-            ) -> Array2<Self> {
-                product(level, a, b, terms, rules)
-            }
+            $(
+                fn $product(
+                    level: Level,
+                    a: ArrayView2<Self>,
+                    b: ArrayView2<$stored>,
+                    terms: Terms,
+                    rules: ProductRules,
+                ) -> Array2<Self> {
+                    product(level, a, b, terms, rules)
+                }
+            )+
 
             fn array_to_f64(x: ArrayViewD<Self>) -> ArrayD<f64> {
                 converted(x, f64::from)
@@ -188,5 +170,5 @@ macro_rules! real {
         }
     };
 }
-real!(f64);
-real!(f32);
+real!(f64: product_f32 of f32, product_bf16 of bf16, product_f16 of f16);
+real!(f32: product_f32 of f32, product_bf16 of bf16, product_f16 of f16);
