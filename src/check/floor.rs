@@ -11,6 +11,7 @@
 //! last term is the storing of the element itself: a probability near 1 may come out as 1 in all of a few evaluations. There
 //! is no W: the floor is an experiment and not a proof, and an error beyond 9 σ of its row is not called rounding.
 
+use crate::linalg::arrays::values;
 use crate::num::Dtype;
 use ndarray::ArrayD;
 
@@ -36,10 +37,10 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -
     if evaluations.is_empty() || evaluations.iter().any(|y| y.shape() != exact.shape()) {
         return None;
     }
-    let values = row_major(exact);
-    let mut variance = vec![0.0; values.len()];
+    let exact_values = values(exact);
+    let mut variance = vec![0.0; exact_values.len()];
     for evaluation in evaluations {
-        for ((variance, y), exact) in variance.iter_mut().zip(row_major(evaluation)).zip(&values) {
+        for ((variance, y), exact) in variance.iter_mut().zip(values(evaluation).iter()).zip(exact_values.iter()) {
             let error = y - exact;
             if error.is_finite() {
                 *variance += error * error / evaluations.len() as f64;
@@ -56,7 +57,7 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -
         }
     }
     let u = stored.unit_roundoff();
-    for (variance, y) in variance.iter_mut().zip(values) {
+    for (variance, y) in variance.iter_mut().zip(exact_values.iter()) {
         if y.is_finite() {
             *variance += (u * y).powi(2) / 3.0;
         }
@@ -69,11 +70,6 @@ pub fn floor(exact: &ArrayD<f64>, evaluations: &[&ArrayD<f64>], stored: Dtype) -
         ArrayD::from_shape_vec(exact.raw_dim(), radii).expect("one radius for each value")
     };
     Some(Floor { estimate: times(ESTIMATE), centred: times(CENTRED), evaluations: evaluations.len() })
-}
-
-/// The elements of an array, the last index moving first.
-fn row_major(x: &ArrayD<f64>) -> Vec<f64> {
-    x.iter().copied().collect()
 }
 
 #[cfg(test)]

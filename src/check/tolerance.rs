@@ -5,8 +5,9 @@
 //! accepted zeros in 4 of 60 problems (ScalingIntelligence/KernelBench#165). Pure functions over numbers; knows formats
 //! and the ladder, nothing of cases, variants or bounds.
 
-use super::comparison::{Selection, for_each_index};
+use super::comparison::Selection;
 use super::ladder::{Ladder, Rung};
+use crate::linalg::arrays::for_each_place;
 use crate::num::{Dtype, json_number, round_f64};
 use ndarray::{Array1, ArrayD};
 use serde::{Deserialize, Serialize};
@@ -381,7 +382,7 @@ fn compared(expected: &ArrayD<f64>, selection: Selection) -> ArrayD<f64> {
     let mut compared: Vec<f64> = expected.iter().copied().collect();
     if let Selection::Where(_) = selection {
         let mut covered = Vec::with_capacity(compared.len());
-        for_each_index(expected.shape(), &mut |index| covered.push(selection.covers(index)));
+        for_each_place(expected.shape(), &mut |index| covered.push(selection.covers(index)));
         let mut covered = covered.into_iter();
         compared.retain(|_| covered.next() == Some(true));
     }

@@ -7,6 +7,7 @@ use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
+use crate::linalg::arrays::for_each_place;
 
 /// An array as it was stored: shape, element type and values, nothing rounded.
 ///
@@ -270,24 +271,9 @@ pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
         return Cow::Borrowed(values);
     }
     // Readers give C order, so this is rare; ndarray's own iterator would be compiled for each type of element.
-    let mut index = vec![0; array.ndim()];
     let mut values = Vec::with_capacity(array.len());
-    while values.len() < array.len() {
-        values.push(array[index.as_slice()]);
-        advance(&mut index, array.shape());
-    }
+    for_each_place(array.shape(), &mut |index| values.push(array[index]));
     Cow::Owned(values)
-}
-
-/// The next index in C order; behind the last one the first.
-fn advance(index: &mut [usize], shape: &[usize]) {
-    for (place, &length) in index.iter_mut().zip(shape).rev() {
-        *place += 1;
-        if *place < length {
-            return;
-        }
-        *place = 0;
-    }
 }
 
 /// The array of what `convert` makes of each value, in C order. One loop over a slice: ndarray's own maps are compiled for every

@@ -1,6 +1,7 @@
 //! Questions that belong together, and what must be equal in their answers.
 
 use crate::io::Array;
+use crate::linalg::arrays::{concatenated, copied, for_each_place};
 use crate::linalg::convert::from_f64;
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use serde_json::Value;
@@ -54,22 +55,10 @@ pub(super) fn named(arrays: Vec<(&str, Array)>) -> BTreeMap<String, Array> {
 /// The array of this shape that has at each index what `at` says of it.
 ///
 /// Compiled for each type of numbers and not for each property, as all that follows here is.
-pub(super) fn filled<T: Default + Clone>(shape: &[usize], at: &dyn Fn(&[usize]) -> T) -> ArrayD<T> {
-    let mut index = vec![0; shape.len()];
-    let mut array = ArrayD::from_elem(shape, T::default());
-    // A new array is in standard layout.
-    for place in array.as_slice_mut().unwrap_or_default() {
-        *place = at(&index);
-        // The last index that has not reached its end goes on, and those behind it begin anew.
-        for (axis, len) in shape.iter().enumerate().rev() {
-            index[axis] += 1;
-            if index[axis] < *len {
-                break;
-            }
-            index[axis] = 0;
-        }
-    }
-    array
+pub(super) fn filled<T>(shape: &[usize], at: &dyn Fn(&[usize]) -> T) -> ArrayD<T> {
+    let mut values = Vec::new();
+    for_each_place(shape, &mut |index| values.push(at(index)));
+    ArrayD::from_shape_vec(shape, values).expect("a value for each place")
 }
 
 /// `f` of each number.
@@ -99,8 +88,7 @@ pub(super) fn chosen(array: &ArrayD<f64>, axis: usize, order: &[usize]) -> Array
 /// One behind the other.
 pub(super) fn joined(axis: usize, parts: &[ArrayViewD<f64>]) -> ArrayD<f64> {
     // Parts come from one array, so they fit; the fallback keeps the first.
-    let joined = ndarray::concatenate(Axis(axis), parts);
-    joined.unwrap_or_else(|_| parts[0].to_owned()).as_standard_layout().into_owned()
+    concatenated(Axis(axis), parts).unwrap_or_else(|| copied(&parts[0]))
 }
 
 /// The array of this shape.

@@ -114,6 +114,22 @@ pub fn concatenated<T: Real, D: Dimension>(axis: Axis, parts: &[ArrayView<T, D>]
     T::array_concatenated(axis, &views)?.into_dimensionality().ok()
 }
 
+/// Calls `f` with the index of each place of this shape, the last index moving first.
+pub fn for_each_place(shape: &[usize], f: &mut dyn FnMut(&[usize])) {
+    let mut index = vec![0; shape.len()];
+    for _ in 0..shape.iter().product() {
+        f(&index);
+        // The last index that has not reached its end goes on, and those behind it begin anew.
+        for (place, &length) in index.iter_mut().zip(shape).rev() {
+            *place += 1;
+            if *place < length {
+                break;
+            }
+            *place = 0;
+        }
+    }
+}
+
 /// See [`into_values`].
 pub(super) fn owned_values<T: Real>(x: ArrayD<T>) -> Vec<T> {
     if !x.is_standard_layout() {
@@ -208,6 +224,15 @@ mod tests {
         assign(wide.slice_mut(s![1..3, 2..]), b.view());
         assert_eq!(wide.slice(s![1..3, 2..]), b);
         assert_eq!(wide.sum(), b.sum());
+    }
+
+    #[test]
+    fn places_come_in_the_order_of_their_indices() {
+        for shape in [&[][..], &[3], &[2, 3, 2], &[2, 0, 4]] {
+            let mut places = Vec::new();
+            for_each_place(shape, &mut |index| places.push(index.to_vec()));
+            assert!(places.into_iter().eq(ndarray::indices(shape).into_iter().map(|index| index.slice().to_vec())));
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::radius::{FUNCTION, Radius, Steps};
 use super::{Bounded, BoundedAnswer};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
+use crate::linalg::arrays::values;
 use crate::num::Dtype;
 use crate::ops::activation::{self, Activation, ActivationInputs, GatedInputs};
 use crate::ops::question::Question;
@@ -54,9 +55,9 @@ fn ask_gated(numerics: &Numerics, inputs: GatedInputs<f64>) -> Result<BoundedAns
     let steps = Steps::of(numerics);
     let GatedInputs { gate, up, function } = inputs;
     let mut out = activate(Bounded::exact(&gate), function, numerics.arithmetic, &steps).stored(steps.activations);
-    for ((value, radius), up) in out.value.iter_mut().zip(&mut out.radius).zip(super::row_major(&up)) {
+    for ((value, radius), up) in out.value.iter_mut().zip(&mut out.radius).zip(values(&up).iter()) {
         *value *= up;
-        *radius = radius.times(up).rounded(*value, steps.arithmetic);
+        *radius = radius.times(*up).rounded(*value, steps.arithmetic);
     }
     Ok(super::out(out.stored(steps.activations)))
 }

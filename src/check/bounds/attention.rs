@@ -21,6 +21,7 @@ use super::softmax::{self, Row};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics, Trace};
+use crate::linalg::arrays;
 use crate::num::Dtype;
 use crate::ops::attention::{AttentionInputs, Heads, ScoreMask, ScoreRule, attention};
 use crate::ops::question::Question;
@@ -59,7 +60,7 @@ pub(super) fn stages(
     steps: &Steps,
 ) -> Stages {
     let exact = exact_stages(q, k, v, mask, rule, sinks);
-    let values = |site: &str| exact.get(site).map_or_else(Vec::new, super::row_major);
+    let values = |site: &str| exact.get(site).map_or_else(Vec::new, |x| arrays::values(x).into_owned());
 
     let scores = scores(q, k, values("attn.scores"), rule.scale, steps).stored(steps.scores);
     let capped = match rule.softcap {

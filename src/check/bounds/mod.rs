@@ -31,6 +31,7 @@ mod softmax;
 
 use crate::error::Result;
 use crate::eval::Numerics;
+use crate::linalg::arrays::values;
 use crate::ops::Question;
 use ndarray::ArrayD;
 use radius::{Radius, Step, Steps};
@@ -127,7 +128,7 @@ type BoundedAnswer = Vec<(String, Bounded)>;
 impl Bounded {
     /// Values that are what they are: stored inputs.
     fn exact(value: &ArrayD<f64>) -> Self {
-        Self::new(value.shape(), row_major(value), vec![Radius::NONE; value.len()])
+        Self::new(value.shape(), values(value).into_owned(), vec![Radius::NONE; value.len()])
     }
 
     /// A value and a radius for each element that `shape` holds; rows share their roundings.
@@ -224,11 +225,6 @@ impl Bounded {
             .map(|sizes| ArrayD::from_shape_vec(self.shape.as_slice(), sizes).expect("one of each for each value"));
         Bound { value, worst, centred, estimate, shared: self.shared }
     }
-}
-
-/// The elements of an array, the last index moving first.
-fn row_major(x: &ArrayD<f64>) -> Vec<f64> {
-    x.iter().copied().collect()
 }
 
 /// An answer of one array called `out`.

@@ -13,6 +13,7 @@ use super::radius::{Radius, Step, Steps, repetition};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
+use crate::linalg::arrays::into_values;
 use crate::num::Dtype;
 use crate::ops::norm::{Downcast, Norm, NormInputs, NormKind, NormSpec, WeightForm, layer_statistics, norm};
 use crate::ops::question::Question;
@@ -183,6 +184,6 @@ fn bounded_norm(x: &Bounded, weights: &Norm<f64>, spec: &NormSpec, steps: &Steps
             out.push(biased);
         }
     }
-    let bounded = Bounded::new(&x.shape, super::row_major(&value.into_dyn()), out);
+    let bounded = Bounded::new(&x.shape, into_values(value), out);
     if leans { bounded.sharing(Shared::All) } else { bounded }
 }

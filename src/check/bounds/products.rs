@@ -13,6 +13,7 @@ use super::radius::{Radius, Step, Steps};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
+use crate::linalg::arrays::{into_values, values};
 use crate::ops::linear::{Linear, LinearInputs};
 use crate::ops::matmul::{self, GemmInputs};
 use crate::ops::question::Question;
@@ -126,7 +127,8 @@ pub(super) fn ask_matmul(question: &Question, numerics: &Numerics) -> Result<Bou
         Array2::from_shape_vec((a.nrows(), b.ncols()), bounded.value)
             .expect("a row for each of a, a column for each of b")
     })?;
-    Ok(super::out(Bounded::new(value.shape(), super::row_major(&value), radii).stored(steps.activations)))
+    let shape = value.shape().to_vec();
+    Ok(super::out(Bounded::new(&shape, into_values(value), radii).stored(steps.activations)))
 }
 
 /// [`crate::ops::matmul`]'s general form as a question: `alpha · a b + beta · c`.
@@ -144,10 +146,10 @@ pub(super) fn ask_gemm(question: &Question, numerics: &Numerics) -> Result<Bound
     }
     if let Some(c) = c {
         let scaled = |x: f64| Radius::several(2.0, steps.arithmetic.u * (beta * x).abs());
-        let c = c.broadcast(shape).map_or_else(|| Array2::zeros(shape), |c| c.to_owned()).into_dyn();
-        for ((value, radius), c) in out.value.iter_mut().zip(&mut out.radius).zip(super::row_major(&c)) {
+        let c = c.broadcast(shape).map_or_else(|| Array2::zeros(shape), |c| c.to_owned());
+        for ((value, radius), c) in out.value.iter_mut().zip(&mut out.radius).zip(values(&c).iter()) {
             *value += beta * c;
-            *radius = radius.plus(scaled(c)).rounded(*value, steps.arithmetic);
+            *radius = radius.plus(scaled(*c)).rounded(*value, steps.arithmetic);
         }
     }
     // The factors are one rounded constant for all.

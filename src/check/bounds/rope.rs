@@ -12,6 +12,7 @@ use super::radius::{FUNCTION, Radius, Steps};
 use super::{Bounded, BoundedAnswer, Shared};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
+use crate::linalg::arrays::into_values;
 use crate::num::Dtype;
 use crate::ops::attention::Heads;
 use crate::ops::question::Question;
@@ -95,7 +96,7 @@ fn rotated(
     layout: RopeLayout,
     steps: &Steps,
 ) -> Bounded {
-    let value = super::row_major(&value.into_dyn());
+    let value = into_values(value);
     let [_, num_heads, len, dim] = x.axes();
     let [_, positions, pairs] = cos.axes();
     let partner = |d: usize| match layout {

@@ -28,6 +28,7 @@ pub use operand::{Element, Operand};
 use super::histogram::Histogram;
 use super::ladder::Ladder;
 use super::locate::Concentration;
+use crate::linalg::arrays::for_each_place;
 use crate::num::{Dtype, json_number};
 use crate::simd::Level;
 use ndarray::{ArrayD, ArrayView, Dimension};
@@ -325,29 +326,13 @@ fn selected(shape: &[usize], chosen: &ArrayD<bool>) -> Vec<usize> {
     let width: usize = inner.iter().product();
     let mut selected = Vec::new();
     let mut first = 0;
-    for_each_index(outer, &mut |index| {
+    for_each_place(outer, &mut |index| {
         if chosen.get(index).copied().unwrap_or(true) {
             selected.extend(first..first + width);
         }
         first += width;
     });
     selected
-}
-
-/// Calls `f` with the index of each element of this shape, the last index moving first.
-pub(super) fn for_each_index(shape: &[usize], f: &mut dyn FnMut(&[usize])) {
-    let mut index = vec![0; shape.len()];
-    for _ in 0..shape.iter().product() {
-        f(&index);
-        // The last index that has not reached its end goes on, and those behind it begin anew.
-        for (place, &length) in index.iter_mut().zip(shape).rev() {
-            *place += 1;
-            if *place < length {
-                break;
-            }
-            *place = 0;
-        }
-    }
 }
 
 /// The index of the element at place `flat`, the last index moving first.

@@ -15,10 +15,11 @@
 //! with the sign of what is expected, which a factor moves.
 
 use super::bounds::{Bound, Shared};
-use super::comparison::{Comparison, Selection, for_each_index, index_of};
+use super::comparison::{Comparison, Selection, index_of};
 use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
 use crate::eval::Numerics;
+use crate::linalg::arrays::for_each_place;
 use crate::num::Dtype;
 use ndarray::ArrayD;
 use std::borrow::Cow;
@@ -239,7 +240,7 @@ fn in_order<'x>(x: &'x ArrayD<f64>, shape: &[usize]) -> Cow<'x, [f64]> {
         Some(values) if x.shape() == shape => Cow::Borrowed(values),
         _ => {
             let mut values = Vec::new();
-            for_each_index(shape, &mut |index| values.push(x[index]));
+            for_each_place(shape, &mut |index| values.push(x[index]));
             Cow::Owned(values)
         }
     }
@@ -249,7 +250,7 @@ fn in_order<'x>(x: &'x ArrayD<f64>, shape: &[usize]) -> Cow<'x, [f64]> {
 fn covered(selection: Selection, shape: &[usize]) -> Option<Vec<bool>> {
     let Selection::Where(_) = selection else { return None };
     let mut covered = Vec::new();
-    for_each_index(shape, &mut |index| covered.push(selection.covers(index)));
+    for_each_place(shape, &mut |index| covered.push(selection.covers(index)));
     Some(covered)
 }
 

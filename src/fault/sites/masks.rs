@@ -1,6 +1,7 @@
 //! Which keys are seen, and what stands in place of the others.
 
 use super::{D, Sites};
+use crate::num::core_math;
 use crate::ops::alibi;
 use ndarray::{Array2, Array4, ArrayD};
 
@@ -54,7 +55,7 @@ impl Sites<'_> {
         }
         if let Some(softcap) = softcap_late {
             for score in &mut scores {
-                *score = softcap * crate::num::core_math::tanh(*score / softcap);
+                *score = softcap * core_math::tanh(*score / softcap);
             }
         }
         Some(scores.into_dyn())
@@ -114,7 +115,7 @@ impl Sites<'_> {
             let slope = if self.has(D::AlibiSlopes) {
                 // One step off for a power of two, the formula of powers of two for another number.
                 let step = h + usize::from(!power_of_two);
-                crate::num::core_math::exp2(-8.0 * step as f64 / heads as f64)
+                core_math::exp2(-8.0 * step as f64 / heads as f64)
             } else {
                 slopes[h]
             };

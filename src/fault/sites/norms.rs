@@ -4,6 +4,7 @@ use super::{D, Sites};
 use crate::eval::{Evaluator, Numerics};
 use crate::model::Model;
 use crate::model::spec::{QkNormOver, Residual};
+use crate::num::core_math;
 use crate::num::{Dtype, round_f64};
 use crate::ops::activation::Activation;
 use crate::ops::norm::{Downcast, Norm, NormKind, NormSpec, WeightForm, norm};
@@ -171,7 +172,7 @@ impl Sites<'_> {
         }
         if site == "mlp.activated" && self.has(D::GeluTerm) && is_gelu(spec.activation) {
             let root = (2.0 / PI).sqrt();
-            let wrong = |x: f64| 0.5 * x * (1.0 + crate::num::core_math::tanh(root * (x + 0.044_715 * x * x)));
+            let wrong = |x: f64| 0.5 * x * (1.0 + core_math::tanh(root * (x + 0.044_715 * x * x)));
             let mut activated = self.last(&["mlp.up", "mlp.gate"])?.clone();
             for x in &mut activated {
                 *x = wrong(*x);

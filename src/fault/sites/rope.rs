@@ -1,6 +1,7 @@
 //! Rotations by other angles, of other pairs, of other tensors.
 
 use super::{D, Sites, Table};
+use crate::num::core_math;
 use crate::num::{Dtype, round_f64};
 use crate::ops::rope::{RopeLayout, RopeSpec, inv_freq};
 use ndarray::{Array2, Array4, ArrayD, s};
@@ -107,8 +108,8 @@ impl Sites<'_> {
             }
             let (from, table) = (x.slice(s![b, h, t, ..]), angles.slice(s![b, h, t, ..]));
             let mut to = y.slice_mut(s![b, h, t, ..]);
-            let cos = |i: usize| crate::num::core_math::cos(table[i]) * factor;
-            let sin = |i: usize| sign * crate::num::core_math::sin(table[i]) * factor;
+            let cos = |i: usize| core_math::cos(table[i]) * factor;
+            let sin = |i: usize| sign * core_math::sin(table[i]) * factor;
             for place in 0..2 * half {
                 // The other member of the pair, with the sign that it enters with.
                 let (other, entering) = match rope.layout {

@@ -1,6 +1,7 @@
 //! Softmax along another axis, with other terms, or by tiles that are not joined rightly.
 
 use super::{D, Sites};
+use crate::num::core_math;
 use ndarray::{Array4, ArrayD, Axis};
 
 const HERE: [D; 13] = [
@@ -58,7 +59,7 @@ impl Sites<'_> {
         if self.has(D::NoMaxShift) {
             let mut e = scores.to_vec();
             for e in &mut e {
-                *e = f64::from(crate::num::core_math::exp(*e as f32 as f64) as f32);
+                *e = f64::from(core_math::exp(*e as f32 as f64) as f32);
             }
             let total: f64 = e.iter().sum();
             return over(e, total);
@@ -87,8 +88,7 @@ impl Sites<'_> {
             finite(largest(&scores[..end]))
         };
         let last = top(scores.len().saturating_sub(1));
-        let power =
-            |x: f64| if self.has(D::Base2) { crate::num::core_math::exp2(x) } else { crate::num::core_math::exp(x) };
+        let power = |x: f64| if self.has(D::Base2) { core_math::exp2(x) } else { core_math::exp(x) };
         let whole = finite(largest(scores));
         let mut e = scores.to_vec();
         for (at, e) in e.iter_mut().enumerate() {
@@ -96,13 +96,13 @@ impl Sites<'_> {
         }
         let mut total: f64 = e.iter().sum();
         if self.has(D::PlusOne) {
-            total += crate::num::core_math::exp(-last);
+            total += core_math::exp(-last);
         }
         if self.has(D::EpsInDenominator) {
             total += 1e-5;
         }
         if self.has(D::TileTail) {
-            total += ((TILE - scores.len() % TILE) % TILE) as f64 * crate::num::core_math::exp(-last);
+            total += ((TILE - scores.len() % TILE) % TILE) as f64 * core_math::exp(-last);
         }
         let total = if total == 0.0 && !self.has(D::NanRows) { 1.0 } else { total };
         over(e, total)
@@ -121,7 +121,7 @@ fn over(mut numbers: Vec<f64>, total: f64) -> Vec<f64> {
 fn twice(scores: &Array4<f64>, probs: &mut Array4<f64>) {
     for (mut probs, scores) in probs.rows_mut().into_iter().zip(scores.rows()) {
         for (p, &s) in probs.iter_mut().zip(scores) {
-            *p = if s > f64::NEG_INFINITY { crate::num::core_math::exp(*p) } else { 0.0 };
+            *p = if s > f64::NEG_INFINITY { core_math::exp(*p) } else { 0.0 };
         }
         let total: f64 = probs.sum();
         let total = if total == 0.0 { 1.0 } else { total };

@@ -19,6 +19,7 @@ pub(crate) use question::{RopeInputs, TableSource};
 
 use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::{copied, elements, shaped, values};
+use crate::num::core_math;
 use crate::num::parallel::in_pieces;
 use crate::num::{DoubleDouble, Real, round_f64};
 use ndarray::{Array2, Array3, Array4, Ix3};
@@ -187,8 +188,7 @@ fn yarn_kept(spec: &RopeSpec, beta_fast: f64, beta_slow: f64, original: f64, tru
     let dim = spec.rotary_dim as f64;
     // The dimension whose wavelength makes `rotations` turns over the original context.
     let correction = |rotations: f64| {
-        dim * crate::num::core_math::log(original / (rotations * 2.0 * PI))
-            / (2.0 * crate::num::core_math::log(spec.rope_theta))
+        dim * core_math::log(original / (rotations * 2.0 * PI)) / (2.0 * core_math::log(spec.rope_theta))
     };
     let (mut low, mut high) = (correction(beta_fast), correction(beta_slow));
     if truncate {
@@ -236,7 +236,7 @@ pub fn tables<T: Real>(spec: &RopeSpec, position_ids: &Array2<i64>, eval: &mut E
 /// 0, else `m(1)`, with `m(c) = 0.1 c ln(factor) + 1`, and 1 for a factor of at most 1 (equation 22 of the paper;
 /// the two scales are DeepSeek's).
 pub fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: Option<f64>) -> f64 {
-    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * crate::num::core_math::log(factor) + 1.0 };
+    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * core_math::log(factor) + 1.0 };
     match (mscale.filter(|m| *m != 0.0), mscale_all_dim.filter(|m| *m != 0.0)) {
         (Some(mscale), Some(mscale_all_dim)) => of(mscale) / of(mscale_all_dim),
         _ => of(1.0),

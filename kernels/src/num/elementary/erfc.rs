@@ -13,6 +13,7 @@
 use super::Function;
 use super::exp::{ends_in_f32, exp_for_f32, polynomial, quotient, reduce};
 use super::parts::Parts;
+use crate::num::core_math;
 
 /// The complementary error function.
 pub(in crate::num) struct Erfc;
@@ -57,7 +58,7 @@ impl Function<f32> for Erfc {
 
     #[inline]
     fn correct(x: f32) -> f32 {
-        crate::num::core_math::erfcf(x)
+        core_math::erfcf(x)
     }
 }
 
@@ -141,6 +142,6 @@ impl Function<f64> for Erfc {
 
     #[inline]
     fn correct(x: f64) -> f64 {
-        crate::num::core_math::erfc(x)
+        core_math::erfc(x)
     }
 }

@@ -7,6 +7,7 @@
 use super::Function;
 #[cfg(target_arch = "x86_64")]
 use super::{each_by_interval, exp_avx2, exp_avx512};
+use crate::num::core_math;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Level;
 use std::f64::consts::LOG2_E;
@@ -107,7 +108,7 @@ impl Function<f32> for Exp {
 
     #[inline]
     fn correct(x: f32) -> f32 {
-        crate::num::core_math::expf(x)
+        core_math::expf(x)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -181,7 +182,7 @@ impl Function<f64> for Exp {
 
     #[inline]
     fn correct(x: f64) -> f64 {
-        crate::num::core_math::exp(x)
+        core_math::exp(x)
     }
 
     #[cfg(target_arch = "x86_64")]

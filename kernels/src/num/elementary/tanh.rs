@@ -7,6 +7,7 @@
 
 use super::Function;
 use super::exp::{ends_in_f32, quotient, quotient_for_f32, reduce};
+use crate::num::core_math;
 
 /// The hyperbolic tangent.
 pub(in crate::num) struct Tanh;
@@ -28,7 +29,7 @@ impl Function<f32> for Tanh {
 
     #[inline]
     fn correct(x: f32) -> f32 {
-        crate::num::core_math::tanhf(x)
+        core_math::tanhf(x)
     }
 }
 
@@ -76,6 +77,6 @@ impl Function<f64> for Tanh {
 
     #[inline]
     fn correct(x: f64) -> f64 {
-        crate::num::core_math::tanh(x)
+        core_math::tanh(x)
     }
 }

@@ -9,6 +9,7 @@
 use super::Function;
 use super::exp::{SHIFT, ends_in_f32, polynomial};
 use super::parts::Parts;
+use crate::num::core_math;
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// The sine.
@@ -169,7 +170,7 @@ impl Function<f32> for Sin {
 
     #[inline]
     fn correct(x: f32) -> f32 {
-        crate::num::core_math::sinf(x)
+        core_math::sinf(x)
     }
 }
 
@@ -184,7 +185,7 @@ impl Function<f64> for Sin {
 
     #[inline]
     fn correct(x: f64) -> f64 {
-        crate::num::core_math::sin(x)
+        core_math::sin(x)
     }
 }
 
@@ -196,7 +197,7 @@ impl Function<f32> for Cos {
 
     #[inline]
     fn correct(x: f32) -> f32 {
-        crate::num::core_math::cosf(x)
+        core_math::cosf(x)
     }
 }
 
@@ -208,6 +209,6 @@ impl Function<f64> for Cos {
 
     #[inline]
     fn correct(x: f64) -> f64 {
-        crate::num::core_math::cos(x)
+        core_math::cos(x)
     }
 }
