@@ -2,7 +2,8 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use goldref::bench::{Format, Kernel, read, words};
+use goldref::bench::{Format, Kernel, words};
+use goldref::num::xor_all;
 use rayon::prelude::*;
 
 /// Steps of a loop of multiply-adds: about a millisecond.
@@ -26,7 +27,7 @@ fn multiply_adds_on_all_threads<T: Format>(bencher: Bencher) {
 #[divan::bench]
 fn read_on_one_thread(bencher: Bencher) {
     let words = words();
-    bencher.counter(BytesCount::of_slice(words)).bench(|| read(words));
+    bencher.counter(BytesCount::of_slice(words)).bench(|| xor_all(words));
 }
 
 #[divan::bench]
@@ -35,7 +36,7 @@ fn read_on_all_threads(bencher: Bencher) {
     let part = words.len().div_ceil(rayon::current_num_threads());
     bencher.counter(BytesCount::of_slice(words)).bench(|| {
         words.par_chunks(part).for_each(|part| {
-            black_box(read(part));
+            black_box(xor_all(part));
         })
     });
 }

@@ -4,17 +4,12 @@
 //! speed in the same units, so that the two can be held beside each other: an *item* is a floating-point operation in `limits`,
 //! `products` and causal attention (a multiply-add is two), an element in `elementwise`, a token in `forward`; bytes are
 //! those that must be read at least. `cargo bench -- products` runs one group, `RAYON_NUM_THREADS=1 cargo bench` one thread.
-//! `grading` is the judge's own part of a case, beside a program that it confines and asks; it needs `python3`.
 //! Other programs on the same work: `tools/bench_peers.py`.
-
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 mod attention;
 mod comparison;
 mod elementwise;
 mod forward;
-#[cfg(target_os = "linux")]
-mod grading;
 mod limits;
 mod numbers;
 mod products;
@@ -25,15 +20,5 @@ use std::time::Duration;
 const SECONDS: u64 = 1;
 
 fn main() {
-    let mut filters = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let filter = filters.next();
-    if filter.as_deref() != Some("grading") {
-        divan::Divan::default().max_time(Duration::from_secs(SECONDS)).config_with_args().main();
-    }
-    #[cfg(target_os = "linux")]
-    if filter.is_none_or(|filter| filter == "grading")
-        && let Err(e) = grading::main()
-    {
-        println!("grading: not measured: {e}");
-    }
+    divan::Divan::default().max_time(Duration::from_secs(SECONDS)).config_with_args().main();
 }

@@ -3,6 +3,7 @@
 use super::multiply_adds::Format;
 use crate::num::parallel::{for_each_index, in_pieces};
 use crate::num::sort::sort_by;
+use crate::num::xor_all;
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -32,7 +33,7 @@ impl Limits {
         let reading = median(&|| {
             for_each_index(words.len().div_ceil(part), &|number| {
                 let begin = number * part;
-                black_box(read(&words[begin..words.len().min(begin + part)]));
+                black_box(xor_all(&words[begin..words.len().min(begin + part)]));
             });
         });
         Self {
@@ -68,19 +69,6 @@ fn median(work: &dyn Fn()) -> f64 {
         .collect();
     sort_by(&mut times, &f64::total_cmp);
     times[RUNS / 2]
-}
-
-/// The exclusive or of all words: each is read, and the registers have next to nothing else to do.
-pub fn read(words: &[u64]) -> u64 {
-    const LANES: usize = 16;
-    let (blocks, rest) = words.as_chunks::<LANES>();
-    let mut all = [0; LANES];
-    for block in blocks {
-        for (lane, word) in all.iter_mut().zip(block) {
-            *lane ^= word;
-        }
-    }
-    all.iter().chain(rest).fold(0, |all, word| all ^ word)
 }
 
 /// An array much larger than the caches.

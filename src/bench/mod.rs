@@ -8,6 +8,6 @@ mod multiply_adds;
 mod program;
 
 pub use latency::{LatencyQuestion, LatencyReport, LatencyRow, Spread, latency};
-pub use limits::{Limits, read, words};
+pub use limits::{Limits, words};
 pub use multiply_adds::{Format, Kernel};
 pub use program::{CacheWork, ProgramFindings, TokensDiffer, program_latency};

@@ -3,11 +3,10 @@
 //! An array that only one side has is a disagreement, and so is another shape. Knows named arrays; where they were
 //! found, and what is printed of them, is known elsewhere.
 
-use super::argmax::{Argmax, argmax_of_operands};
-use super::comparison::{
-    Comparison, Disagreement, Measured, Operand, Question, Selection, WrongShape, compare_operands,
+use super::{
+    Argmax, Comparison, Disagreement, Ladder, Measured, Operand, Question, Selection, WrongShape, argmax_of_operands,
+    compare_operands,
 };
-use super::ladder::Ladder;
 use crate::error::{Error, Result};
 use crate::io::mapped::MappedArray;
 use crate::num::Dtype;
@@ -148,7 +147,7 @@ pub fn compare_sets(actual: &[MappedArray], expected: &[MappedArray], question: 
 }
 
 fn one(name: &str, actual: &MappedArray, expected: &MappedArray, question: &SetQuestion) -> ArrayOutcome {
-    let (actual, expected) = (Operand::from_mapped(actual), Operand::from_mapped(expected));
+    let (actual, expected) = (Operand::from(actual), Operand::from(expected));
     let asked = Question {
         ladder: &question.ladder,
         dtype: question.dtype,

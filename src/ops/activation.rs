@@ -16,8 +16,8 @@ use super::question::{Answer, Question, answer_out, no_params};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::{elements, multiply};
-use crate::num::Real;
 use crate::num::parallel::in_pieces;
+use crate::num::{Real, divide_each, scale_each};
 use ndarray::{Array, ArrayD, Dimension};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -159,9 +159,9 @@ pub(crate) fn soften<T: Real, D: Dimension>(mut z: Array<T, D>, softcap: f64) ->
 /// [`soften`] in place.
 pub(crate) fn soften_each<T: Real>(values: &mut [T], softcap: f64) {
     let softcap = T::from_f64(softcap);
-    values.iter_mut().for_each(|z| *z = *z / softcap);
+    divide_each(values, softcap);
     T::tanh_each(values);
-    values.iter_mut().for_each(|tanh| *tanh = softcap * *tanh);
+    scale_each(values, softcap);
 }
 
 /// Which GELU, in PyTorch's words.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics, Operation, Role, Rounding, Work};
 use crate::linalg::arrays;
 use crate::num::parallel::in_pieces;
-use crate::num::{Dtype, Real, mean, mean_square, round_each};
+use crate::num::{Dtype, Real, mean, mean_square, round_each, scale_each, subtract_each};
 use ndarray::{Array, Array1, ArrayD, Dimension, IxDyn};
 use serde::{Deserialize, Serialize};
 
@@ -113,9 +113,8 @@ fn rms_normalise<T: Real>(row: &mut [T], norm_eps: f64, numerics: &Numerics) {
     let mean_square = mean_square(row).round_to(inner);
     // 1/√(mean(x²) + eps)
     let r = (mean_square + T::from_f64(norm_eps)).rsqrt().round_to(inner);
-    for x in row {
-        *x = (*x * r).round_to(inner);
-    }
+    scale_each(row, r);
+    round_each(row, inner);
 }
 
 /// `x ← (x - mean) · r` with `r = 1/√(variance + eps)`.
@@ -130,16 +129,14 @@ fn layer_normalise<T: Real>(row: &mut [T], norm_eps: f64, numerics: &Numerics) -
     let variance = mean_square(row).round_to(inner);
     // 1/√(variance + eps)
     let inv_std_dev = (variance + T::from_f64(norm_eps)).rsqrt().round_to(inner);
-    for x in row {
-        *x = (*x * inv_std_dev).round_to(inner);
-    }
+    scale_each(row, inv_std_dev);
+    round_each(row, inner);
     LayerStatistics { mean: first + rest, inv_std_dev }
 }
 
 fn centre<T: Real>(row: &mut [T], mean: T, inner: Dtype) {
-    for x in row {
-        *x = (*x - mean).round_to(inner);
-    }
+    subtract_each(row, mean);
+    round_each(row, inner);
 }
 
 /// `y = x̂ · w + b`.

@@ -15,7 +15,7 @@ use super::question::{Answer, Question, answer_out, axis_index};
 use crate::error::Result;
 use crate::eval::{Evaluator, Role};
 use crate::linalg::arrays::{elements, in_order};
-use crate::num::{Dtype, Real, maximum};
+use crate::num::{Dtype, Real, divide_each, maximum, round_each, rounded_sum, subtract_each};
 use ndarray::ArrayD;
 
 /// Softmax of one row in place. Each intermediate is rounded to `inner`; the scalar's own format rounds nothing more.
@@ -46,25 +46,19 @@ pub fn softmax_with_sink<T: Real>(row: &mut [T], sink: Option<T>, inner: Dtype) 
         return;
     }
     // exp(s - m)
-    for s in row.iter_mut() {
-        *s = (*s - m).round_to(inner);
-    }
+    subtract_each(row, m);
+    round_each(row, inner);
     T::exp_each(row);
-    for e in row.iter_mut() {
-        *e = e.round_to(inner);
-    }
+    round_each(row, inner);
     // Σ exp(s - m)
-    let mut sum = match sink {
+    let of_sink = match sink {
         Some(sink) => (sink - m).round_to(inner).exp().round_to(inner),
         None => T::ZERO,
     };
-    for &e in row.iter() {
-        sum = (sum + e).round_to(inner);
-    }
+    let sum = rounded_sum(of_sink, row, inner);
     // the quotient
-    for e in row.iter_mut() {
-        *e = (*e / sum).round_to(inner);
-    }
+    divide_each(row, sum);
+    round_each(row, inner);
 }
 
 /// Logarithm of the softmax of one row in place.
@@ -72,18 +66,16 @@ pub fn log_softmax<T: Real>(row: &mut [T], inner: Dtype) {
     // m = max s
     let m = maximum(row);
     // s - m
-    for s in row.iter_mut() {
-        *s = (*s - m).round_to(inner);
-    }
+    subtract_each(row, m);
+    round_each(row, inner);
     // ln Σ exp(s - m)
     let mut exponentials = row.to_vec();
     T::exp_each(&mut exponentials);
-    let sum = exponentials.iter().fold(T::ZERO, |sum, e| (sum + e.round_to(inner)).round_to(inner));
-    let log_sum = sum.ln().round_to(inner);
+    round_each(&mut exponentials, inner);
+    let log_sum = rounded_sum(T::ZERO, &exponentials, inner).ln().round_to(inner);
     // (s - m) - ln Σ
-    for s in row.iter_mut() {
-        *s = (*s - log_sum).round_to(inner);
-    }
+    subtract_each(row, log_sum);
+    round_each(row, inner);
 }
 
 parameters! {

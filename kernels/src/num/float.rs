@@ -5,7 +5,7 @@
 //! one right result, the same on each CPU and operating system.
 
 use super::elementary::{Cos, Erfc, Exp, Sin, Tanh, each};
-use super::{Dtype, RandomStream, Stored, softmax_rows};
+use super::{Dtype, RandomStream, Stored, arithmetic, softmax_rows};
 use crate::simd::{Isa, Level, Vector};
 use num_ops::NumOps;
 
@@ -87,6 +87,12 @@ pub trait Float: NumOps + Stored<Self> + PartialOrd + Default {
     fn divide_each(values: &mut [Self], divisor: Self);
     /// See [`super::scale_each`].
     fn scale_each(values: &mut [Self], factor: Self);
+    /// See [`super::subtract_each`].
+    fn subtract_each(values: &mut [Self], subtrahend: Self);
+    /// See [`super::maximum`].
+    fn maximum(values: &[Self]) -> Self;
+    /// See [`super::rounded_sum`].
+    fn rounded_sum(first: Self, values: &[Self], dtype: Dtype) -> Self;
     /// See [`super::mean_square`].
     fn mean_square(values: &[Self]) -> Self;
     /// See [`super::softmax_each_row`].
@@ -195,7 +201,16 @@ macro_rules! real {
                 super::quotients::divide_each(values, divisor);
             }
             fn scale_each(values: &mut [Self], factor: Self) {
-                softmax_rows::scale_each(values, factor);
+                arithmetic::scale_each(values, factor);
+            }
+            fn subtract_each(values: &mut [Self], subtrahend: Self) {
+                arithmetic::subtract_each(values, subtrahend);
+            }
+            fn maximum(values: &[Self]) -> Self {
+                arithmetic::maximum(values)
+            }
+            fn rounded_sum(first: Self, values: &[Self], dtype: Dtype) -> Self {
+                arithmetic::rounded_sum(first, values, dtype)
             }
             fn mean_square(values: &[Self]) -> Self {
                 super::sum::mean_square(values)

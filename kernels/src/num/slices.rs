@@ -33,6 +33,24 @@ pub fn scale_each<T: Float>(values: &mut [T], factor: T) {
     T::scale_each(values, factor);
 }
 
+/// Each value becomes its difference `x - subtrahend`, correctly rounded as `-` is.
+#[inline]
+pub fn subtract_each<T: Float>(values: &mut [T], subtrahend: T) {
+    T::subtract_each(values, subtrahend);
+}
+
+/// The largest value; NaN if any value is NaN; −∞ of nothing. Of zeros, the first.
+#[inline]
+pub fn maximum<T: Float>(values: &[T]) -> T {
+    T::maximum(values)
+}
+
+/// `((first + x₀) + x₁) + …`, each partial sum rounded to nearest even in `dtype`; a format at least as wide as the scalar's changes nothing.
+#[inline]
+pub fn rounded_sum<T: Float>(first: T, values: &[T], dtype: Dtype) -> T {
+    T::rounded_sum(first, values, dtype)
+}
+
 /// `(Σ x²) / n`, the squares added by fused multiply-add.
 #[inline]
 pub fn mean_square<T: Float>(values: &[T]) -> T {

@@ -38,26 +38,6 @@ pub(super) fn softmax_each_row<T: Float>(rows: &mut [T], stride: usize, width: u
     }
 }
 
-/// See [`super::scale_each`].
-pub(super) fn scale_each<T: Float>(values: &mut [T], factor: T) {
-    dispatch(Level::chosen(), Scaled { values, factor });
-}
-
-struct Scaled<'a, T> {
-    values: &'a mut [T],
-    factor: T,
-}
-
-impl<T: Float> Work for Scaled<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for x in self.values.iter_mut() {
-            *x = *x * self.factor;
-        }
-    }
-}
-
 /// `s − m` with m the largest of the row and the sink; m itself. A row of −∞ alone, without key and sink, becomes −∞.
 struct Shifted<'a, T> {
     row: &'a mut [T],

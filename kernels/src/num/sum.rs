@@ -10,22 +10,6 @@ pub fn sum<T: Float>(x: &[T]) -> T {
     x.iter().fold(T::ZERO, |acc, &x| acc + x)
 }
 
-/// The largest value; NaN if any value is NaN; −∞ of nothing.
-#[inline]
-pub fn maximum<T: Float>(x: &[T]) -> T {
-    let mut largest = T::NEG_INFINITY;
-    for &x in x {
-        // `f32::max` would drop a NaN; a maximum that hides it would also hide the fault.
-        if x.is_nan() {
-            return x;
-        }
-        if x > largest {
-            largest = x;
-        }
-    }
-    largest
-}
-
 /// `sum(x) / n`.
 #[inline]
 pub fn mean<T: Float>(x: &[T]) -> T {
@@ -59,13 +43,5 @@ mod tests {
         // 2^53 + 1 is lost when added first to last, and kept from last to first.
         assert_eq!(sum(&[2f64.powi(53), 1.0, 1.0]), 2f64.powi(53));
         assert_eq!(sum(&[1.0, 1.0, 2f64.powi(53)]), 2f64.powi(53) + 2.0);
-    }
-
-    #[test]
-    fn maximum_keeps_nan_and_is_minus_infinity_of_nothing() {
-        assert!(maximum(&[1.0, f64::NAN, 3.0]).is_nan());
-        assert!(maximum(&[f32::NAN]).is_nan());
-        assert_eq!(maximum::<f64>(&[]), f64::NEG_INFINITY);
-        assert_eq!(maximum(&[f64::NEG_INFINITY, -3.0]), -3.0);
     }
 }

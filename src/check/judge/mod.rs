@@ -15,9 +15,9 @@
 //! with the sign of what is expected, which a factor moves.
 
 use super::bounds::{Bound, Shared};
-use super::comparison::{Comparison, Selection, index_of};
 use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
+use super::{Comparison, Selection, index_of};
 use crate::eval::Numerics;
 use crate::linalg::arrays::for_each_place;
 use crate::num::Dtype;

@@ -5,8 +5,8 @@
 use super::kernel::{Extremes, count};
 use super::totals::{BLOCK, Rules, Totals};
 use super::worst::{gap_factor, scaled};
-use crate::check::Rung;
-use crate::check::locate::finite_square;
+use crate::Rung;
+use crate::locate::finite_square;
 
 /// Counts the misses of each rung and marks those of the located one; whether there are any of these.
 #[inline(always)]

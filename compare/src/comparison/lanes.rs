@@ -8,7 +8,7 @@
 use super::distribution::Window;
 use super::totals::LANES;
 #[cfg(target_arch = "x86_64")]
-use crate::check::histogram::DROPPED;
+use crate::histogram::DROPPED;
 
 /// Eight f64.
 pub(super) trait Lanes: Copy {
@@ -150,7 +150,7 @@ macro_rules! registers {
     ($name:ident, $own:ident, $register:ty, $count:literal, $load:ident, $store:ident, $zero:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident,
      $to_bits:ident, $from_bits:ident, $and:ident, $sub_bits:ident, $set_bits:ident) => {
         #[derive(Clone, Copy)]
-        pub(in crate::check::comparison) struct $name([$register; $count]);
+        pub(in crate::comparison) struct $name([$register; $count]);
 
         impl $name {
             #[inline(always)]

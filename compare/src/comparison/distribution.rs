@@ -6,7 +6,7 @@
 
 use super::lanes::Lanes;
 use super::totals::{BLOCK, LANES};
-use crate::check::histogram::{Bins, DROPPED, SHIFTS, STEPS};
+use crate::histogram::{Bins, DROPPED, SHIFTS, STEPS};
 
 /// Octaves of a window.
 const OCTAVES: usize = 16;

@@ -1,6 +1,6 @@
 //! An f64 in JSON, which has no NaN and no infinity: those are the strings `"NaN"`, `"inf"`, `"-inf"`.
 //!
-//! For `#[serde(with = "crate::num::json_number")]`, so that what was saved reads back equal;
+//! For `#[serde(with = "goldref_kernels::num::json_number")]`, so that what was saved reads back equal;
 //! [`optional`] is the same for an `Option<f64>`.
 
 use serde::de::{self, Visitor};

@@ -23,12 +23,12 @@ mod tests;
 mod totals;
 mod worst;
 
-pub use operand::{Element, Operand};
+pub use operand::{Element, Memory, Operand};
 
-use super::histogram::Histogram;
-use super::ladder::Ladder;
-use super::locate::Concentration;
+use crate::histogram::Histogram;
+use crate::ladder::Ladder;
 use crate::linalg::arrays::for_each_place;
+use crate::locate::Concentration;
 use crate::num::{Dtype, json_number};
 use crate::simd::Level;
 use ndarray::{ArrayD, ArrayView, Dimension};
@@ -47,7 +47,7 @@ pub enum Selection<'a> {
 
 impl Selection<'_> {
     /// Whether the element at `index` is compared.
-    pub(in crate::check) fn covers(&self, index: &[usize]) -> bool {
+    pub fn covers(&self, index: &[usize]) -> bool {
         match self {
             Self::All => true,
             Self::Where(chosen) => chosen.get(&index[..chosen.ndim().min(index.len())]).copied().unwrap_or(true),
@@ -336,7 +336,7 @@ fn selected(shape: &[usize], chosen: &ArrayD<bool>) -> Vec<usize> {
 }
 
 /// The index of the element at place `flat`, the last index moving first.
-pub(super) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
+pub fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (place, &length) in index.iter_mut().zip(shape).rev() {
         (*place, flat) = (flat % length, flat / length);

@@ -3,9 +3,6 @@
 //! It gives values as f64 in blocks, and single elements exactly and as their stored bits. It knows nothing of
 //! tolerances.
 
-#[cfg(feature = "files")]
-mod of_files;
-
 use super::lanes::Lanes;
 use super::level::{Work, dispatch};
 use crate::num::Dtype;
@@ -255,8 +252,7 @@ impl<T: Stored> Work for Convert<'_, T> {
 struct InBytes<'a, T> {
     bytes: Cow<'a, [u8]>,
     element: PhantomData<T>,
-    /// Whether they come from a file, whose pages are worth fetching ahead.
-    mapped: bool,
+    memory: Memory,
 }
 
 impl<T: Stored> Elements for InBytes<'_, T> {
@@ -274,7 +270,11 @@ impl<T: Stored> Elements for InBytes<'_, T> {
     }
     fn ahead(&self, start: usize, count: usize) -> &[u8] {
         let (start, end) = (start * T::SIZE, (start + count) * T::SIZE);
-        if self.mapped { self.bytes.get(start..end.min(self.bytes.len())).unwrap_or(&[]) } else { &[] }
+        if self.memory == Memory::Mapped {
+            self.bytes.get(start..end.min(self.bytes.len())).unwrap_or(&[])
+        } else {
+            &[]
+        }
     }
     fn value(&self, index: usize) -> Value {
         self.one(index).value()
@@ -301,12 +301,23 @@ fn bytes_of<T: Stored>(slice: &[T]) -> Cow<'_, [u8]> {
     Cow::Borrowed(unsafe { std::slice::from_raw_parts(slice.as_ptr().cast(), size_of_val(slice)) })
 }
 
+/// Where the bytes of an array lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// In the memory of this process.
+    Own,
+    /// In a mapped file, whose pages are worth fetching ahead.
+    Mapped,
+}
+
 /// One side of a comparison.
 pub struct Operand<'a> {
     pub(super) shape: Vec<usize>,
     pub(super) elements: Box<dyn Elements + 'a>,
     pub(super) format: Option<Dtype>,
     pub(super) dtype_name: &'static str,
+    /// Bytes of an element.
+    size: usize,
 }
 
 impl<'a> Operand<'a> {
@@ -326,17 +337,49 @@ impl<'a> Operand<'a> {
                 Cow::Owned(bytes)
             }
         };
-        Self::of_bytes::<T>(view.shape(), bytes, false)
+        Self::of_bytes::<T>(view.shape(), bytes, Memory::Own)
     }
 
-    fn of_bytes<T: Stored + 'a>(shape: &[usize], bytes: Cow<'a, [u8]>, mapped: bool) -> Self {
-        let elements = InBytes::<T> { bytes, element: PhantomData, mapped };
-        Self { shape: shape.to_vec(), elements: Box::new(elements), format: T::FORMAT, dtype_name: T::NAME }
+    /// Little-endian elements of the type that suites write as `dtype_name`, in C order; they need not be aligned. `None` for an unknown name, and where
+    /// `shape` has not as many elements.
+    pub fn from_le_bytes(dtype_name: &str, shape: &[usize], bytes: Cow<'a, [u8]>, memory: Memory) -> Option<Self> {
+        let of_bytes = match dtype_name {
+            "f64" => Self::of_bytes::<f64>,
+            "f32" => Self::of_bytes::<f32>,
+            "f16" => Self::of_bytes::<f16>,
+            "bf16" => Self::of_bytes::<bf16>,
+            "f8_e4m3" => Self::of_bytes::<F8>,
+            "i64" => Self::of_bytes::<i64>,
+            "i32" => Self::of_bytes::<i32>,
+            "i16" => Self::of_bytes::<i16>,
+            "i8" => Self::of_bytes::<i8>,
+            "u64" => Self::of_bytes::<u64>,
+            "u32" => Self::of_bytes::<u32>,
+            "u16" => Self::of_bytes::<u16>,
+            "u8" => Self::of_bytes::<u8>,
+            "bool" => Self::of_bytes::<bool>,
+            _ => return None,
+        };
+        let length = bytes.len();
+        let operand = of_bytes(shape, bytes, memory);
+        let elements = shape.iter().try_fold(1usize, |elements, &axis| elements.checked_mul(axis))?;
+        (elements.checked_mul(operand.size) == Some(length)).then_some(operand)
+    }
+
+    fn of_bytes<T: Stored + 'a>(shape: &[usize], bytes: Cow<'a, [u8]>, memory: Memory) -> Self {
+        let elements = InBytes::<T> { bytes, element: PhantomData, memory };
+        Self {
+            shape: shape.to_vec(),
+            elements: Box::new(elements),
+            format: T::FORMAT,
+            dtype_name: T::NAME,
+            size: T::SIZE,
+        }
     }
 
     /// A slice, as an array of one axis.
     pub fn from_slice<T: Element + 'a>(slice: &'a [T]) -> Self {
-        Self::of_bytes::<T>(&[slice.len()], bytes_of(slice), false)
+        Self::of_bytes::<T>(&[slice.len()], bytes_of(slice), Memory::Own)
     }
 
     /// Bytes that are f8 e4m3.
@@ -345,7 +388,7 @@ impl<'a> Operand<'a> {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),
         };
-        Self::of_bytes::<F8>(view.shape(), bytes, false)
+        Self::of_bytes::<F8>(view.shape(), bytes, Memory::Own)
     }
 
     /// The length of each axis.
@@ -390,16 +433,6 @@ mod tests {
             let (x, expected) = (f16::from_bits(bits), f16::from_bits(bits).to_f64());
             assert!(x.to_f64().to_bits() == expected.to_bits() || (widened(x).is_nan() && expected.is_nan()), "{x}");
             assert!(Stored::to_f64(x).to_bits() == expected.to_bits() || expected.is_nan(), "{x}");
-        }
-    }
-
-    #[test]
-    #[cfg(feature = "files")]
-    fn every_e4m3_byte_has_the_value_of_its_array() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        let expected = crate::io::Array::F8E4M3(ndarray::arr1(&bytes).into_dyn()).to_f64();
-        for (byte, &expected) in expected.iter().enumerate() {
-            assert!(E4M3[byte].to_bits() == expected.to_bits() || (E4M3[byte].is_nan() && expected.is_nan()), "{byte}");
         }
     }
 

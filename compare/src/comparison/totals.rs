@@ -1,9 +1,9 @@
 //! What a pass over elements accumulates, and how two parts of an array add up.
 
-use super::super::histogram::Bins;
-use super::super::locate::Locator;
 use super::{Census, Pair, classify};
-use crate::check::Rung;
+use crate::Rung;
+use crate::histogram::Bins;
+use crate::locate::Locator;
 use crate::num::{Dtype, ulp};
 
 /// The sums over pairs that are finite on both sides: err², expected², actual², actual·expected, err.

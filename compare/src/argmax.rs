@@ -47,7 +47,7 @@ impl Argmax {
 /// The argmax of rows of `width` values each; a last part that is shorter is left out.
 ///
 /// ```
-/// use goldref::check::argmax;
+/// use goldref_compare::argmax;
 /// // Margin 1 and largest error 0.75: 1 ≤ 2 · 0.75, and it does flip.
 /// let found = argmax(&[1.25, 1.75], &[2.0, 1.0], 2);
 /// assert_eq!((found.rows, found.flips, found.can_flip), (1, 1, 1));

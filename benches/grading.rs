@@ -1,6 +1,9 @@
 //! What judging costs beside the program that is judged: a case from its question to its verdict, less the time that the program itself says it took.
 //!
 //! The program is `tests/submissions/relu.py` in the sandbox, one process for all cases; it writes into each answer how long it took for the one before.
+//! `cargo bench -- grading`; needs Linux and `python3`.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use goldref::candidate::{Confinement, Demand, Lifetime, Outcome, Restarted, Sandbox, SandboxLimits, Surroundings};
 use goldref::check::{Ladder, Rung};
@@ -17,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Cases that do not count, and that do.
 const CASES: [usize; 2] = [20, 400];
 
-const RELU: &str = include_str!("../../tests/submissions/relu.py");
+const RELU: &str = include_str!("../tests/submissions/relu.py");
 
 /// The program, with its own time of the question before.
 fn program() -> String {
@@ -34,8 +37,16 @@ fn program() -> String {
     timed + "    own = time.perf_counter() - begin\n"
 }
 
+fn main() {
+    let mut filters = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let asked = filters.next().is_none_or(|filter| filter == "grading");
+    if asked && let Err(e) = print_medians() {
+        println!("grading: not measured: {e}");
+    }
+}
+
 /// Prints the median of a case and of the judge's part, for arrays of `side` by `side`.
-pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn print_medians() -> Result<(), Box<dyn std::error::Error>> {
     println!("grading           a case     the program   the judge   (medians; the slowest tenth of the judge)");
     for side in [4, 64] {
         let [whole, own, judge, tenth] = measured(side)?.map(|seconds| 1e3 * seconds);

@@ -32,7 +32,8 @@ pub struct Infeasible {
 /// For each rung of the ladder, how many of the finite expected elements one correct rounding to `output` puts outside.
 ///
 /// ```
-/// use goldref::{check::{Ladder, infeasible}, num::Dtype};
+/// use goldref_compare::{Ladder, infeasible};
+/// use goldref_kernels::num::Dtype;
 /// // Between 0.5 and 1 the numbers of bf16 are 2^-8 apart; 0.5009 goes to 0.5, 9e-4 off: beyond 1e-5 and 1e-4.
 /// let missed: Vec<usize> =
 ///     infeasible([0.5, 0.5009], Dtype::Bf16, &Ladder::default()).iter().map(|rung| rung.missed).collect();
@@ -134,7 +135,8 @@ pub struct Vacuous {
 /// For each rung of the ladder, the trivial answers that agree with every expected element.
 ///
 /// ```
-/// use goldref::{check::{Elements, Ladder, Trivial, vacuous}, num::Dtype};
+/// use goldref_compare::{Elements, Ladder, Trivial, vacuous};
+/// use goldref_kernels::num::Dtype;
 /// let small = ndarray::array![5e-4, -1e-3].into_dyn();
 /// let rungs = vacuous(&small, Elements::Float(Dtype::F32), &Ladder::default());
 /// assert!(rungs[1].passes.is_empty());
@@ -228,7 +230,8 @@ const OF_ROUNDINGS: f64 = 2.0;
 /// digits, the ones put in as well, so that the formula can be checked by hand.
 ///
 /// ```
-/// use goldref::{check::suggestion, num::Dtype};
+/// use goldref_compare::suggestion;
+/// use goldref_kernels::num::Dtype;
 /// let with_bound = suggestion(Dtype::F32, 7.1, Some(2.1e-6));
 /// assert_eq!(with_bound.formula, "atol = 1.5 · R = 1.5 · 2.1e-6 = 3.2e-6");
 /// let without = suggestion(Dtype::Bf16, 7.1, None);
@@ -341,7 +344,7 @@ pub fn tolerance_facts(
 
 /// What [`tolerance_facts`] says of every answer in the same format, whatever its bound: found once for all of them.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct FormatFacts {
+pub struct FormatFacts {
     facts: ToleranceFacts,
     output: Dtype,
     /// Largest |expected| that is finite.
@@ -350,7 +353,7 @@ pub(crate) struct FormatFacts {
 
 impl FormatFacts {
     /// The facts about the compared elements of `expected` for answers in `format`.
-    pub(crate) fn of(expected: &ArrayD<f64>, selection: Selection, format: FormatOf, ladder: &Ladder) -> Self {
+    pub fn of(expected: &ArrayD<f64>, selection: Selection, format: FormatOf, ladder: &Ladder) -> Self {
         let values = compared(expected, selection);
         let finite = || values.iter().copied();
         let scale = finite().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| if x.abs() > m { x.abs() } else { m });
@@ -371,7 +374,7 @@ impl FormatFacts {
     }
 
     /// The facts with the tolerance that the largest R suggests.
-    pub(crate) fn with_bound(&self, bound: f64) -> ToleranceFacts {
+    pub fn with_bound(&self, bound: f64) -> ToleranceFacts {
         let bound = (bound > 0.0).then_some(bound);
         ToleranceFacts { suggestion: suggestion(self.output, self.scale, bound), ..self.facts.clone() }
     }

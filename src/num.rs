@@ -1,8 +1,6 @@
 //! Scalars: formats and their constants, rounding, ulps, correctly rounded elementary functions, the defined sums.
 //!
-//! The lowest layer. Knows nothing of arrays, files or models. All but the numbers of JSON stands in the crate `goldref-kernels`.
-
-pub mod json_number;
+//! The lowest layer. Knows nothing of arrays, files or models. Stands in the crate `goldref-kernels`.
 
 pub use goldref_kernels::linalg::Real;
 pub use goldref_kernels::num::*;

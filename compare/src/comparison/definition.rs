@@ -2,7 +2,7 @@
 
 use super::operand::{Operand, Value};
 use super::totals::{LANES, Rules, SUMS, Totals, keep_worst};
-use crate::check::locate::finite_square;
+use crate::locate::finite_square;
 use std::ops::Range;
 
 /// The elements of a block, at most [`BLOCK`](super::totals::BLOCK).
