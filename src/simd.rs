@@ -2,4 +2,4 @@
 //!
 //! The kernels themselves stand in the crate `goldref-kernels`.
 
-pub use goldref_kernels::simd::{ISA_VARIABLE, Level, UnknownLevel};
+pub use goldref_kernels::simd::{ISA_VARIABLE, Level, UnknownLevel, multiply_adds};

@@ -1,9 +1,9 @@
 //! What the machine can do at most, on all threads.
 
-use super::multiply_adds::Format;
 use crate::num::parallel::{for_each_index, in_pieces};
 use crate::num::sort::sort_by;
 use crate::num::xor_all;
+use crate::simd::multiply_adds::Format;
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::LazyLock;

@@ -4,10 +4,9 @@
 
 mod latency;
 mod limits;
-mod multiply_adds;
 mod program;
 
+pub use crate::simd::multiply_adds::{Format, Kernel};
 pub use latency::{LatencyQuestion, LatencyReport, LatencyRow, Spread, latency};
 pub use limits::{Limits, words};
-pub use multiply_adds::{Format, Kernel};
 pub use program::{CacheWork, ProgramFindings, TokensDiffer, program_latency};

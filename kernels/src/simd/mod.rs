@@ -4,6 +4,7 @@
 //! Knows processors and nothing else.
 
 mod level;
+pub mod multiply_adds;
 mod registers;
 mod work;
 
