@@ -36,44 +36,28 @@
 //!
 //! **Out of scope.** Training, tokenisers, sampling other than greedy, mixtures of experts.
 
-// In layer order, each a group of its own so that the order stays.
-pub mod error;
+// The floors below, in crates of their own.
+#[doc(inline)]
+pub use goldref_reference::{error, linalg, num, simd};
 
-pub mod simd;
-
-pub mod num;
-
-pub mod linalg;
-
-#[cfg(feature = "reference")]
-pub mod eval;
+#[cfg(feature = "compare")]
+#[doc(inline)]
+pub use goldref_reference::check;
 
 #[cfg(feature = "files")]
-pub mod io;
+#[doc(inline)]
+pub use goldref_reference::io;
 
 #[cfg(feature = "reference")]
-pub mod ops;
+#[doc(inline)]
+pub use goldref_reference::{cost, eval, fault, model, ops, variant};
 
-#[cfg(feature = "reference")]
-pub mod model;
-
-#[cfg(feature = "reference")]
-pub mod cost;
-
+// In layer order, each a group of its own so that the order stays.
 #[cfg(feature = "reference")]
 pub mod candidate;
 
 #[cfg(feature = "candidates")]
 pub mod bench;
-
-#[cfg(feature = "compare")]
-pub mod check;
-
-#[cfg(feature = "reference")]
-pub mod variant;
-
-#[cfg(feature = "reference")]
-pub mod fault;
 
 #[cfg(feature = "reference")]
 pub mod suite;

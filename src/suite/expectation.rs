@@ -3,8 +3,7 @@
 use super::case::Case;
 use crate::check::{Rung, Selection};
 use crate::error::{Error, Result};
-use crate::io::Array;
-use crate::io::array::values;
+use crate::io::{Array, values};
 use crate::num::Dtype;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;

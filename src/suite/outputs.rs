@@ -1,7 +1,7 @@
 //! Which elements of which arrays of an answer are compared.
 
 use super::expectation::{Expectation, main_outputs};
-use crate::io::array::values;
+use crate::linalg::arrays::values;
 use ndarray::ArrayD;
 
 /// The compared elements of a case's main arrays.

@@ -11,7 +11,7 @@ use crate::check::Ladder;
 use crate::check::bounds::STACKS;
 use crate::error::Result;
 use crate::io::Array;
-use crate::io::array::values;
+use crate::linalg::arrays::values;
 use crate::num::{parallel, sort};
 use crate::ops::Answer;
 use crate::variant::{self, Variant};

@@ -89,7 +89,7 @@ fn the_documented_tightness_is_what_is_measured() {
     let mut page = String::from(
         "# How tight the bounds are\n\n\
          Measured on the bundled fixtures. Each cell is the largest |err| / R, |err| / C and |err| / W over all elements of all arrays of the \
-         operation: R is the 3σ estimate, C the centred bound, W the worst case, from `src/check/bounds`. Above 1 in the first is beyond 3σ \
+         operation: R is the 3σ estimate, C the centred bound, W the worst case, from `reference/src/check/bounds`. Above 1 in the first is beyond 3σ \
          (*rounding* ends at 1.5), above 1 in the second or third would be a wrong bound: a correct evaluation never is. The suites \
          `ops`, `attention` and `torch` are counted, whose expected values are known to more than any variant computes.\n\n",
     );

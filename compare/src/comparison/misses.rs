@@ -5,7 +5,7 @@
 use super::kernel::{Extremes, count};
 use super::totals::{BLOCK, Rules, Totals};
 use super::worst::{gap_factor, scaled};
-use crate::Rung;
+use crate::ladder::Rung;
 use crate::locate::finite_square;
 
 /// Counts the misses of each rung and marks those of the located one; whether there are any of these.

@@ -1,7 +1,7 @@
 //! The rules of a comparison, each with the bug of a real checker that it would catch.
 
 use super::*;
-use crate::Rung;
+use crate::ladder::Rung;
 use crate::simd::Level;
 use half::{bf16, f16};
 use ndarray::array;

@@ -1,8 +1,8 @@
 //! What a pass over elements accumulates, and how two parts of an array add up.
 
 use super::{Census, Pair, classify};
-use crate::Rung;
 use crate::histogram::Bins;
+use crate::ladder::Rung;
 use crate::locate::Locator;
 use crate::num::{Dtype, ulp};
 

@@ -51,7 +51,7 @@ impl Activation {
     /// The function of one value. NaN stays NaN; ReLU of −0 is +0.
     ///
     /// ```
-    /// use goldref::ops::activation::Activation;
+    /// use goldref_reference::ops::activation::Activation;
     /// // σ(0) = 1/2 and erfc(0) = 1; far out each is the identity.
     /// assert_eq!(Activation::SILU.apply(0.0f64), 0.0);
     /// assert_eq!(Activation::GeluErf.apply(40.0f64), 40.0);

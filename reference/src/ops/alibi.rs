@@ -20,7 +20,7 @@ use ndarray::{Array1, Ix1, IxDyn};
 ///
 /// ```
 /// // Four heads: 2^-2, 2^-4, 2^-6, 2^-8. Six: those, then the first and third of eight heads, 1/2 and 1/8.
-/// let slopes = goldref::ops::alibi::slopes::<f64>(6);
+/// let slopes = goldref_reference::ops::alibi::slopes::<f64>(6);
 /// assert_eq!(slopes.to_vec(), [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]);
 /// ```
 pub fn slopes<T: Real>(num_heads: usize) -> Array1<T> {

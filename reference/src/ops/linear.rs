@@ -27,7 +27,7 @@ pub struct Linear<T> {
 /// `x Wᵀ + b` over the last axis: x `[.., in]`, result `[.., out]`.
 ///
 /// ```
-/// use goldref::{eval::{Evaluator, Numerics}, num::Dtype, ops::linear::{Linear, linear}};
+/// use goldref_reference::{eval::{Evaluator, Numerics}, num::Dtype, ops::linear::{Linear, linear}};
 /// use ndarray::array;
 /// // [1 2] · [[3], [4]] + 5 = 16.
 /// let layer = Linear { weight: array![[3.0], [4.0]].into(), bias: Some(array![5.0]) };

@@ -110,7 +110,7 @@ pub fn named(name: &str) -> Result<&'static Variant> {
 }
 
 /// What is said of a name that no variant has.
-pub(crate) fn unknown(name: &str) -> Error {
+pub fn unknown(name: &str) -> Error {
     Error::ask(format!("no variant is called \"{name}\"; there are: {}", names().join(", ")))
 }
 

@@ -12,7 +12,7 @@ use std::io::{Result, Write};
 ///
 /// # Errors
 /// Data with keys that are no strings.
-pub(crate) fn pretty(data: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
+pub fn pretty(data: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
     text(data, Layout::Pretty(PrettyFormatter::new()))
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn pretty(data: &(impl Serialize + ?Sized)) -> serde_json::Result<Str
 ///
 /// # Errors
 /// As [`pretty`].
-pub(crate) fn line(data: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
+pub fn line(data: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
     text(data, Layout::Line)
 }
 

@@ -7,8 +7,7 @@
 mod registry;
 mod schedule;
 
-pub(crate) use registry::unknown;
-pub use registry::{ALL, find, named, names};
+pub use registry::{ALL, find, named, names, unknown};
 pub use schedule::Schedule;
 
 use crate::eval::Numerics;

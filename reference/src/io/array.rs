@@ -266,7 +266,7 @@ impl Array {
 }
 
 /// The values of an array in C order, where they lie if they lie so.
-pub(crate) fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
+pub fn values<T: Copy>(array: &ArrayD<T>) -> Cow<'_, [T]> {
     if let Some(values) = array.as_slice() {
         return Cow::Borrowed(values);
     }

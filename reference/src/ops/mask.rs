@@ -60,7 +60,7 @@ impl MaskRule {
     /// Whether query `i` may attend to key `j`.
     ///
     /// ```
-    /// use goldref::ops::mask::{Causal, MaskRule};
+    /// use goldref_reference::ops::mask::{Causal, MaskRule};
     /// // One new query after three cached keys: aligned at the bottom right it sees all four.
     /// let rule = |causal: Causal| MaskRule { causal: true, offset: causal.offset(1, 4, 3), ..MaskRule::default() };
     /// assert!(rule(Causal::BottomRight).allows(0, 3));

@@ -23,7 +23,7 @@ use ndarray::ArrayD;
 /// ```
 /// // exp(ln 3) = 3: the probabilities are 1/4 and 3/4, and a masked score has none.
 /// let mut row = [0.0, 3f64.ln(), f64::NEG_INFINITY];
-/// goldref::ops::softmax::softmax(&mut row, goldref::num::Dtype::F64);
+/// goldref_reference::ops::softmax::softmax(&mut row, goldref_reference::num::Dtype::F64);
 /// assert!((row[0] - 0.25).abs() < 1e-15 && row[2] == 0.0);
 /// ```
 pub fn softmax<T: Real>(row: &mut [T], inner: Dtype) {

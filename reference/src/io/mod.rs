@@ -5,14 +5,14 @@
 //! against the bytes that are there *before* memory is taken for it, every limit stands in
 //! [`limits`], and a refusal says what was found, where, and what would be right.
 
-pub(crate) mod array;
+mod array;
 pub mod checkpoint;
-pub(crate) mod disk;
+pub mod disk;
 mod elements;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(feature = "reference")]
-pub(crate) mod json;
+pub mod json;
 pub mod limits;
 pub mod mapped;
 pub mod npy;
@@ -21,9 +21,9 @@ pub mod npz;
 #[cfg(feature = "reference")]
 pub(crate) mod numbers;
 pub mod safetensors;
-pub(crate) mod wording;
+pub mod wording;
 
-pub use array::{Array, NonFinite};
+pub use array::{Array, NonFinite, values};
 pub use checkpoint::Checkpoint;
 pub use disk::{write_bytes, write_text};
 pub use safetensors::SafeTensors;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// A pipe would block forever and a device never ends; both can stand where a stranger's program
 /// was told to write its answer.
-pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+pub fn open(path: &Path) -> Result<(File, u64)> {
     let regular = |metadata: std::fs::Metadata| {
         if metadata.is_file() {
             Ok(metadata.len())
@@ -31,7 +31,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
 }
 
 /// The bytes of a file of at most `limit` bytes.
-pub(crate) fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let too_long = || {
         let limit = size(limit);
@@ -70,13 +70,10 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 }
 
 /// What the names of files begin with that are not written to their end yet.
-pub(crate) const HALF: &str = ".goldref-";
+pub const HALF: &str = ".goldref-";
 
 /// Writes `path` through `fill`, whole or not at all: into a file beside it that then takes its name.
-pub(crate) fn write_atomically(
-    path: &Path,
-    fill: &dyn Fn(&mut BufWriter<&mut File>) -> std::io::Result<()>,
-) -> Result<()> {
+pub fn write_atomically(path: &Path, fill: &dyn Fn(&mut BufWriter<&mut File>) -> std::io::Result<()>) -> Result<()> {
     let error = |e: std::io::Error| Error::write(path, io_reason(&e));
     if let Ok(metadata) = std::fs::metadata(path)
         && !metadata.is_file()

@@ -115,7 +115,7 @@ pub struct RopeTables<T> {
 /// `inv_freq` `[rotary_dim/2]` for a call whose largest position is `length - 1`, and the factor on cos and sin.
 ///
 /// ```
-/// use goldref::ops::rope::{RopeLayout, RopeScaling, RopeSpec, inv_freq};
+/// use goldref_reference::ops::rope::{RopeLayout, RopeScaling, RopeSpec, inv_freq};
 /// // 10000^0 = 1 and 10000^(-2/4) = 1/100.
 /// let spec = RopeSpec { layout: RopeLayout::HalfSplit, rotary_dim: 4, rope_theta: 10000.0, scaling: RopeScaling::None };
 /// let (freq, _) = inv_freq(&spec, 1);

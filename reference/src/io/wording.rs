@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 /// A stranger's name in quotes, escaped, and cut where it is long.
-pub(crate) fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     const SHOWN: usize = 80;
     match name.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
@@ -15,7 +15,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// A library's reason, which may repeat a stranger's text: as one line without control characters, cut
 /// in the middle where it is long, because line and column stand at its end.
-pub(crate) fn reason(error: impl Display) -> String {
+pub fn reason(error: impl Display) -> String {
     one_line(&error.to_string())
 }
 
@@ -40,7 +40,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The reason of an input/output error, without the number of the system.
-pub(crate) fn io_reason(error: &std::io::Error) -> String {
+pub fn io_reason(error: &std::io::Error) -> String {
     let text = reason(error);
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_owned(),
@@ -49,7 +49,7 @@ pub(crate) fn io_reason(error: &std::io::Error) -> String {
 }
 
 /// A number of bytes: whole GiB, MiB or KiB where it is a whole number of them.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >= 1 << shift && bytes.is_multiple_of(1 << shift) {
             return format!("{} {unit}", bytes >> shift);
@@ -60,7 +60,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(feature = "reference")]
 /// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
