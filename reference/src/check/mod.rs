@@ -17,7 +17,6 @@ mod operands;
 mod sets;
 mod verdict;
 
-pub(crate) use goldref_compare::index_of;
 pub use goldref_compare::{
     Argmax, Census, Comparison, Concentration, Decade, Disagreement, Element, Elements, Feasible, FormatFacts,
     FormatOf, Histogram, Infeasible, Ladder, Measured, Memory, Operand, Pattern, Quantiles, Question, Rung, Selection,

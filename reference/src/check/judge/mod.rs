@@ -17,10 +17,11 @@
 use super::bounds::{Bound, Shared};
 use super::floor::Floor;
 use super::verdict::{Basis, Bias, Judged, Ratios, Verdict};
-use super::{Comparison, Selection, index_of};
+use super::{Comparison, Selection};
 use crate::eval::Numerics;
 use crate::linalg::arrays::for_each_place;
 use crate::num::Dtype;
+use goldref_compare::index_of;
 use ndarray::ArrayD;
 use std::borrow::Cow;
 
