@@ -28,8 +28,9 @@
 //! number of threads agrees: `docs/bits.md`.
 //!
 //! **Reading order.** For the mathematics: [`ops`], one file an operation, then the forward pass in [`model`].
-//! For the roundings: [`eval::Numerics`] and the table in [`variant`]. Modules stand below in layer order: a
-//! module uses only those above it.
+//! For the roundings: [`eval::Numerics`] and the table in [`variant`]. Modules stand in layer order, each using only those above it, in
+//! four crates: numbers (`goldref-kernels`), facts about two arrays (`goldref-compare`), the right answers (`goldref-reference`, from [`error`] to [`fault`]), and
+//! whoever asks and is told (this one).
 //!
 //! **Parts that can be left out.** Features follow the layers: nothing but numbers, `compare`, `files`, `reference`, `fixtures`, `candidates`, `properties`, `grade`,
 //! `reports`, `plots`, and `cli`, which is the default and all of it. Whoever tests a kernel takes `default-features = false, features = ["fixtures"]`.

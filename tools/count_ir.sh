@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How much code goldref is for the compiler: lines of LLVM IR and copies of functions of each package, in release, before optimisation.
 #
-#   tools/count_ir.sh              installs cargo-llvm-lines into target/tools if it is missing; three minutes
+#   tools/count_ir.sh              installs cargo-llvm-lines into target/tools if it is missing; two minutes
 #   tools/count_ir.sh 30           also the 30 largest functions of each package
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,8 +12,10 @@ if ! command -v cargo-llvm-lines >/dev/null; then
 fi
 
 total=0
-for package in goldref-kernels goldref-fixtures goldref; do
-  listing=$(cargo llvm-lines --release --lib -p "$package" 2>/dev/null)
+for package in goldref-kernels goldref-compare goldref-reference goldref-fixtures goldref; do
+  features=()
+  [ "$package" != goldref-reference ] || features=(--features reference)
+  listing=$(cargo llvm-lines --release --lib -p "$package" "${features[@]}" 2>/dev/null)
   read -r lines copies _ <<<"$(grep '(TOTAL)' <<<"$listing")"
   printf '%-17s %9d lines %7d copies\n' "$package" "$lines" "$copies"
   [ $# -eq 0 ] || sed -n "4,$((3 + $1))p" <<<"$listing"
