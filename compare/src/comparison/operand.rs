@@ -316,8 +316,6 @@ pub struct Operand<'a> {
     pub(super) elements: Box<dyn Elements + 'a>,
     pub(super) format: Option<Dtype>,
     pub(super) dtype_name: &'static str,
-    /// Bytes of an element.
-    size: usize,
 }
 
 impl<'a> Operand<'a> {
@@ -343,38 +341,35 @@ impl<'a> Operand<'a> {
     /// Little-endian elements of the type that suites write as `dtype_name`, in C order; they need not be aligned. `None` for an unknown name, and where
     /// `shape` has not as many elements.
     pub fn from_le_bytes(dtype_name: &str, shape: &[usize], bytes: Cow<'a, [u8]>, memory: Memory) -> Option<Self> {
-        let of_bytes = match dtype_name {
-            "f64" => Self::of_bytes::<f64>,
-            "f32" => Self::of_bytes::<f32>,
-            "f16" => Self::of_bytes::<f16>,
-            "bf16" => Self::of_bytes::<bf16>,
-            "f8_e4m3" => Self::of_bytes::<F8>,
-            "i64" => Self::of_bytes::<i64>,
-            "i32" => Self::of_bytes::<i32>,
-            "i16" => Self::of_bytes::<i16>,
-            "i8" => Self::of_bytes::<i8>,
-            "u64" => Self::of_bytes::<u64>,
-            "u32" => Self::of_bytes::<u32>,
-            "u16" => Self::of_bytes::<u16>,
-            "u8" => Self::of_bytes::<u8>,
-            "bool" => Self::of_bytes::<bool>,
+        let of_type = match dtype_name {
+            "f64" => Self::of_as_many::<f64>,
+            "f32" => Self::of_as_many::<f32>,
+            "f16" => Self::of_as_many::<f16>,
+            "bf16" => Self::of_as_many::<bf16>,
+            "f8_e4m3" => Self::of_as_many::<F8>,
+            "i64" => Self::of_as_many::<i64>,
+            "i32" => Self::of_as_many::<i32>,
+            "i16" => Self::of_as_many::<i16>,
+            "i8" => Self::of_as_many::<i8>,
+            "u64" => Self::of_as_many::<u64>,
+            "u32" => Self::of_as_many::<u32>,
+            "u16" => Self::of_as_many::<u16>,
+            "u8" => Self::of_as_many::<u8>,
+            "bool" => Self::of_as_many::<bool>,
             _ => return None,
         };
-        let length = bytes.len();
-        let operand = of_bytes(shape, bytes, memory);
-        let elements = shape.iter().try_fold(1usize, |elements, &axis| elements.checked_mul(axis))?;
-        (elements.checked_mul(operand.size) == Some(length)).then_some(operand)
+        of_type(shape, bytes, memory)
+    }
+
+    /// The bytes, if they are as many as the shape says.
+    fn of_as_many<T: Stored + 'a>(shape: &[usize], bytes: Cow<'a, [u8]>, memory: Memory) -> Option<Self> {
+        let wanted = shape.iter().try_fold(T::SIZE, |wanted, &length| wanted.checked_mul(length))?;
+        (wanted == bytes.len()).then(|| Self::of_bytes::<T>(shape, bytes, memory))
     }
 
     fn of_bytes<T: Stored + 'a>(shape: &[usize], bytes: Cow<'a, [u8]>, memory: Memory) -> Self {
         let elements = InBytes::<T> { bytes, element: PhantomData, memory };
-        Self {
-            shape: shape.to_vec(),
-            elements: Box::new(elements),
-            format: T::FORMAT,
-            dtype_name: T::NAME,
-            size: T::SIZE,
-        }
+        Self { shape: shape.to_vec(), elements: Box::new(elements), format: T::FORMAT, dtype_name: T::NAME }
     }
 
     /// A slice, as an array of one axis.
@@ -450,6 +445,35 @@ mod tests {
         assert_eq!((-1i8).bits(), "0xff");
         assert_eq!(F8(0x7e).bits(), "0x7e");
         assert_eq!(true.bits(), "0x01");
+    }
+
+    #[test]
+    fn bytes_of_a_named_type_are_read_where_they_are_as_many_as_the_shape_says() {
+        let sizes = [("f64", 8), ("f32", 4), ("f16", 2), ("bf16", 2), ("f8_e4m3", 1), ("i64", 8), ("i32", 4)];
+        let sizes = sizes.into_iter().chain([
+            ("i16", 2),
+            ("i8", 1),
+            ("u64", 8),
+            ("u32", 4),
+            ("u16", 2),
+            ("u8", 1),
+            ("bool", 1),
+        ]);
+        for (name, size) in sizes {
+            let read = |shape: &[usize], length: usize| {
+                Operand::from_le_bytes(name, shape, Cow::Owned(vec![0; length]), Memory::Own)
+            };
+            let operand = read(&[2, 3], 6 * size).unwrap();
+            assert_eq!((operand.shape(), operand.dtype_name()), (&[2, 3][..], name));
+            let mut values = [1.0; 6];
+            operand.values(0, &mut values);
+            assert_eq!(values, [0.0; 6], "{name}");
+            assert!(read(&[2, 3], 6 * size - 1).is_none() && read(&[2, 3], 7 * size).is_none(), "{name}");
+            assert!(read(&[], size).is_some() && read(&[0, 5], 0).is_some(), "{name}");
+            // A product of lengths that wraps around to 0.
+            assert!(read(&[1 << 32, 1 << 32], 0).is_none(), "{name}");
+        }
+        assert!(Operand::from_le_bytes("f4", &[1], Cow::Borrowed(&[0]), Memory::Own).is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sums, differences and products of each value with one number: loops that become vector code at every instruction set.
+//! Differences and products of each value with one number, rounded sums and the maximum: loops that become vector code at every instruction set.
 
 use super::{Dtype, Float};
 use crate::simd::{Isa, Level, Work, dispatch};
@@ -61,31 +61,37 @@ pub(super) fn maximum<T: Float>(values: &[T]) -> T {
     largest
 }
 
-/// The largest value, NaN if any is; of zeros either.
+/// See [`largest`].
 struct Largest<'a, T>(&'a [T]);
 
 impl<T: Float> Work for Largest<'_, T> {
     type Output = T;
     #[inline(always)]
     fn run<I: Isa>(self) -> T {
-        let (mut lanes, mut odd) = ([T::NEG_INFINITY; LANES], [false; LANES]);
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let x = chunk[lane];
-                odd[lane] |= x.is_nan();
-                lanes[lane] = if x > lanes[lane] { x } else { lanes[lane] };
-            }
-        }
-        let mut largest = T::NEG_INFINITY;
-        let mut any_nan = odd.contains(&true);
-        for &x in rest.iter().chain(&lanes) {
-            largest = if x > largest { x } else { largest };
-            any_nan |= x.is_nan();
-        }
-        // A maximum that hides a NaN would hide the fault.
-        if any_nan { T::from_f64(f64::NAN) } else { largest }
+        largest(self.0, None)
     }
+}
+
+/// The largest of the values and one more, NaN if any is; of zeros either. To be called from work that is compiled for a level.
+#[inline(always)]
+pub(super) fn largest<T: Float>(values: &[T], one_more: Option<T>) -> T {
+    let (mut lanes, mut odd) = ([T::NEG_INFINITY; LANES], [false; LANES]);
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let x = chunk[lane];
+            odd[lane] |= x.is_nan();
+            lanes[lane] = if x > lanes[lane] { x } else { lanes[lane] };
+        }
+    }
+    let mut largest = T::NEG_INFINITY;
+    let mut any_nan = odd.contains(&true);
+    for &x in rest.iter().chain(&lanes).chain(&one_more) {
+        largest = if x > largest { x } else { largest };
+        any_nan |= x.is_nan();
+    }
+    // A maximum that hides a NaN would hide the fault.
+    if any_nan { T::from_f64(f64::NAN) } else { largest }
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@
 #![expect(clippy::needless_range_loop, reason = "loops over registers say what stands where; iterators become calls")]
 
 use super::Float;
+use super::arithmetic::largest;
 use crate::simd::{Isa, Level, Work, dispatch};
 
 /// Rows whose sums are made side by side: as many as hide the time of an addition.
 const ROWS: usize = 8;
-/// Running maxima of a row.
-const LANES: usize = 32;
 
 /// See [`super::softmax_each_row`].
 pub(super) fn softmax_each_row<T: Float>(rows: &mut [T], stride: usize, width: usize, sink: Option<T>) {
@@ -49,25 +48,7 @@ impl<T: Float> Work for Shifted<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) -> T {
         let Self { row, sink } = self;
-        let (mut lanes, mut odd) = ([T::NEG_INFINITY; LANES], [false; LANES]);
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let x = chunk[lane];
-                odd[lane] |= x.is_nan();
-                lanes[lane] = if x > lanes[lane] { x } else { lanes[lane] };
-            }
-        }
-        let mut m = T::NEG_INFINITY;
-        let mut any_nan = odd.contains(&true);
-        for &x in rest.iter().chain(&lanes).chain(&sink) {
-            m = if x > m { x } else { m };
-            any_nan |= x.is_nan();
-        }
-        if any_nan {
-            // A maximum that hides a NaN would hide the fault.
-            m = T::from_f64(f64::NAN);
-        }
+        let m = largest(row, sink);
         if m == T::NEG_INFINITY {
             return m;
         }

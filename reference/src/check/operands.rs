@@ -2,6 +2,7 @@
 
 use super::{Memory, Operand};
 use crate::io::Array;
+use crate::io::array::each;
 use crate::io::mapped::{Contents, MappedArray};
 use std::borrow::Cow;
 
@@ -9,20 +10,8 @@ impl<'a> From<&'a Array> for Operand<'a> {
     /// An array that was read.
     fn from(array: &'a Array) -> Self {
         match array {
-            Array::F64(a) => Self::from_view(a.view()),
-            Array::F32(a) => Self::from_view(a.view()),
-            Array::F16(a) => Self::from_view(a.view()),
-            Array::Bf16(a) => Self::from_view(a.view()),
             Array::F8E4M3(a) => Self::from_f8_e4m3(a.view()),
-            Array::I64(a) => Self::from_view(a.view()),
-            Array::I32(a) => Self::from_view(a.view()),
-            Array::I16(a) => Self::from_view(a.view()),
-            Array::I8(a) => Self::from_view(a.view()),
-            Array::U64(a) => Self::from_view(a.view()),
-            Array::U32(a) => Self::from_view(a.view()),
-            Array::U16(a) => Self::from_view(a.view()),
-            Array::U8(a) => Self::from_view(a.view()),
-            Array::Bool(a) => Self::from_view(a.view()),
+            array => each!(array, a => Self::from_view(a.view())),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! against the bytes that are there *before* memory is taken for it, every limit stands in
 //! [`limits`], and a refusal says what was found, where, and what would be right.
 
-mod array;
+pub(crate) mod array;
 pub mod checkpoint;
 pub mod disk;
 mod elements;
