@@ -17,6 +17,8 @@ const BLOCK_TERMS: usize = 256;
 const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of panels that all rows go through before the next ones: they stay in the second cache beside the sums.
 const GROUP_BYTES: usize = 1 << 19;
+/// Rows of a tile, at the most.
+const MAX_ROWS: usize = 8;
 
 /// `out = a b`, packing `b` on the way. Rows of `out` are contiguous.
 pub(super) fn product_by_tiles<T: Float, S: Stored<T>>(
@@ -138,6 +140,7 @@ impl<T: Float> Work for Tiles<'_, T> {
         let panel_bytes = panels.terms * TILE_VECTORS * lanes * size_of::<T>();
         let group = (GROUP_BYTES / panel_bytes.max(1)).max(1);
         let mut segments = Vec::new();
+        let mut edge = [[T::ZERO; TILE_VECTORS * MAX_LANES]; MAX_ROWS];
         for first_panel in (0..panelling.count()).step_by(group) {
             let numbers = first_panel..(first_panel + group).min(panelling.count());
             let mut first = 0;
@@ -147,8 +150,8 @@ impl<T: Float> Work for Tiles<'_, T> {
                     4.. => 4,
                     _ => 1,
                 };
-                let strip =
-                    Strip { panels, panelling, numbers: numbers.clone(), start, terms, segments: &mut segments };
+                let (numbers, segments, edge) = (numbers.clone(), &mut segments, &mut edge);
+                let strip = Strip { panels, panelling, numbers, start, terms, segments, edge };
                 let (a, out) = (a.slice(s![first..first + rows, ..]), out.slice_mut(s![first..first + rows, ..]));
                 first += rows;
                 // A question about the instruction set alone: where the answer is no, tiles of eight rows are not compiled.
@@ -173,11 +176,13 @@ struct Strip<'a, T> {
     start: Start,
     terms: Terms,
     segments: &'a mut Vec<Segment>,
+    /// Where the sums of a tile stand that reaches over the right edge.
+    edge: &'a mut [[T; TILE_VECTORS * MAX_LANES]; MAX_ROWS],
 }
 
 impl<T: Float> Strip<'_, T> {
     #[inline(always)]
-    fn run<I: Isa, const R: usize>(self, a: ArrayView2<T>, mut sums: ArrayViewMut2<T>) {
+    fn run<I: Isa, const R: usize>(mut self, a: ArrayView2<T>, mut sums: ArrayViewMut2<T>) {
         let left = Left::new(a);
         let columns = sums.ncols();
         let mut out: [&mut [T]; R] = std::array::from_fn(|_| Default::default());
@@ -200,24 +205,26 @@ impl<T: Float> Strip<'_, T> {
 
     /// A tile, through a copy where it reaches over the right edge.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize, const N: usize>(&self, left: Left<T>, column: usize, out: &mut [&mut [T]; R]) {
+    fn tile<I: Isa, const R: usize, const N: usize>(&mut self, left: Left<T>, column: usize, out: &mut [&mut [T]; R]) {
+        let Self { panels, start, segments, edge, .. } = self;
         let width = N * T::Vector::<I>::LANES;
-        let panel = &self.panels.memory[column * self.panels.terms..][..left.terms() * width];
+        let panel = &panels.memory[column * panels.terms..][..left.terms() * width];
         let there = (out[0].len() - column).min(width);
         let inside = there == width;
-        let mut edge = [[T::ZERO; TILE_VECTORS * MAX_LANES]; R];
         let mut sums: [&mut [T]; R] = std::array::from_fn(|_| Default::default());
         for ((sums, edge), out) in sums.iter_mut().zip(edge.iter_mut()).zip(out.iter_mut()) {
             if inside {
                 *sums = &mut out[column..column + width];
             } else {
+                let edge = &mut edge[..width];
                 edge[..there].copy_from_slice(&out[column..]);
+                edge[there..].fill(T::ZERO);
                 *sums = edge;
             }
         }
-        tile::<T, T::Vector<I>, R, N>(left, panel, self.segments, self.start, &mut sums);
+        tile::<T, T::Vector<I>, R, N>(left, panel, segments, *start, &mut sums);
         if !inside {
-            for (out, edge) in out.iter_mut().zip(&edge) {
+            for (out, edge) in out.iter_mut().zip(edge.iter()) {
                 out[column..].copy_from_slice(&edge[..there]);
             }
         }
