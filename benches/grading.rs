@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use goldref::candidate::{Confinement, Demand, Lifetime, Outcome, Restarted, Sandbox, SandboxLimits, Surroundings};
+use goldref::candidate::{Lifetime, Outcome, Restarted, Sandbox, SandboxLimits, Surroundings, tried};
 use goldref::check::{Ladder, Rung};
 use goldref::io::Array;
 use goldref::num::Dtype;
@@ -74,14 +74,9 @@ fn measured(side: usize) -> Result<[f64; 4], Box<dyn std::error::Error>> {
     write_suite(&suite, "", vec![case], None)?;
     let store = Store::open(&suite)?;
     let exam = Exam::of(&store.suites[0].cases[0])?;
-    let confinement = Confinement {
-        read: Vec::new(),
-        write: None,
-        built: None,
-        limits: SandboxLimits::default(),
-        demand: Demand::Everything,
-    };
-    let sandbox = Some(Sandbox { goldref: PathBuf::from(env!("CARGO_BIN_EXE_goldref")), confinement });
+    let goldref = PathBuf::from(env!("CARGO_BIN_EXE_goldref"));
+    let confinement = tried(&goldref)?.confinement(SandboxLimits::default());
+    let sandbox = Some(Sandbox { goldref, confinement });
     let surroundings = Surroundings { folder: Some(submission), environment: BTreeMap::new(), sandbox };
     let command = ["python3", "candidate.py"].map(OsString::from);
     let limit = Duration::from_secs(60);

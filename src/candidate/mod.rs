@@ -4,6 +4,8 @@
 //! the readers for hostile files. The protocol is described in `docs/candidates.md`; `tools/goldref_candidate.py` speaks it for
 //! Python. Knows files; knows nothing of models, suites or verdicts.
 
+#[cfg(feature = "candidates")]
+mod input;
 mod judged;
 #[cfg(feature = "candidates")]
 mod lines;
@@ -17,6 +19,8 @@ mod restarted;
 #[cfg(feature = "candidates")]
 mod sandbox;
 #[cfg(feature = "candidates")]
+mod scratch;
+#[cfg(feature = "candidates")]
 mod surroundings;
 
 pub use judged::Candidate;
@@ -25,9 +29,14 @@ pub use process::Program;
 pub use protocol::{Outcome, ProgramQuestion};
 #[cfg(feature = "candidates")]
 pub use restarted::{Lifetime, Restarted};
+#[cfg(all(feature = "candidates", target_os = "linux"))]
+pub use sandbox::ControlGroups;
 #[cfg(feature = "grade")]
 pub(crate) use sandbox::LentFolder;
 #[cfg(feature = "candidates")]
-pub use sandbox::{CONFINED, Confinement, Demand, Exceeded, Sandbox, SandboxLimits, WARDEN, run_confined, run_warden};
+pub use sandbox::{
+    Confinement, Exceeded, PROTECTIONS, Protection, Sandbox, SandboxLimits, Tried, WARDEN, Wall, Walls, run_warden,
+    tried,
+};
 #[cfg(feature = "candidates")]
 pub use surroundings::Surroundings;

@@ -1,16 +1,18 @@
 //! One program, started once and asked many questions.
 
+use super::input::{Input, Written};
 use super::lines::{Line, Lines, Next, Tail};
 use super::protocol::{Outcome, ProgramQuestion};
 use super::protocol_lines::{AnswerLine, PROTOCOL, QuestionLine, Status, shortened};
-use super::sandbox::{End, LentFolder, SandboxLimits, remove_tree};
-use super::surroundings::Surroundings;
+use super::sandbox::{End, LentFolder, Ready, SandboxLimits};
+use super::scratch::{Scratch, Unfit};
+use super::surroundings::{Places, Surroundings};
 use crate::error::{Error, Result};
 use crate::io::limits::NpzLimits;
 use crate::io::{json, npz};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufReader, PipeReader, PipeWriter, Write};
+use std::io::{Cursor, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ use std::time::{Duration, Instant};
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Of what a command says that is asked nothing: the last line of a compiler is rarely the one that tells.
 const LAST_LINES: usize = 6;
+/// How long a warden may take to make ready what a program runs in.
+const WARDEN_BEGINS: Duration = Duration::from_secs(60);
 /// How long its warden may take to end it and all that it started.
 const WARDEN_ENDS: Duration = Duration::from_secs(12);
 
@@ -32,12 +36,14 @@ pub struct Program {
     /// The program, or its warden.
     child: Child,
     /// `None` once the program is given up.
-    stdin: Option<PipeWriter>,
+    stdin: Option<Input>,
     lines: Lines,
     stderr: Tail,
     /// The limits of its sandbox.
     limits: Option<SandboxLimits>,
     room: Room,
+    /// The folder that it writes, once its warden has made it.
+    scratch: Option<Scratch>,
     asked: u64,
 }
 
@@ -82,6 +88,7 @@ fn spawned(mut starting: Command, command: &[OsString]) -> Result<(String, Child
 impl Room {
     fn new() -> Result<Self> {
         let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
+        // Without links: a confined program has it by this name in a root of its own.
         let room = Self { folder: LentFolder::new("goldref-")? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
         std::fs::create_dir(room.questions()).map_err(unmade)?;
@@ -91,7 +98,7 @@ impl Room {
     /// A room, and how `command` is started in it.
     fn around(command: &[OsString], surroundings: &Surroundings) -> Result<(Self, Command)> {
         let room = Self::new()?;
-        let mut starting = surroundings.starting(command, &room.scratch(), &room.questions(), &room.end())?;
+        let mut starting = surroundings.starting(command, &room.places())?;
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut starting, 0);
         Ok((room, starting))
@@ -106,12 +113,14 @@ impl Room {
         self.folder.path().join("questions")
     }
 
-    fn end(&self) -> PathBuf {
-        self.folder.path().join("end.json")
-    }
-
-    fn taken(&self) -> PathBuf {
-        self.folder.path().join("taken.npz")
+    fn places(&self) -> Places {
+        let place = |name: &str| self.folder.path().join(name);
+        Places {
+            scratch: self.scratch(),
+            questions: self.questions(),
+            ready: place("ready.json"),
+            end: place("end.json"),
+        }
     }
 }
 
@@ -137,7 +146,8 @@ impl Program {
         let (name, child) = spawned(starting, command)?;
         let limits = surroundings.limits().cloned();
         let (lines, stderr) = (Lines::of(stdout), Tail::of(stderr, surroundings.output_bytes()));
-        Ok(Self { name, child, stdin: Some(stdin), lines, stderr, limits, room, asked: 0 })
+        let stdin = Some(Input::of(stdin).map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?);
+        Ok(Self { name, child, stdin, lines, stderr, limits, room, scratch: None, asked: 0 })
     }
 
     /// Runs a command that is asked nothing to its end, at most so long; `None` if it ends well.
@@ -152,10 +162,11 @@ impl Program {
         let again = both.try_clone().map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?;
         starting.stdin(nothing).stdout(again).stderr(both);
         let (name, child) = spawned(starting, command)?;
-        let (stdin, stderr) = (Some(stdin), Tail::of(output, surroundings.output_bytes()));
+        let stdin = Some(Input::of(stdin).map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?);
+        let stderr = Tail::of(output, surroundings.output_bytes());
         let lines = Lines::none();
         let limits = surroundings.limits().cloned();
-        let mut program = Self { name, child, stdin, lines, stderr, limits, room, asked: 0 };
+        let mut program = Self { name, child, stdin, lines, stderr, limits, room, scratch: None, asked: 0 };
         let status = program.wait(limit);
         let outcome = program.crashed_with(LAST_LINES);
         program.end();
@@ -188,7 +199,8 @@ impl Program {
         self.asked += 1;
         let id = self.asked.to_string();
         let inputs = self.room.questions().join(format!("{id}_inputs.npz"));
-        let outputs = self.room.scratch().join(format!("{id}_outputs.npz"));
+        let name = format!("{id}_outputs.npz");
+        let outputs = self.room.scratch().join(&name);
         npz::write(&inputs, question.inputs)?;
         let line = QuestionLine {
             protocol: PROTOCOL,
@@ -200,7 +212,7 @@ impl Program {
             outputs: &outputs,
         };
         let line = json::line(&line).map_err(Error::ask)? + "\n";
-        let mut outcome = self.exchange(line.as_bytes(), &id, &outputs, limit);
+        let mut outcome = self.exchange(line.as_bytes(), &id, &name, limit);
         if outcome.ends_the_program() {
             self.end();
             if let Some(used) = self.over_limit() {
@@ -209,30 +221,32 @@ impl Program {
         }
         // What stays behind of a question is of no use to the next one.
         let _ = std::fs::remove_file(&inputs);
-        let _ = std::fs::remove_file(&outputs);
         Ok(outcome)
     }
 
-    fn exchange(&mut self, line: &[u8], id: &str, outputs: &Path, limit: Duration) -> Outcome {
+    fn exchange(&mut self, line: &[u8], id: &str, outputs: &str, limit: Duration) -> Outcome {
         const UNASKED: &str = "it wrote a line that nobody asked for";
         match self.lines.next_within(Duration::ZERO) {
             Next::Nothing => (),
             Next::Line(_) => return Outcome::BadAnswer(UNASKED.to_string()),
             Next::End => return self.crashed(),
         }
+        let npz_limits = self.npz_limits();
+        let Some(scratch) = self.scratch.take().or_else(|| self.open_scratch()) else { return self.crashed() };
+        self.scratch = Some(scratch);
         let begin = Instant::now();
-        let written = self.stdin.as_mut().map(|stdin| stdin.write_all(line).and_then(|()| stdin.flush()));
-        if !matches!(written, Some(Ok(()))) {
-            return self.crashed();
+        match self.stdin.as_mut().map(|stdin| stdin.write_within(line, limit)) {
+            Some(Written::All) => (),
+            Some(Written::Late) => return Outcome::TimedOut(limit),
+            Some(Written::Closed) | None => return self.crashed(),
         }
-        let answer = match self.lines.next_within(limit) {
+        let answer = match self.lines.next_within(limit.saturating_sub(begin.elapsed())) {
             Next::Line(Line::Text(answer)) => answer,
             Next::Line(Line::TextAndMore(_)) => return Outcome::BadAnswer(UNASKED.to_string()),
             Next::Line(Line::TooLong) => return Outcome::BadAnswer("its line is longer than 64 KiB".to_string()),
             Next::Nothing => return Outcome::TimedOut(limit),
             Next::End => return self.crashed(),
         };
-        let took = begin.elapsed();
         let answer = match AnswerLine::read(&answer, id) {
             Ok(answer) => answer,
             Err(how) => return Outcome::BadAnswer(how),
@@ -240,7 +254,35 @@ impl Program {
         match answer.status {
             Status::Unsupported => Outcome::Unsupported(self.told(&shortened(&answer.message))),
             Status::Error => Outcome::Failed(self.told(&shortened(&answer.message))),
-            Status::Ok => read_outputs(outputs, &self.room.taken(), &self.npz_limits(), took),
+            Status::Ok => {
+                let bytes = self
+                    .scratch
+                    .as_ref()
+                    .map_or(Err(Unfit::NoFile), |scratch| scratch.take(outputs, npz_limits.total_bytes));
+                // Not before goldref has all of it: work that is done while it reads is work for the answer.
+                let took = begin.elapsed();
+                if took > limit { Outcome::TimedOut(limit) } else { arrays_of(bytes, &npz_limits, took) }
+            }
+        }
+    }
+
+    /// Waits for the warden, if there is one; `None` if it has ended without having made the folder.
+    fn open_scratch(&mut self) -> Option<Scratch> {
+        if self.limits.is_none() {
+            return Scratch::open(&self.room.scratch()).ok();
+        }
+        let ready = self.room.places().ready;
+        let begin = Instant::now();
+        loop {
+            let has_ended = !matches!(self.child.try_wait(), Ok(None));
+            if let Ok(bytes) = std::fs::read(&ready) {
+                let ready: Ready = serde_json::from_slice(&bytes).ok()?;
+                return Scratch::open(&ready.scratch).ok();
+            }
+            if has_ended || begin.elapsed() > WARDEN_BEGINS {
+                return None;
+            }
+            std::thread::sleep(Duration::from_micros(200));
         }
     }
 
@@ -281,7 +323,7 @@ impl Program {
     /// How the program ended, if it has a warden and the warden has ended.
     fn warden_says(&self) -> Option<End> {
         self.limits.as_ref()?;
-        serde_json::from_slice(&std::fs::read(self.room.end()).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(self.room.places().end).ok()?).ok()
     }
 
     /// What a program that has ended used too much of.
@@ -303,6 +345,16 @@ impl Program {
                 Ok(None) | Err(_) => return None,
             }
         }
+    }
+
+    /// Ends the program and what it started; the CPU time that all of it took, where somebody counted.
+    pub fn finish(mut self) -> Duration {
+        if self.stdin.take().is_some() {
+            self.wait(FAREWELL);
+        }
+        self.end();
+        let seconds = self.warden_says().map_or(0.0, |end| end.cpu_seconds);
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
     }
 
     /// Ends the program and what it started.
@@ -332,26 +384,21 @@ impl Drop for Program {
     }
 }
 
-/// Reads what the program wrote. It is moved to `taken` first, where the program cannot put anything else in its place while it is looked at.
-fn read_outputs(outputs: &Path, taken: &Path, limits: &NpzLimits, took: Duration) -> Outcome {
-    // A link could name any file that goldref may read.
-    let is_file = std::fs::rename(outputs, taken).is_ok()
-        && std::fs::symlink_metadata(taken).is_ok_and(|metadata| metadata.is_file());
-    let read = || {
-        let unread = |e: std::io::Error| Error::read("outputs.npz", e);
-        let file = File::open(taken).map_err(unread)?;
-        let length = file.metadata().map_err(unread)?.len();
-        npz::read_archive(BufReader::new(file), length, Path::new("outputs.npz"), limits)
-    };
-    let outcome = if !is_file {
-        Outcome::BadAnswer("it said ok and wrote no file of outputs".to_string())
-    } else {
-        match read() {
-            Ok(arrays) => Outcome::Answered { arrays, took },
-            Err(error) => Outcome::BadAnswer(error.to_string()),
+/// What is in the file of outputs.
+fn arrays_of(bytes: std::result::Result<Vec<u8>, Unfit>, limits: &NpzLimits, took: Duration) -> Outcome {
+    let name = Path::new("outputs.npz");
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(Unfit::NoFile) => return Outcome::BadAnswer("it said ok and wrote no file of outputs".to_string()),
+        Err(Unfit::TooLong(length)) => {
+            let most = limits.total_bytes;
+            return Outcome::BadAnswer(format!("its file of outputs has {length} bytes, and {most} are read at most"));
         }
+        Err(Unfit::Unread(e)) => return Outcome::BadAnswer(Error::read(name, e).to_string()),
     };
-    // A folder can stand there as well.
-    let _ = std::fs::remove_file(taken).or_else(|_| remove_tree(taken));
-    outcome
+    let length = bytes.len() as u64;
+    match npz::read_archive(Cursor::new(bytes), length, name, limits) {
+        Ok(arrays) => Outcome::Answered { arrays, took },
+        Err(error) => Outcome::BadAnswer(error.to_string()),
+    }
 }

@@ -23,6 +23,8 @@ pub struct Restarted {
     lifetime: Lifetime,
     limit: Duration,
     program: Option<Program>,
+    /// CPU time of those that have ended.
+    spent: Duration,
 }
 
 impl Restarted {
@@ -38,12 +40,41 @@ impl Restarted {
 
     /// The same in `surroundings`, for so long; it starts when it is first asked.
     pub fn of(command: &[OsString], surroundings: &Surroundings, lifetime: Lifetime, limit: Duration) -> Self {
-        Self { command: command.to_vec(), surroundings: surroundings.clone(), lifetime, limit, program: None }
+        Self {
+            command: command.to_vec(),
+            surroundings: surroundings.clone(),
+            lifetime,
+            limit,
+            program: None,
+            spent: Duration::ZERO,
+        }
     }
 
     /// Ends the program that runs; the next question starts another.
     pub fn end(&mut self) {
-        self.program = None;
+        self.spent += self.program.take().map_or(Duration::ZERO, Program::finish);
+    }
+
+    /// Ends the program that runs; the CPU time of it and of all before it, where a warden counted.
+    pub fn finish(mut self) -> Duration {
+        self.end();
+        self.spent
+    }
+
+    /// So much of the CPU time that its sandbox allows was spent before.
+    pub fn spent_before(&mut self, spent: Duration) {
+        self.spent += spent;
+    }
+
+    /// The surroundings of the next one: all programs together have the CPU time that one may have.
+    fn left(&self) -> Surroundings {
+        let mut surroundings = self.surroundings.clone();
+        if let Some(sandbox) = &mut surroundings.sandbox {
+            let limits = &mut sandbox.confinement.limits;
+            // One second is the least that can be told.
+            limits.cpu_seconds = limits.cpu_seconds.saturating_sub(self.spent.as_secs()).max(1);
+        }
+        surroundings
     }
 
     /// What each further question may take.
@@ -58,7 +89,7 @@ impl Restarted {
     pub fn program(&mut self) -> Result<&mut Program> {
         let program = match self.program.take() {
             Some(program) => program,
-            None => Program::start_in(&self.command, &self.surroundings)?,
+            None => Program::start_in(&self.command, &self.left())?,
         };
         Ok(self.program.insert(program))
     }
@@ -69,7 +100,7 @@ impl Candidate for Restarted {
         let limit = self.limit;
         let outcome = self.program()?.ask(question, limit)?;
         if outcome.ends_the_program() || self.lifetime == Lifetime::OneQuestion {
-            self.program = None;
+            self.end();
         }
         Ok(outcome)
     }

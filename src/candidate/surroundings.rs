@@ -18,15 +18,22 @@ pub struct Surroundings {
     pub sandbox: Option<Sandbox>,
 }
 
+/// Files and folders around a running program.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// The folder that it may write.
+    pub(super) scratch: PathBuf,
+    /// The folder with what it is asked.
+    pub(super) questions: PathBuf,
+    /// Where a warden says that it begins.
+    pub(super) ready: PathBuf,
+    /// Where a warden says how it ended.
+    pub(super) end: PathBuf,
+}
+
 impl Surroundings {
-    /// How `command` is started, with `scratch` to write to and `questions` to read; a warden leaves its report in `end`.
-    pub(super) fn starting(
-        &self,
-        command: &[OsString],
-        scratch: &Path,
-        questions: &Path,
-        end: &Path,
-    ) -> Result<Command> {
+    /// How `command` is started.
+    pub(super) fn starting(&self, command: &[OsString], places: &Places) -> Result<Command> {
         let [program, args @ ..] = command else { return Err(Error::ask("no program was named")) };
         let Some(sandbox) = &self.sandbox else {
             let mut starting = Command::new(program);
@@ -36,8 +43,8 @@ impl Surroundings {
             }
             return Ok(starting);
         };
-        let mut order = self.order(command, sandbox, scratch, end)?;
-        order.confinement.read.push(questions.to_path_buf());
+        let mut order = self.order(command, sandbox, places)?;
+        order.confinement.read.push(places.questions.clone());
         let order = crate::io::json::line(&order).map_err(Error::ask)?;
         let mut starting = Command::new(&sandbox.goldref);
         starting.args([WARDEN, &order]);
@@ -60,10 +67,12 @@ impl Surroundings {
     /// A folder that cannot be named.
     pub fn readable(&self, command: &[OsString]) -> Result<Option<Vec<PathBuf>>> {
         let Some(sandbox) = &self.sandbox else { return Ok(None) };
-        Ok(Some(readable(&self.order(command, sandbox, Path::new("/"), Path::new("/"))?)))
+        let nowhere = || PathBuf::from("/");
+        let places = Places { scratch: nowhere(), questions: nowhere(), ready: nowhere(), end: nowhere() };
+        Ok(Some(readable(&self.order(command, sandbox, &places)?)))
     }
 
-    fn order(&self, command: &[OsString], sandbox: &Sandbox, scratch: &Path, end: &Path) -> Result<Order> {
+    fn order(&self, command: &[OsString], sandbox: &Sandbox, places: &Places) -> Result<Order> {
         let text = |word: &OsString| {
             let word = word.clone().into_string();
             word.map_err(|word| {
@@ -75,7 +84,7 @@ impl Surroundings {
             Some(folder) => absolute(folder)?,
             None => std::env::current_dir().map_err(|e| Error::read(".", e))?,
         };
-        let mut environment = usual(scratch);
+        let mut environment = usual(&places.scratch);
         for (name, value) in &self.environment {
             environment.insert(name.clone(), value.clone());
         }
@@ -83,8 +92,9 @@ impl Surroundings {
             command: command.iter().map(text).collect::<Result<_>>()?,
             folder,
             environment,
-            scratch: scratch.to_path_buf(),
-            end: end.to_path_buf(),
+            scratch: places.scratch.clone(),
+            ready: places.ready.clone(),
+            end: places.end.clone(),
             confinement: sandbox.confinement.clone(),
         })
     }

@@ -11,9 +11,9 @@ pub(crate) use merge::main as merge;
 
 use super::exit_code;
 use super::report::say;
-use crate::candidate::Demand;
+use crate::candidate::tried;
 use crate::error::{Error, Result};
-use crate::grade::{Assignment, Course, Grading, Guard, Hints, Starter, write_starter};
+use crate::grade::{Assignment, Course, Demand, Grading, Guard, Hints, Starter, write_starter};
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
@@ -24,11 +24,11 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
     if let Some(hints) = args.hints {
         assignment.hints = Hints::from(hints);
     }
-    let guard = guard(args)?;
     args.refuse()?;
     let course = Course::open(assignment)?;
     // Found out before the first submission is asked.
-    let isolation = guard.tried()?;
+    let guard = guard(args)?;
+    let isolation = guard.isolation();
     let grading = Grading { course: &course, guard: &guard, isolation };
     match &args.submissions {
         Some(folder) => class::main(args, grading, folder),
@@ -43,7 +43,8 @@ fn guard(args: &Args) -> Result<Guard> {
     let goldref =
         std::env::current_exe().map_err(|e| Error::ask(format!("goldref's own program is not found: {e}")))?;
     let demand = if args.weak_sandbox { Demand::WhatThereIs } else { Demand::Everything };
-    Ok(Guard::Sandbox { goldref, demand })
+    let tried = tried(&goldref)?;
+    Guard::sandbox(goldref, tried, demand)
 }
 
 /// `goldref grade new DIR`.

@@ -30,7 +30,7 @@ mod this_machine;
 mod tokens;
 mod trace;
 
-use crate::candidate::{CONFINED, WARDEN, run_confined, run_warden};
+use crate::candidate::{WARDEN, run_warden};
 use crate::error::Error;
 use crate::simd::Level;
 use clap::{Parser, Subcommand};
@@ -80,12 +80,6 @@ enum Command {
         /// What it is told
         order: String,
     },
-    /// goldref starts itself so to become a confined program.
-    #[command(name = CONFINED, hide = true)]
-    Confined {
-        /// What it is told
-        order: String,
-    },
 }
 
 /// Parses, runs, and says how it went.
@@ -106,7 +100,6 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Trace(args) => trace::main(&args),
         Command::Warden { order } => run_warden(&order).map(|()| exit_code::AGREED),
-        Command::Confined { order } => run_confined(&order).map(|()| exit_code::AGREED),
     });
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -38,4 +38,4 @@ pub use report_data::{
     Text,
 };
 pub use starter::{Starter, write_starter};
-pub use submission::{Guard, Source, Submission};
+pub use submission::{Demand, Guard, Source, Submission};

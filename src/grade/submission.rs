@@ -4,7 +4,7 @@ use super::assignment::Asked;
 use super::course::Course;
 use super::files::is_plain_file;
 use super::report_data::Isolation;
-use crate::candidate::{Confinement, Demand, LentFolder, Outcome, Program, Sandbox, Surroundings};
+use crate::candidate::{LentFolder, Outcome, PROTECTIONS, Program, Sandbox, Surroundings, Tried};
 use crate::error::{Error, Result};
 use crate::io::wording::hex;
 use crate::num::sort::sort_by;
@@ -43,45 +43,61 @@ pub enum Guard {
     Sandbox {
         /// The program.
         goldref: PathBuf,
-        /// What the kernel must have.
-        demand: Demand,
+        /// The walls that stand here.
+        tried: Tried,
     },
     /// Nothing.
     None,
 }
 
+/// What is done where a protection is held by nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing is started.
+    Everything,
+    /// It goes without.
+    WhatThereIs,
+}
+
 impl Guard {
-    /// How submissions will be confined, tried out once.
+    /// How submissions will be confined, with `tried` walls.
     ///
     /// # Errors
-    /// A kernel that lacks what is demanded; the message says what.
-    pub fn tried(&self) -> Result<Isolation> {
-        let Self::Sandbox { goldref, demand } = self else { return Ok(Isolation::NoSandbox) };
-        let trial = |demand| -> Result<Option<String>> {
-            let (limits, read) = (crate::candidate::SandboxLimits::default(), Vec::new());
-            let sandbox = Sandbox {
-                goldref: goldref.clone(),
-                confinement: Confinement { read, write: None, built: None, limits, demand },
-            };
-            let (folder, environment) = (Some(PathBuf::from("/")), BTreeMap::new());
-            let surroundings = Surroundings { folder, environment, sandbox: Some(sandbox) };
-            let limit = std::time::Duration::from_secs(60);
-            Ok(Program::run_to_end(&[OsString::from("true")], &surroundings, limit)?.map(|outcome| match outcome {
-                Outcome::Crashed(how) => how,
-                other => other.in_words(),
-            }))
-        };
-        match (trial(Demand::Everything)?, demand) {
-            (None, _) => Ok(Isolation::Sandbox),
-            (Some(why), Demand::Everything) => Err(Error::ask(format!(
-                "submissions cannot be confined here ({why}); --weak-sandbox does with what there is, --no-sandbox runs them with your rights"
-            ))),
-            (Some(lacks), Demand::WhatThereIs) => match trial(Demand::WhatThereIs)? {
-                None => Ok(Isolation::PartOfTheSandbox(lacks)),
-                Some(why) => Err(Error::ask(format!(
-                    "not even a part of the sandbox can be had here ({why}); --no-sandbox runs submissions with your rights"
-                ))),
-            },
+    /// A protection that is demanded and that no wall holds; the message says which, why, and what can be done.
+    pub fn sandbox(goldref: PathBuf, tried: Tried, demand: Demand) -> Result<Self> {
+        let lost = PROTECTIONS.iter().find(|protection| !protection.is_held(&tried.standing));
+        match lost {
+            Some(protection) if demand == Demand::Everything => {
+                let mut why = Vec::new();
+                for wall in protection.held_by.iter().copied().flatten() {
+                    if let Some(missing) = tried.missing.get(wall).filter(|_| !why.iter().any(|(w, _)| w == wall)) {
+                        why.push((*wall, missing));
+                    }
+                }
+                let why: Vec<String> =
+                    why.into_iter().map(|(wall, why)| format!("no {}: {why}", wall.name())).collect();
+                Err(Error::ask(format!(
+                    "submissions cannot be confined here: nothing keeps them from {} ({}); `goldref grade trial` says how to go on, --weak-sandbox does \
+                     with what there is, --no-sandbox runs them with your rights",
+                    protection.what,
+                    why.join("; ")
+                )))
+            }
+            _ => Ok(Self::Sandbox { goldref, tried }),
+        }
+    }
+
+    /// What a report says of it.
+    pub fn isolation(&self) -> Isolation {
+        let Self::Sandbox { tried, .. } = self else { return Isolation::NoSandbox };
+        let mut lost = Vec::new();
+        for protection in PROTECTIONS.iter().filter(|protection| !protection.is_held(&tried.standing)) {
+            lost.push(protection.what);
+        }
+        if lost.is_empty() {
+            Isolation::Sandbox
+        } else {
+            Isolation::PartOfTheSandbox(format!("nothing keeps it from {}", lost.join(", ")))
         }
     }
 }
@@ -223,19 +239,11 @@ impl Submission {
         }
         let sandbox = match guard {
             Guard::None => None,
-            Guard::Sandbox { goldref, demand } => {
-                let mut readable = read.clone();
-                for model in course.models() {
-                    readable.push(model.to_path_buf());
-                }
-                let (limits, demand) = (limits.sandbox.clone(), *demand);
-                let confinement = Confinement {
-                    read: readable,
-                    write: None,
-                    built: words.build.map(Path::to_path_buf),
-                    limits,
-                    demand,
-                };
+            Guard::Sandbox { goldref, tried } => {
+                let mut confinement = tried.confinement(limits.sandbox.clone());
+                confinement.read.extend(read.iter().cloned());
+                confinement.read.extend(course.models().into_iter().map(Path::to_path_buf));
+                confinement.built = words.build.map(Path::to_path_buf);
                 Some(Sandbox { goldref: goldref.clone(), confinement })
             }
         };

@@ -1,35 +1,34 @@
 //! What a stranger's program may do while it is asked, and who sees to it (Linux).
 //!
 //! ```text
-//! goldref  ── pipes ──►  the program          all it starts stays in its process group
-//!    └─ warden ─────────────┘                  counts memory, tasks, CPU time and files; ends all of it
+//! goldref  ── pipes ──►  the program      in namespaces of its own, below their process 1
+//!    └─ warden ─────────────┘             counts memory, tasks, CPU time and files; ends all of it
 //! ```
-//! Two programs stand between goldref and the stranger's, both goldref itself: the [warden](run_warden) starts the [confined](run_confined) one, which gives up
-//! its rights and then becomes the stranger's program. The warden is outside of the confinement, cannot be reached from within, and ends with goldref, by its closed input.
-//! A question goes through no other hands: the program has the pipes themselves.
+//! The warden is goldref itself, started anew. It copies itself: the copy gives up its rights and becomes the program. Where there are namespaces, the first
+//! copy is their process 1, which makes a root folder of its own and copies itself again. The warden is outside of all that, cannot be reached from within,
+//! and ends with goldref, by its closed input. A question goes through no other hands: the program has the pipes themselves.
 //!
-//! | what | how |
-//! |---|---|
-//! | files: the system and the submission are read, one folder is written | Landlock |
-//! | no network, no other sessions, no changed modes, owners or times of files, no namespaces, no tracing, no memory that outlives it | seccomp |
-//! | no signal to anybody outside | Landlock |
-//! | no rights of root, no core dumps, size of a file | capabilities, resource limits |
-//! | memory, tasks, CPU time of all its processes together, files and bytes of its folder | the warden, every 10 ms |
-//! | environment | emptied, then what is named |
+//! [`Wall`] lists the walls and [`PROTECTIONS`] what each of them holds. Which of them can be had is tried by starting a program in them
+//! ([`standing`]); a program is started with those that stand, or not at all.
 //!
-//! What it does not do: hide that a path exists (`stat` is free), or bound the share of a shared disk or memory bus.
+//! What it does not do: bound the share of a shared disk or memory bus.
 
 mod limits;
 #[cfg(target_os = "linux")]
 mod linux;
 mod order;
+mod trial;
 mod volume;
+mod walls;
 
 pub use limits::{Exceeded, SandboxLimits};
-pub use order::{Confinement, Demand};
-pub(super) use order::{End, Order};
+#[cfg(target_os = "linux")]
+pub use linux::control_group::ControlGroups;
+pub use order::Confinement;
+pub(super) use order::{End, Order, Ready};
+pub use trial::{Tried, tried};
 pub(crate) use volume::LentFolder;
-pub(super) use volume::remove_tree;
+pub use walls::{PROTECTIONS, Protection, Wall, Walls};
 
 use crate::error::Result;
 use std::path::PathBuf;
@@ -56,9 +55,6 @@ pub(super) fn readable(order: &Order) -> Vec<PathBuf> {
 
 /// The first argument of `goldref` as the warden; the second is its order.
 pub const WARDEN: &str = "sandbox-warden";
-/// The first argument of `goldref` as the one who gives up his rights and becomes the program.
-pub const CONFINED: &str = "sandbox-confined";
-
 /// The work of the warden: starts the program of `order`, watches it and ends it. Called by `goldref` in a process of its own.
 ///
 /// # Errors
@@ -67,18 +63,6 @@ pub fn run_warden(order: &str) -> Result<()> {
     let order = Order::parse(order)?;
     #[cfg(target_os = "linux")]
     return linux::warden::run(&order);
-    #[cfg(not(target_os = "linux"))]
-    return Err(order.refused("programs are confined on Linux only"));
-}
-
-/// Gives up every right that `order` does not name and becomes its program; returns only with an error.
-///
-/// # Errors
-/// What the kernel lacks or refuses; a program that cannot be started.
-pub fn run_confined(order: &str) -> Result<()> {
-    let order = Order::parse(order)?;
-    #[cfg(target_os = "linux")]
-    return linux::confined::become_program(&order);
     #[cfg(not(target_os = "linux"))]
     return Err(order.refused("programs are confined on Linux only"));
 }

@@ -1,6 +1,9 @@
-//! What the warden is told, and what it tells at the end.
+//! What the warden is told, and what it tells when the program begins and at the end.
 
 use super::limits::{Exceeded, SandboxLimits};
+#[cfg(target_os = "linux")]
+use super::linux::control_group::ControlGroups;
+use super::walls::Walls;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,18 +21,11 @@ pub struct Confinement {
     pub built: Option<PathBuf>,
     /// How much it may use.
     pub limits: SandboxLimits,
-    /// What the kernel must offer.
-    pub demand: Demand,
-}
-
-/// What is done where the kernel lacks a feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Demand {
-    /// Nothing is started.
-    Everything,
-    /// It goes without.
-    WhatThereIs,
+    /// Where a group of it can be made, if there is to be one.
+    #[cfg(target_os = "linux")]
+    pub control_groups: Option<ControlGroups>,
+    /// The walls that must stand; without one of them nothing is started.
+    pub walls: Walls,
 }
 
 /// The order to start one program.
@@ -44,6 +40,8 @@ pub(in crate::candidate) struct Order {
     pub(in crate::candidate) environment: BTreeMap<String, String>,
     /// The folder that may be written.
     pub(in crate::candidate) scratch: PathBuf,
+    /// Where the warden writes that it is [`Ready`].
+    pub(in crate::candidate) ready: PathBuf,
     /// Where the warden writes the [`End`].
     pub(in crate::candidate) end: PathBuf,
     /// What it may do.
@@ -63,8 +61,16 @@ impl Order {
     }
 }
 
-/// How a program ended.
+/// A program begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::candidate) struct Ready {
+    /// Its own folder, by a name that whoever is outside can open.
+    pub(in crate::candidate) scratch: PathBuf,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::candidate) struct End {
     /// In words: `exit status: 1`, `signal: 9`.
@@ -75,4 +81,6 @@ pub(in crate::candidate) struct End {
     pub(in crate::candidate) exceeded: Option<Exceeded>,
     /// Processes that could not be ended.
     pub(in crate::candidate) left: usize,
+    /// CPU time of all its processes.
+    pub(in crate::candidate) cpu_seconds: f64,
 }

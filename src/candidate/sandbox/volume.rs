@@ -48,6 +48,56 @@ impl Volume {
     }
 }
 
+/// Folders in folders of what is copied.
+#[cfg(target_os = "linux")]
+const DEEP: usize = 64;
+
+/// Copies what is below the open folder `from` into the folder `to`: plain files and folders, and links as links. Ends with an error where there is more
+/// than `most`, counted by what files say that they hold: holes become bytes.
+#[cfg(target_os = "linux")]
+pub(super) fn copy_tree(from: &std::os::fd::OwnedFd, to: &Path, most: Volume) -> io::Result<()> {
+    copy_into(from, to, &mut { most }, DEEP)
+}
+
+#[cfg(target_os = "linux")]
+fn copy_into(from: &std::os::fd::OwnedFd, to: &Path, left: &mut Volume, deep: usize) -> io::Result<()> {
+    use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, readlinkat, statat};
+    use std::io::Read;
+    use std::os::unix::ffi::OsStrExt;
+    let too_much = || io::Error::other("there is more than may be copied");
+    for entry in rustix::fs::Dir::read_from(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if [c".", c".."].contains(&name) {
+            continue;
+        }
+        left.files = left.files.checked_sub(1).ok_or_else(too_much)?;
+        let path = to.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        let opened = |flags: OFlags| {
+            openat(from, name, flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+        };
+        match FileType::from_raw_mode(statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
+            FileType::Directory => {
+                let deep = deep.checked_sub(1).ok_or_else(too_much)?;
+                fs::create_dir(&path)?;
+                copy_into(&opened(OFlags::DIRECTORY)?, &path, left, deep)?;
+            }
+            FileType::Symlink => {
+                let target = readlinkat(from, name, Vec::new())?;
+                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target.to_bytes()), &path)?;
+            }
+            FileType::RegularFile => {
+                let file = fs::File::from(opened(OFlags::RDONLY)?);
+                let copied = io::copy(&mut file.take(left.bytes.saturating_add(1)), &mut fs::File::create_new(&path)?)?;
+                left.bytes = left.bytes.checked_sub(copied).ok_or_else(too_much)?;
+            }
+            // Pipes and the like hold nothing.
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
 /// A temporary folder that a stranger writes: nobody else reads it, and it is gone with this value, whatever was made in it.
 #[derive(Debug)]
 pub(crate) struct LentFolder(TempDir);

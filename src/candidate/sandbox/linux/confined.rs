@@ -1,16 +1,18 @@
 //! Gives up rights, one after the other, and becomes the program.
 
-use super::super::order::{Demand, Order};
+use super::super::order::Order;
+use super::super::walls::Wall;
 use super::{files, system_calls};
 use crate::error::{Error, Result};
 use rustix::process::{Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// Open files of a process.
 const OPEN_FILES: u64 = 1024;
-/// How much more than its limit a process may reserve without using it.
+/// How much more than its limit a process may reserve without using it, where its group is counted.
 const RESERVED: u64 = 2;
 /// Steps by which others go first, the warden among them.
 const NICE: i32 = 5;
@@ -24,51 +26,54 @@ fn keep_standard_streams_alone() -> std::io::Result<()> {
     if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// As [`run_confined`](super::super::run_confined).
-pub(in super::super) fn become_program(order: &Order) -> Result<()> {
+/// Becomes the program of the order, whose file is `found`; returns only with an error. Where the walls have namespaces this is one of them.
+pub(super) fn become_program(order: &Order, found: Option<&Path>) -> Result<()> {
     let [program, args @ ..] = order.command.as_slice() else { return Err(Error::ask("no program was named")) };
     let lacks = |what: &'static str| move |e: rustix::io::Errno| order.refused(format!("{what}: {e}"));
     // A session of its own: no terminal, and a process group that ends as one.
     rustix::process::setsid().map_err(lacks("no session of its own"))?;
-    // Should the warden end without having ended the program.
+    // Should its parent end without having ended the program.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(lacks("no end with its parent"))?;
     rustix::process::nice(NICE).map_err(lacks("no lower priority"))?;
-    // Where memory runs out all the same, the kernel takes the program and nobody else.
-    std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|e| order.refused(format!("no place in line: {e}")))?;
-    let limits = &order.confinement.limits;
-    for (resource, most) in [
-        (Resource::Core, 0),
-        (Resource::Data, limits.memory_bytes.saturating_mul(RESERVED)),
-        (Resource::Fsize, limits.file_bytes),
-        (Resource::Nofile, OPEN_FILES),
-    ] {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        rustix::process::setrlimit(resource, limit).map_err(lacks("no resource limits"))?;
-    }
-    // Behind the warden's, which counts all processes; first the signal that says why, then the end.
-    let limit = Rlimit { current: Some(limits.cpu_seconds + 1), maximum: Some(limits.cpu_seconds + 3) };
-    rustix::process::setrlimit(Resource::Cpu, limit).map_err(lacks("no resource limits"))?;
-    let found = files::program(program, order);
-    match files::confine(order, found.as_deref()) {
-        Ok(()) => (),
-        Err(_) if order.confinement.demand == Demand::WhatThereIs => (),
-        Err(e) => return Err(order.refused(e)),
+    limit(order)?;
+    match files::confine(order, found) {
+        Err(e) if order.confinement.walls.contains(&Wall::Landlock) => return Err(order.refused(e)),
+        _ => (),
     }
     // Of root, nothing is left but the name. It may need none of it to get here.
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
         .map_err(lacks("no giving up of capabilities"))?;
-    match system_calls::forbid() {
-        Ok(()) => (),
-        Err(_) if order.confinement.demand == Demand::WhatThereIs => (),
-        Err(e) => return Err(order.refused(e)),
+    match system_calls::confine() {
+        Err(e) if order.confinement.walls.contains(&Wall::SystemCalls) => return Err(order.refused(e)),
+        _ => (),
     }
     keep_standard_streams_alone().map_err(|e| order.refused(format!("no closing of other files: {e}")))?;
-    let mut becoming = Command::new(found.as_deref().unwrap_or(program.as_ref()));
-    becoming.args(args);
-    if let Some(root) = found.as_deref().and_then(files::pyenv_root) {
+    let mut becoming = Command::new(found.unwrap_or(program.as_ref()));
+    becoming.args(args).env_clear().envs(&order.environment).current_dir(&order.folder);
+    if let Some(root) = found.and_then(files::pyenv_root) {
         becoming.env("PYENV_ROOT", root);
     }
     let failed = becoming.exec();
     Err(Error::ask(format!("the program \"{program}\" cannot be started: {failed}")))
+}
+
+/// Limits of each of its processes.
+fn limit(order: &Order) -> Result<()> {
+    let limits = &order.confinement.limits;
+    // Without a group that bounds the sum, none may have more than all together.
+    let reserved = if order.confinement.walls.contains(&Wall::ControlGroup) { RESERVED } else { 1 };
+    // Behind the warden's, which counts all processes; first the signal that says why, then the end.
+    let seconds = [1, 3].map(|more| limits.cpu_seconds.saturating_add(more));
+    for (resource, [current, maximum]) in [
+        (Resource::Core, [0; 2]),
+        (Resource::Data, [limits.memory_bytes.saturating_mul(reserved); 2]),
+        (Resource::Fsize, [limits.file_bytes; 2]),
+        (Resource::Nofile, [OPEN_FILES; 2]),
+        (Resource::Cpu, seconds),
+    ] {
+        let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
+        rustix::process::setrlimit(resource, limit).map_err(|e| order.refused(format!("no resource limits: {e}")))?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Which files a confined program may read and write: Landlock.
 
-use super::super::order::{Demand, Order};
+use super::super::order::Order;
+use super::super::walls::Wall;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
@@ -8,7 +9,7 @@ use landlock::{
 use std::path::{Path, PathBuf};
 
 /// Programs, libraries and what they must read to start. Of `/etc` no more than that: it has secrets.
-const SYSTEM: [&str; 23] = [
+const SYSTEM: [&str; 22] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -31,10 +32,9 @@ const SYSTEM: [&str; 23] = [
     "/etc/ssl/openssl.cnf",
     "/sys/devices/system",
     "/sys/fs/cgroup",
-    "/dev/urandom",
 ];
 /// What the kernel says of the machine, and of the program itself. Not all of `/proc`: it has other processes.
-const KERNEL: [&str; 9] = [
+const KERNEL: [&str; 8] = [
     "/proc/self",
     "/proc/cpuinfo",
     "/proc/meminfo",
@@ -43,15 +43,15 @@ const KERNEL: [&str; 9] = [
     "/proc/filesystems",
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/kernel/osrelease",
-    "/dev/random",
 ];
-/// Devices that take what is written and keep nothing.
-const SINKS: [&str; 2] = ["/dev/null", "/dev/full"];
+/// Devices that may be read, and written: what takes what is written keeps nothing.
+pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/urandom"];
 
 /// Confines this thread, and whatever it becomes.
 pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), String> {
     let words = |e: landlock::RulesetError| format!("this kernel lacks a part of Landlock that Linux 6.12 has ({e})");
-    let everything = order.confinement.demand == Demand::Everything;
+    // Where it need not stand, what there is of it is the second wall.
+    let everything = order.confinement.walls.contains(&Wall::Landlock);
     let level = if everything { CompatLevel::HardRequirement } else { CompatLevel::BestEffort };
     let (read, all) = (AccessFs::from_read(ABI::V5), AccessFs::from_all(ABI::V5));
     let mut rules = Ruleset::default()
@@ -62,11 +62,11 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
         .and_then(Ruleset::create)
         .map_err(words)?;
     let readable = readable(order, program).into_iter().map(|path| (path, read));
-    let sinks = SINKS.iter().map(|path| (PathBuf::from(path), read | AccessFs::WriteFile));
+    let devices = DEVICES.iter().map(|path| (PathBuf::from(path), read | AccessFs::WriteFile));
     // Devices cannot be made, whatever rights root has.
     let own = std::iter::once(&order.scratch).chain(&order.confinement.write);
     let scratch = own.map(|path| (path.clone(), all & !(AccessFs::MakeChar | AccessFs::MakeBlock)));
-    for (path, access) in readable.chain(sinks).chain(scratch) {
+    for (path, access) in readable.chain(devices).chain(scratch) {
         // What is not there needs no rule.
         let Ok(opened) = PathFd::new(&path) else { continue };
         rules = rules.add_rule(PathBeneath::new(opened, fitting(&path, access))).map_err(words)?;

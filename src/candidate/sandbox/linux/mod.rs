@@ -1,7 +1,11 @@
 //! The kernel's part of the confinement.
 
-pub(super) mod confined;
+mod confined;
+pub(super) mod control_group;
 pub(super) mod files;
+mod first;
+mod fork;
+mod root;
 mod system_calls;
 mod tree;
 mod unlinked;
