@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use goldref::candidate::{Lifetime, Outcome, Restarted, Sandbox, SandboxLimits, Surroundings, tried};
+use goldref::candidate::{Lifetime, Outcome, Restarted, Sandbox, SandboxLimits, Surroundings, Walls, tried};
 use goldref::check::{Ladder, Rung};
 use goldref::io::Array;
 use goldref::num::Dtype;
@@ -75,7 +75,7 @@ fn measured(side: usize) -> Result<[f64; 4], Box<dyn std::error::Error>> {
     let store = Store::open(&suite)?;
     let exam = Exam::of(&store.suites[0].cases[0])?;
     let goldref = PathBuf::from(env!("CARGO_BIN_EXE_goldref"));
-    let confinement = tried(&goldref)?.confinement(SandboxLimits::default());
+    let confinement = tried(&goldref, &Walls::new())?.confinement(SandboxLimits::default());
     let sandbox = Some(Sandbox { goldref, confinement });
     let surroundings = Surroundings { folder: Some(submission), environment: BTreeMap::new(), sandbox };
     let command = ["python3", "candidate.py"].map(OsString::from);

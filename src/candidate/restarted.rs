@@ -70,9 +70,7 @@ impl Restarted {
     fn left(&self) -> Surroundings {
         let mut surroundings = self.surroundings.clone();
         if let Some(sandbox) = &mut surroundings.sandbox {
-            let limits = &mut sandbox.confinement.limits;
-            // One second is the least that can be told.
-            limits.cpu_seconds = limits.cpu_seconds.saturating_sub(self.spent.as_secs()).max(1);
+            sandbox.confinement.spent = self.spent;
         }
         surroundings
     }

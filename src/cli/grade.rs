@@ -4,6 +4,7 @@ mod args;
 mod class;
 mod merge;
 mod one;
+mod trial;
 
 pub(crate) use args::Args;
 pub(crate) use merge::Args as MergeArgs;
@@ -11,14 +12,18 @@ pub(crate) use merge::main as merge;
 
 use super::exit_code;
 use super::report::say;
-use crate::candidate::tried;
+use crate::candidate::{Tried, tried};
 use crate::error::{Error, Result};
 use crate::grade::{Assignment, Course, Demand, Grading, Guard, Hints, Starter, write_starter};
+use std::path::PathBuf;
 
 /// Runs the command.
 pub(crate) fn main(args: &Args) -> Result<u8> {
     if args.assignment.as_os_str() == "new" {
         return new(args);
+    }
+    if args.assignment.as_os_str() == "trial" {
+        return trial::main(args);
     }
     let mut assignment = Assignment::open(&args.assignment)?;
     if let Some(hints) = args.hints {
@@ -40,11 +45,18 @@ fn guard(args: &Args) -> Result<Guard> {
     if args.no_sandbox {
         return Ok(Guard::None);
     }
+    let demand = if args.weak_sandbox { Demand::WhatThereIs } else { Demand::Everything };
+    let (goldref, tried) = walls(args)?;
+    Guard::sandbox(goldref, tried, demand)
+}
+
+/// goldref's own program, and the walls that stand around what it starts.
+fn walls(args: &Args) -> Result<(PathBuf, Tried)> {
     let goldref =
         std::env::current_exe().map_err(|e| Error::ask(format!("goldref's own program is not found: {e}")))?;
-    let demand = if args.weak_sandbox { Demand::WhatThereIs } else { Demand::Everything };
-    let tried = tried(&goldref)?;
-    Guard::sandbox(goldref, tried, demand)
+    let left_out = args.without.iter().map(|wall| (*wall).into()).collect();
+    let tried = tried(&goldref, &left_out)?;
+    Ok((goldref, tried))
 }
 
 /// `goldref grade new DIR`.

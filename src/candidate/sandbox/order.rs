@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a program may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Confinement {
     pub built: Option<PathBuf>,
     /// How much it may use.
     pub limits: SandboxLimits,
+    /// CPU time that others before it used of the same limit.
+    pub spent: Duration,
     /// Where a group of it can be made, if there is to be one.
     #[cfg(target_os = "linux")]
     pub control_groups: Option<ControlGroups>,

@@ -1,5 +1,6 @@
 //! What `goldref grade` takes.
 
+use crate::candidate::Wall;
 use crate::cli::choice::choice;
 use crate::error::{Error, Result};
 use crate::grade::Hints;
@@ -12,11 +13,12 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The assignment says what is asked, what it is worth and under which limits: docs/grade.md. Submissions are programs in any language (docs/candidates.md), and
-run in a sandbox (Linux 6.12 or newer) in which they read the system and their own folder and write to a temporary one. The exit code is 1 if points are lost;
+run in a sandbox (Linux) in which they read the system and their own folder and write to a temporary one. The exit code is 1 if points are lost;
 of a class it is 0 whatever its points are.
 
 Examples:
   goldref grade new course                                       # a starter: assignment, fixtures, template
+  goldref grade trial                                            # which walls the sandbox has on this machine
   goldref grade assignment.toml --submission alice
   goldref grade assignment.toml --submission alice --format gradescope --output results.json
   goldref grade assignment.toml --outputs alice_arrays           # files alice_arrays/<suite>/<case>.npz
@@ -26,7 +28,7 @@ Examples:
   goldref grade assignment.toml --submissions class --output results2 --partition slice:2/8
   goldref merge results1 results2 --output results")]
 pub(crate) struct Args {
-    /// The assignment.toml, or its folder; `new DIR` writes a starter
+    /// The assignment.toml, or its folder; `new DIR` writes a starter, `trial` says what confines submissions here
     #[arg(value_name = "ASSIGNMENT")]
     pub(super) assignment: PathBuf,
     /// With `new`: the folder to write
@@ -56,6 +58,9 @@ pub(crate) struct Args {
     /// Where the kernel lacks a part of the sandbox, do without it, and say so in the report
     #[arg(long, conflicts_with = "no_sandbox")]
     pub(super) weak_sandbox: bool,
+    /// Do without a wall of the sandbox, as on a machine that has none
+    #[arg(long, value_name = "WALL", value_parser = choice::<WallArg>())]
+    pub(super) without: Vec<WallArg>,
     /// Run submissions with your own rights, and say so in the report
     #[arg(long)]
     pub(super) no_sandbox: bool,
@@ -93,6 +98,30 @@ impl From<HintsArg> for Hints {
             HintsArg::None => Self::None,
             HintsArg::Category => Self::Category,
             HintsArg::Full => Self::Full,
+        }
+    }
+}
+
+/// A wall of the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum WallArg {
+    /// Users, mounts, processes and network of its own
+    Namespaces,
+    /// A group whose memory the kernel bounds
+    ControlGroup,
+    /// Rules on files and signals
+    Landlock,
+    /// The table of allowed system calls
+    SystemCalls,
+}
+
+impl From<WallArg> for Wall {
+    fn from(wall: WallArg) -> Self {
+        match wall {
+            WallArg::Namespaces => Self::Namespaces,
+            WallArg::ControlGroup => Self::ControlGroup,
+            WallArg::Landlock => Self::Landlock,
+            WallArg::SystemCalls => Self::SystemCalls,
         }
     }
 }

@@ -10,6 +10,7 @@ mod markdown;
 mod plot;
 mod prairielearn;
 mod text;
+mod trial;
 
 pub use class::class_csv;
 pub use gradescope::gradescope;
@@ -18,6 +19,7 @@ pub use markdown::grade_markdown;
 pub use plot::speed_up_plot;
 pub use prairielearn::prairielearn;
 pub use text::grade_text;
+pub use trial::{trial_json, trial_text};
 
 use crate::grade::{GradeReport, Isolation};
 

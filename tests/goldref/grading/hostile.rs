@@ -4,42 +4,58 @@ use super::{Desk, python_can, reasons};
 use std::fs;
 use std::path::Path;
 
-/// Submissions and what must be said of each of their answers.
-const SAID: &[(&str, &str)] = &[
-    ("all_nan", "not finite; every element is NaN"),
-    ("answers_for_another", "broke the protocol: it answered question \"999\""),
-    ("answers_twice", "broke the protocol: it wrote a line that nobody asked for"),
+/// Submissions and what may be said of each of their answers: the first where all walls stand, others where one of them is left out or the machine is slow.
+const SAID: &[(&str, &[&str])] = &[
+    ("all_nan", &["not finite; every element is NaN"]),
+    ("answers_for_another", &["broke the protocol: it answered question \"999\""]),
+    ("answers_twice", &["broke the protocol: it wrote a line that nobody asked for"]),
     (
         "claims_huge_shape",
-        "broke the protocol: cannot read outputs.npz: array \"out\" has the shape (1152921504606846976,)",
+        &["broke the protocol: cannot read outputs.npz: array \"out\" has the shape (1152921504606846976,)"],
     ),
-    ("attacks_the_next_question", "failed: refused: link: Permission denied"),
-    ("exits_without_answer", "crashed: exit status: 0"),
-    ("fifo_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
-    ("fills_disk", "over its limit: it used more than 100 MiB or 500 files on disk"),
-    ("fills_disk_with_files", "over its limit: it used more than 100 MiB or 500 files on disk"),
-    ("fills_disk_without_names", "over its limit: it used more than 100 MiB or 500 files on disk"),
-    ("fills_memory", "over its limit: it used more than 512 MiB of memory"),
-    ("float_that_lies", "broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"),
-    ("folder_swapped", "failed: [Errno 13] Permission denied"),
-    ("forks_forever", "over its limit: it used more than 30 processes and threads"),
-    ("hides_what_it_uses", "failed: refused: shared memory: Operation not permitted"),
-    ("kills_parent", "failed: refused: signal the parent's group: EPERM, trace"),
-    ("leaves_daemon", "failed: daemon left"),
-    ("new_namespaces", "failed: refused: unshare user and mounts: EPERM"),
-    ("opens_socket", "failed: tcp: [Errno 1] Operation not permitted"),
-    ("prints_forever", "broke the protocol: its line is longer than 64 KiB"),
-    ("prints_to_stderr_forever", "over its limit: it used more than 1 MiB of standard error"),
-    ("reads_expected", "failed: open: [Errno 13] Permission denied"),
-    ("reads_other_submissions", "failed: refused: read: [Errno 13] Permission denied"),
-    ("sleeps", "timed out: it did not answer within 10 s"),
-    ("spins", "over its limit: it used more than 2 s of CPU time"),
-    ("steals_environment", "failed: environment: nothing; the parent's: [Errno 13] Permission denied"),
-    ("symlink_as_output", "broke the protocol: it said ok and wrote no file of outputs"),
-    ("writes_outside", "failed: refused: append to"),
-    ("writes_too_much", "broke the protocol: it wrote far more numbers than were asked"),
-    ("zip_bomb", "over its limit: it used more than 2 s of CPU time"),
+    (
+        "attacks_the_next_question",
+        &[
+            "failed: refused: link: Read-only file system, folder: Read-only",
+            "failed: refused: link: Permission denied",
+        ],
+    ),
+    ("exits_without_answer", &["crashed: exit status: 0"]),
+    ("fifo_as_output", &["failed: [Errno 38] Function not implemented"]),
+    ("fills_disk", &["failed: [Errno 28] No space left on device", OVER_DISK]),
+    ("fills_disk_with_files", &["failed: dig: [Errno 28] No space left on device", OVER_DISK]),
+    ("fills_disk_without_names", &["failed: [Errno 28] No space left on device", OVER_DISK]),
+    ("fills_memory", &[OVER_MEMORY, "failed: MemoryError"]),
+    ("float_that_lies", &["broke the protocol: cannot read outputs.npz: array \"out\" is a pickled object array"]),
+    ("folder_swapped", &["failed: [Errno 30] Read-only file system", "failed: [Errno 13] Permission denied"]),
+    ("forks_forever", &["failed: ", "over its limit: it used more than 30 processes and threads"]),
+    ("hides_what_it_uses", &["failed: refused: shared memory: Function not implemented, memory of /dev/zero: "]),
+    ("kills_parent", &["failed: refused: "]),
+    ("leaves_daemon", &["failed: daemon left"]),
+    ("new_namespaces", &["failed: refused: unshare user and mounts: ENOSYS"]),
+    ("opens_socket", &["failed: tcp: [Errno 38] Function not implemented"]),
+    ("prints_forever", &["broke the protocol: its line is longer than 64 KiB"]),
+    ("prints_to_stderr_forever", &["over its limit: it used more than 1 MiB of standard error"]),
+    ("reads_expected", &["failed: open: [Errno 2] No such file", "failed: open: [Errno 13] Permission denied"]),
+    (
+        "reads_other_submissions",
+        &["failed: refused: read: [Errno 2] No such file", "failed: refused: read: [Errno 13]"],
+    ),
+    ("sleeps", &["timed out: it did not answer within 10 s"]),
+    ("spins", &[OVER_CPU, "timed out"]),
+    ("steals_environment", &["failed: environment: nothing; the parent's: "]),
+    ("symlink_as_output", &["broke the protocol: it said ok and wrote no file of outputs"]),
+    ("writes_outside", &["failed: refused: append to"]),
+    ("writes_too_much", &["broke the protocol: it wrote far more numbers than were asked"]),
+    ("zip_bomb", &[OVER_CPU, "timed out"]),
 ];
+
+const OVER_DISK: &str = "over its limit: it used more than 100 MiB or 500 files on disk";
+const OVER_MEMORY: &str = "over its limit: it used more than 512 MiB of memory";
+const OVER_CPU: &str = "over its limit: it used more than 2 s of CPU time";
+
+/// The walls that a class of hostile submissions is graded behind.
+const WALLS: [&[&str]; 2] = [&[], &["--without", "namespaces", "--without", "control-group"]];
 
 /// Memory is so much that thirty interpreters have room: a fork bomb passes the limit of tasks, and no other one before it.
 const LIMITS: &str = "[limits]\nseconds = 10\nmemory = \"512 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
@@ -67,8 +83,33 @@ fn processes_of(folder: &Path) -> Vec<String> {
     all.collect()
 }
 
+/// A process of somebody else, ended with this value.
+struct Bystander(std::process::Child);
+
+impl Bystander {
+    fn new() -> Self {
+        Self(std::process::Command::new("sleep").arg("600").stdin(std::process::Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
+    contained(WALLS[0]);
+}
+
+#[test]
+fn the_second_wall_is_enough() {
+    contained(WALLS[1]);
+}
+
+fn contained(walls: &[&str]) {
     if !python_can("import ctypes, zipfile") {
         return;
     }
@@ -78,7 +119,7 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
     let file = victim.join("file");
     fs::write(&file, "as it was\n").unwrap();
     let before = fs::metadata(&file).unwrap();
-    let mut bystander = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let mut bystander = Bystander::new();
     let expected = desk.staff().join("secret/case_0/expected.npz");
     let other = desk.student("honest_first", "max(x, 0.0)").join("candidate.py");
     desk.student("zz_honest_last", "max(x, 0.0)");
@@ -93,7 +134,7 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
         copy(&desk, name, &targets);
     }
     // It kills by number.
-    fs::write(desk.class().join("kills_parent/target.txt"), format!("{}\n", bystander.id())).unwrap();
+    fs::write(desk.class().join("kills_parent/target.txt"), format!("{}\n", bystander.0.id())).unwrap();
     let all = fs::read_dir(crate::root().join("tests/submissions/hostile")).unwrap().flatten();
     let folders = all.filter(|entry| entry.path().is_dir()).count();
     assert_eq!(folders, SAID.len(), "a hostile submission has no row here");
@@ -106,6 +147,7 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
         .arg("--output")
         .arg(&results)
         .args(["--jobs", "2"])
+        .args(walls)
         .output();
     let graded = graded.unwrap();
     assert!(graded.status.success(), "{}", String::from_utf8_lossy(&graded.stderr));
@@ -119,9 +161,7 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
         assert_eq!(report["isolation"], "sandbox");
         assert_eq!(report["points"], "0", "{name}: {report}");
         for reason in reasons(&report) {
-            // On a busy machine two seconds of CPU time can take longer than the time for an answer.
-            let slow = said.contains("CPU time") && reason.starts_with("timed out");
-            if !(reason.starts_with(said) || slow) || reason.contains("ATTACK SUCCEEDED") {
+            if !said.iter().any(|said| reason.starts_with(said)) || reason.contains("ATTACK SUCCEEDED") {
                 wrong.push(format!("{name}: {reason}"));
             }
         }
@@ -136,9 +176,8 @@ fn every_hostile_submission_is_contained_and_nobody_else_is_touched() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "as it was\n");
     assert_eq!((before.modified().unwrap(), before.permissions()), (after.modified().unwrap(), after.permissions()));
     assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
-    assert!(bystander.try_wait().unwrap().is_none(), "somebody killed a process of somebody else");
-    bystander.kill().unwrap();
-    bystander.wait().unwrap();
+    assert!(bystander.0.try_wait().unwrap().is_none(), "somebody killed a process of somebody else");
+    drop(bystander);
     assert_eq!(processes_of(desk.folder.path()), Vec::<String>::new());
     desk.is_clean();
     for (name, _) in SAID {

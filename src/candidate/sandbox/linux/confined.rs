@@ -64,7 +64,8 @@ fn limit(order: &Order) -> Result<()> {
     // Without a group that bounds the sum, none may have more than all together.
     let reserved = if order.confinement.walls.contains(&Wall::ControlGroup) { RESERVED } else { 1 };
     // Behind the warden's, which counts all processes; first the signal that says why, then the end.
-    let seconds = [1, 3].map(|more| limits.cpu_seconds.saturating_add(more));
+    let seconds =
+        [1, 3].map(|more| limits.cpu_seconds.saturating_sub(order.confinement.spent.as_secs()).saturating_add(more));
     for (resource, [current, maximum]) in [
         (Resource::Core, [0; 2]),
         (Resource::Data, [limits.memory_bytes.saturating_mul(reserved); 2]),

@@ -44,8 +44,9 @@ const KERNEL: [&str; 8] = [
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/kernel/osrelease",
 ];
-/// Devices that may be read, and written: what takes what is written keeps nothing.
-pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/urandom"];
+/// Devices that may be read, and written: what takes what is written keeps nothing. Not `/dev/zero`: mapped, it is memory that processes share and that
+/// nobody need have mapped.
+pub(super) const DEVICES: [&str; 4] = ["/dev/null", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Confines this thread, and whatever it becomes.
 pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), String> {

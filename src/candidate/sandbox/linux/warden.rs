@@ -224,7 +224,7 @@ impl Watch<'_> {
         if used.memory.memory_bytes > limits.memory_bytes {
             return Some(Exceeded::Memory);
         }
-        if used.cpu.as_secs() >= limits.cpu_seconds {
+        if (used.cpu + self.order.confinement.spent).as_secs() >= limits.cpu_seconds {
             return Some(Exceeded::CpuTime);
         }
         if !all || (self.has_namespaces() && self.group.is_some()) {

@@ -49,7 +49,8 @@ def attempts():
         yield f"memory of {pid}", lambda: open(f"/proc/{pid}/mem", "rb").close()
     # Once the parent is dead another one is assigned, which has nothing to do with this.
     if os.getppid() == PARENT:
-        if os.getpgid(PARENT) != os.getpgrp():
+        # 0 is the number of a group outside, which cannot be named.
+        if os.getpgid(PARENT) not in (0, os.getpgrp()):
             yield "signal the parent's group", lambda: os.killpg(os.getpgid(PARENT), MAY_I)
         victims.append(PARENT)
     for pid in victims:
