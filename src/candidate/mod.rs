@@ -25,7 +25,7 @@ mod surroundings;
 
 pub use judged::Candidate;
 #[cfg(feature = "candidates")]
-pub use process::Program;
+pub use process::{Ended, Program};
 pub use protocol::{Outcome, ProgramQuestion};
 #[cfg(feature = "candidates")]
 pub use restarted::{Lifetime, Restarted};

@@ -47,6 +47,15 @@ pub struct Program {
     asked: u64,
 }
 
+/// What is known of programs that have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ended {
+    /// CPU time of all their processes.
+    pub cpu: Duration,
+    /// The first system call that one of them was refused, with its first arguments: `socketpair(0x1, 0x2, 0x0, …)`.
+    pub refused: Option<String>,
+}
+
 /// The files around a program: a folder that it may write, and beside it what it cannot reach.
 #[derive(Debug)]
 struct Room {
@@ -347,14 +356,16 @@ impl Program {
         }
     }
 
-    /// Ends the program and what it started; the CPU time that all of it took, where somebody counted.
-    pub fn finish(mut self) -> Duration {
+    /// Ends the program and what it started; what its warden tells of it, if it has one.
+    pub fn finish(mut self) -> Ended {
         if self.stdin.take().is_some() {
             self.wait(FAREWELL);
         }
         self.end();
-        let seconds = self.warden_says().map_or(0.0, |end| end.cpu_seconds);
-        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+        self.warden_says().map_or_else(Ended::default, |end| Ended {
+            cpu: Duration::try_from_secs_f64(end.cpu_seconds).unwrap_or_default(),
+            refused: end.refused,
+        })
     }
 
     /// Ends the program and what it started.

@@ -1,6 +1,6 @@
 //! A program as a candidate: started when it is first asked, and anew after it ended.
 
-use super::{Candidate, Outcome, Program, ProgramQuestion, Surroundings};
+use super::{Candidate, Ended, Outcome, Program, ProgramQuestion, Surroundings};
 use crate::error::Result;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub struct Restarted {
     lifetime: Lifetime,
     limit: Duration,
     program: Option<Program>,
-    /// CPU time of those that have ended.
-    spent: Duration,
+    /// What is known of those that have ended.
+    ended: Ended,
 }
 
 impl Restarted {
@@ -46,31 +46,34 @@ impl Restarted {
             lifetime,
             limit,
             program: None,
-            spent: Duration::ZERO,
+            ended: Ended::default(),
         }
     }
 
     /// Ends the program that runs; the next question starts another.
     pub fn end(&mut self) {
-        self.spent += self.program.take().map_or(Duration::ZERO, Program::finish);
+        let Some(program) = self.program.take() else { return };
+        let Ended { cpu, refused } = program.finish();
+        self.ended.cpu += cpu;
+        self.ended.refused = self.ended.refused.take().or(refused);
     }
 
-    /// Ends the program that runs; the CPU time of it and of all before it, where a warden counted.
-    pub fn finish(mut self) -> Duration {
+    /// Ends the program that runs; what is known of it and of all before it.
+    pub fn finish(mut self) -> Ended {
         self.end();
-        self.spent
+        self.ended
     }
 
-    /// So much of the CPU time that its sandbox allows was spent before.
-    pub fn spent_before(&mut self, spent: Duration) {
-        self.spent += spent;
+    /// Goes on where others ended: all together have the CPU time that one may have.
+    pub fn after(&mut self, ended: Ended) {
+        self.ended = ended;
     }
 
     /// The surroundings of the next one: all programs together have the CPU time that one may have.
     fn left(&self) -> Surroundings {
         let mut surroundings = self.surroundings.clone();
         if let Some(sandbox) = &mut surroundings.sandbox {
-            sandbox.confinement.spent = self.spent;
+            sandbox.confinement.spent = self.ended.cpu;
         }
         surroundings
     }

@@ -86,4 +86,6 @@ pub(in crate::candidate) struct End {
     pub(in crate::candidate) left: usize,
     /// CPU time of all its processes.
     pub(in crate::candidate) cpu_seconds: f64,
+    /// The first system call that it was refused.
+    pub(in crate::candidate) refused: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use super::super::order::Order;
 use super::super::walls::Wall;
+use super::refusals::Beginning;
 use super::{files, system_calls};
 use crate::error::{Error, Result};
 use rustix::process::{Resource, Rlimit, Signal};
@@ -27,7 +28,7 @@ fn keep_standard_streams_alone() -> std::io::Result<()> {
 }
 
 /// Becomes the program of the order, whose file is `found`; returns only with an error. Where the walls have namespaces this is one of them.
-pub(super) fn become_program(order: &Order, found: Option<&Path>) -> Result<()> {
+pub(super) fn become_program(order: &Order, found: Option<&Path>, beginning: Beginning) -> Result<()> {
     let [program, args @ ..] = order.command.as_slice() else { return Err(Error::ask("no program was named")) };
     let lacks = |what: &'static str| move |e: rustix::io::Errno| order.refused(format!("{what}: {e}"));
     // A session of its own: no terminal, and a process group that ends as one.
@@ -44,10 +45,11 @@ pub(super) fn become_program(order: &Order, found: Option<&Path>) -> Result<()> 
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
         .map_err(lacks("no giving up of capabilities"))?;
-    match system_calls::confine() {
+    let listener = match system_calls::confine() {
         Err(e) if order.confinement.walls.contains(&Wall::SystemCalls) => return Err(order.refused(e)),
-        _ => (),
-    }
+        listener => listener.ok().flatten(),
+    };
+    beginning.lend(listener).map_err(|e| order.refused(format!("its warden is gone: {e}")))?;
     keep_standard_streams_alone().map_err(|e| order.refused(format!("no closing of other files: {e}")))?;
     let mut becoming = Command::new(found.unwrap_or(program.as_ref()));
     becoming.args(args).env_clear().envs(&order.environment).current_dir(&order.folder);

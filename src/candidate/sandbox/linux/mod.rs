@@ -5,6 +5,7 @@ pub(super) mod control_group;
 pub(super) mod files;
 mod first;
 mod fork;
+pub(super) mod refusals;
 mod root;
 mod system_calls;
 mod tree;

@@ -6,6 +6,7 @@ use super::super::volume::{Volume, copy_tree, remove_tree};
 use super::super::walls::Wall;
 use super::control_group::{Group, Used};
 use super::fork::{Namespaces, Side, fork, same_user};
+use super::refusals::{self, Beginning, Refusals, Refused};
 use super::tree::Tree;
 use super::{confined, files, first, unlinked};
 use crate::error::{Error, Result};
@@ -46,18 +47,23 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
     let (hears, mut tells) = std::io::pipe().map_err(unmade)?;
     let (told, says) = std::io::pipe().map_err(unmade)?;
     let namespaces = if own { Namespaces::Own } else { Namespaces::Same };
+    let (beginning, awaited) = refusals::beginning().map_err(unmade)?;
     let program = match fork(namespaces).map_err(unmade)? {
         Side::Original(program) => program,
         Side::Copy => {
-            drop((tells, told));
+            drop((tells, told, awaited));
             // What it was is the original's to remove.
             std::mem::forget(group);
-            return if own { first::run(order, hears, says) } else { alone(order, hears) };
+            return if own { first::run(order, hears, says) } else { alone(order, hears, beginning) };
         }
     };
-    drop((hears, says));
-    let mut watch = Watch { order, goldref, program, status: None, told, group, written: None };
+    drop((hears, says, beginning));
+    let mut watch =
+        Watch { order, goldref, program, status: None, told, refusals: None, refused: None, group, written: None };
     let begun = watch.begin(&mut tells);
+    if !own && begun.is_ok() {
+        watch.refusals = awaited.refusals(program);
+    }
     // Its output ends when the program's does.
     let null = File::options().write(true).open("/dev/null").map_err(|e| order.refused(e))?;
     rustix::stdio::dup2_stdout(&null).map_err(lacks("no closing of the output"))?;
@@ -86,17 +92,18 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         return Ok(());
     }
     let cpu_seconds = used.cpu.as_secs_f64();
-    let end = io::json::line(&End { status, success, exceeded, left, cpu_seconds }).map_err(Error::ask)?;
+    let refused = watch.refused.map(|refused| refused.0);
+    let end = io::json::line(&End { status, success, exceeded, left, cpu_seconds, refused }).map_err(Error::ask)?;
     io::write_text(&order.end, &end)
 }
 
 /// The program without namespaces: a copy of this process that becomes it.
-fn alone(order: &Order, mut warden: PipeReader) -> Result<()> {
+fn alone(order: &Order, mut warden: PipeReader, beginning: Beginning) -> Result<()> {
     warden.read_exact(&mut [0]).map_err(|e| order.refused(format!("its warden is gone: {e}")))?;
     // Where memory runs out all the same, the kernel takes the program and nobody else.
     std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|e| order.refused(format!("no place in line: {e}")))?;
     let found = files::program(order.command.first().map_or("", String::as_str), order);
-    confined::become_program(order, found.as_deref())
+    confined::become_program(order, found.as_deref(), beginning)
 }
 
 struct Watch<'o> {
@@ -108,6 +115,9 @@ struct Watch<'o> {
     status: Option<ExitStatus>,
     /// What process 1 says: that it is ready, and the program's status.
     told: PipeReader,
+    /// Of a program without a process 1.
+    refusals: Option<Refusals>,
+    refused: Option<Refused>,
     group: Option<Group>,
     /// The folder that may be written besides its own, as it is in there.
     written: Option<OwnedFd>,
@@ -168,19 +178,26 @@ impl Watch<'_> {
         for look in 0u32.. {
             let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
             // Of its input only the end is of interest: the questions are the program's.
-            let mut waited = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&stdin, PollFlags::empty())];
+            let listener = self.refusals.as_ref().map(Refusals::listener);
+            let mut waited = vec![PollFd::new(&ended, PollFlags::IN)];
+            waited.extend(listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
             // Once the input has ended it would be told all the time.
-            let both = if dismissed.is_none() { 2 } else { 1 };
-            match poll(&mut waited[..both], Some(&tick)) {
+            waited.extend(dismissed.is_none().then(|| PollFd::new(&stdin, PollFlags::empty())));
+            match poll(&mut waited, Some(&tick)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => (),
                 Err(e) => return Err(refused(e)),
             }
             if !waited[0].revents().is_empty() {
                 return Ok(None);
             }
+            let asked = listener.is_some() && waited[1].revents().contains(PollFlags::IN);
+            let input_ended = dismissed.is_none() && waited.last().is_some_and(|input| !input.revents().is_empty());
+            if asked && let Some(refusals) = &mut self.refusals {
+                refusals.answer();
+            }
             // Its input ends with goldref; that goldref is gone is seen by itself as well.
             let gone = rustix::process::getppid() != self.goldref;
-            if dismissed.is_none() && (gone || !waited[1].revents().is_empty()) {
+            if dismissed.is_none() && (gone || input_ended) {
                 dismissed = Some(Instant::now());
             }
             if dismissed.is_some_and(|since| since.elapsed() > GRACE) {
@@ -278,9 +295,18 @@ impl Watch<'_> {
 
     /// The program's own status, which process 1 tells before it ends.
     fn of_the_program(&mut self, status: ExitStatus) -> ExitStatus {
-        let mut told = [0; size_of::<i32>()];
-        let has_told = self.has_namespaces() && status.success() && self.told.read_exact(&mut told).is_ok();
-        if has_told { ExitStatus::from_raw(i32::from_ne_bytes(told)) } else { status }
+        if !self.has_namespaces() {
+            self.refused = self.refusals.as_ref().and_then(Refusals::first);
+            return status;
+        }
+        let mut told = Vec::new();
+        let told: Option<first::Told> = match self.told.read_to_end(&mut told) {
+            Ok(_) => serde_json::from_slice(&told).ok(),
+            Err(_) => None,
+        };
+        let Some(told) = told.filter(|_| status.success()) else { return status };
+        self.refused = told.refused;
+        ExitStatus::from_raw(told.status)
     }
 
     /// Takes note of all that have ended; whether nobody is left.

@@ -3,7 +3,6 @@
 use super::rule::{Condition, When, Width};
 use super::table::{ALLOWED, Call};
 use super::*;
-use seccompiler::sock_filter;
 
 const ARCHITECTURES: [(TargetArch, u32, fn(&Call) -> Option<u32>); 2] =
     [(TargetArch::x86_64, 0xC000_003E, |call| call.x86_64), (TargetArch::aarch64, 0xC000_00B7, |call| call.aarch64)];
