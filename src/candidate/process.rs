@@ -4,7 +4,7 @@ use super::input::{Input, Written};
 use super::lines::{Line, Lines, Next, Tail};
 use super::protocol::{Outcome, ProgramQuestion};
 use super::protocol_lines::{AnswerLine, PROTOCOL, QuestionLine, Status, shortened};
-use super::sandbox::{End, LentFolder, Ready, SandboxLimits};
+use super::sandbox::{Confinement, End, LentFolder, Ready, SandboxLimits};
 use super::scratch::{Scratch, Unfit};
 use super::surroundings::{Places, Surroundings};
 use crate::error::{Error, Result};
@@ -39,8 +39,8 @@ pub struct Program {
     stdin: Option<Input>,
     lines: Lines,
     stderr: Tail,
-    /// The limits of its sandbox.
-    limits: Option<SandboxLimits>,
+    /// What it may do in its sandbox.
+    confinement: Option<Confinement>,
     room: Room,
     /// The folder that it writes, once its warden has made it.
     scratch: Option<Scratch>,
@@ -97,8 +97,7 @@ fn spawned(mut starting: Command, command: &[OsString]) -> Result<(String, Child
 impl Room {
     fn new() -> Result<Self> {
         let unmade = |e: std::io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
-        // Without links: a confined program has it by this name in a root of its own.
-        let room = Self { folder: LentFolder::new("goldref-")? };
+        let room = Self { folder: LentFolder::new("")? };
         std::fs::create_dir(room.scratch()).map_err(unmade)?;
         std::fs::create_dir(room.questions()).map_err(unmade)?;
         Ok(room)
@@ -153,10 +152,10 @@ impl Program {
         let (stderr, says) = pipe_for_writing()?;
         starting.stdin(questions).stdout(answers).stderr(says);
         let (name, child) = spawned(starting, command)?;
-        let limits = surroundings.limits().cloned();
+        let confinement = surroundings.confinement().cloned();
         let (lines, stderr) = (Lines::of(stdout), Tail::of(stderr, surroundings.output_bytes()));
         let stdin = Some(Input::of(stdin).map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?);
-        Ok(Self { name, child, stdin, lines, stderr, limits, room, scratch: None, asked: 0 })
+        Ok(Self { name, child, stdin, lines, stderr, confinement, room, scratch: None, asked: 0 })
     }
 
     /// Runs a command that is asked nothing to its end, at most so long; `None` if it ends well.
@@ -174,8 +173,8 @@ impl Program {
         let stdin = Some(Input::of(stdin).map_err(|e| Error::ask(format!("no pipe can be made: {e}")))?);
         let stderr = Tail::of(output, surroundings.output_bytes());
         let lines = Lines::none();
-        let limits = surroundings.limits().cloned();
-        let mut program = Self { name, child, stdin, lines, stderr, limits, room, scratch: None, asked: 0 };
+        let confinement = surroundings.confinement().cloned();
+        let mut program = Self { name, child, stdin, lines, stderr, confinement, room, scratch: None, asked: 0 };
         let status = program.wait(limit);
         let outcome = program.crashed_with(LAST_LINES);
         program.end();
@@ -183,7 +182,7 @@ impl Program {
             return Ok(Some(Outcome::OverLimit(used)));
         }
         // A warden that did its work ends well, however its program did.
-        let succeeded = match &program.limits {
+        let succeeded = match &program.confinement {
             None => status.is_some_and(|status| status.success()),
             Some(_) => program.warden_says().is_some_and(|end| end.success),
         };
@@ -192,6 +191,10 @@ impl Program {
             _ if succeeded => None,
             outcome => Some(outcome),
         })
+    }
+
+    fn limits(&self) -> Option<&SandboxLimits> {
+        self.confinement.as_ref().map(|confinement| &confinement.limits)
     }
 
     /// The program's name.
@@ -277,15 +280,13 @@ impl Program {
 
     /// Waits for the warden, if there is one; `None` if it has ended without having made the folder.
     fn open_scratch(&mut self) -> Option<Scratch> {
-        if self.limits.is_none() {
+        if self.confinement.is_none() {
             return Scratch::open(&self.room.scratch()).ok();
         }
-        let ready = self.room.places().ready;
         let begin = Instant::now();
         loop {
             let has_ended = !matches!(self.child.try_wait(), Ok(None));
-            if let Ok(bytes) = std::fs::read(&ready) {
-                let ready: Ready = serde_json::from_slice(&bytes).ok()?;
+            if let Some(ready) = self.ready() {
                 return Scratch::open(&ready.scratch).ok();
             }
             if has_ended || begin.elapsed() > WARDEN_BEGINS {
@@ -298,7 +299,8 @@ impl Program {
     /// What reading its arrays may cost: of a confined program no more than one file of its may have, unpacked.
     fn npz_limits(&self) -> NpzLimits {
         let usual = NpzLimits::DEFAULT;
-        let most = self.limits.as_ref().map_or(usual.total_bytes, |limits| limits.file_bytes.min(usual.total_bytes));
+        let limits = self.limits();
+        let most = limits.map_or(usual.total_bytes, |limits| limits.file_bytes.min(usual.total_bytes));
         NpzLimits { total_bytes: most, free_bytes: usual.free_bytes.min(most), ..usual }
     }
 
@@ -331,13 +333,13 @@ impl Program {
 
     /// How the program ended, if it has a warden and the warden has ended.
     fn warden_says(&self) -> Option<End> {
-        self.limits.as_ref()?;
+        self.confinement.as_ref()?;
         serde_json::from_slice(&std::fs::read(self.room.places().end).ok()?).ok()
     }
 
     /// What a program that has ended used too much of.
     fn over_limit(&self) -> Option<String> {
-        let limits = self.limits.as_ref()?;
+        let limits = self.limits()?;
         if self.stderr.was_too_long() {
             return Some(super::Exceeded::Output.in_words(limits));
         }
@@ -371,7 +373,7 @@ impl Program {
     /// Ends the program and what it started.
     fn end(&mut self) {
         self.stdin = None;
-        if self.limits.is_some() {
+        if self.confinement.is_some() {
             // The end of the input tells the warden to end everything.
             self.wait(WARDEN_ENDS);
         }
@@ -382,6 +384,17 @@ impl Program {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        #[cfg(target_os = "linux")]
+        if let Some(confinement) = self.confinement.as_ref().filter(|_| self.warden_says().is_none()) {
+            // Somebody else ended the warden before its work was done.
+            let program = self.ready().map(|ready| ready.program);
+            confinement.end_without_warden(self.child.id(), program);
+        }
+    }
+
+    /// What the warden said when the program began.
+    fn ready(&self) -> Option<Ready> {
+        serde_json::from_slice(&std::fs::read(self.room.places().ready).ok()?).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a program runs: its folder, its environment, and what confines it.
 
-use super::sandbox::{Order, Sandbox, SandboxLimits, WARDEN, readable};
+use super::sandbox::{Confinement, Order, Sandbox, WARDEN, readable};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -51,14 +51,14 @@ impl Surroundings {
         Ok(starting)
     }
 
-    /// The limits of the sandbox.
-    pub(super) fn limits(&self) -> Option<&SandboxLimits> {
-        self.sandbox.as_ref().map(|sandbox| &sandbox.confinement.limits)
+    /// What the program may do in its sandbox.
+    pub(super) fn confinement(&self) -> Option<&Confinement> {
+        self.sandbox.as_ref().map(|sandbox| &sandbox.confinement)
     }
 
     /// How much it may write to standard error.
     pub(super) fn output_bytes(&self) -> u64 {
-        self.limits().map_or(u64::MAX, |limits| limits.output_bytes)
+        self.confinement().map_or(u64::MAX, |confinement| confinement.limits.output_bytes)
     }
 
     /// What a confined `command` may read; `None` where nothing confines it.

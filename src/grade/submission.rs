@@ -194,7 +194,7 @@ impl Submission {
         let built = if asked.build.is_empty() || self.source != Source::Command {
             None
         } else {
-            Some(LentFolder::new("goldref-build-")?)
+            Some(LentFolder::new("build-")?)
         };
         let build_folder = built.as_ref().map(LentFolder::path);
         let words = Words { submission: &self.folder, assignment: &course.assignment.folder, build: build_folder };

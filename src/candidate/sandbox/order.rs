@@ -70,6 +70,8 @@ impl Order {
 pub(in crate::candidate) struct Ready {
     /// Its own folder, by a name that whoever is outside can open.
     pub(in crate::candidate) scratch: PathBuf,
+    /// The program, which leads its process group, or process 1 of its namespaces.
+    pub(in crate::candidate) program: i32,
 }
 
 /// How a program ended.

@@ -50,6 +50,8 @@ impl Tried {
 /// # Errors
 /// No temporary folder, no process.
 pub fn tried(goldref: &Path, left_out: &Walls) -> Result<Tried> {
+    #[cfg(target_os = "linux")]
+    super::volume::remove_left();
     let mut tried = Tried::default();
     for wall in left_out {
         tried.without(*wall, "it was left out".to_string());

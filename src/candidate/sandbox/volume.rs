@@ -98,24 +98,79 @@ fn copy_into(from: &std::os::fd::OwnedFd, to: &Path, left: &mut Volume, deep: us
     Ok(())
 }
 
+/// What names of temporary folders begin with.
+const PREFIX: &str = "goldref-";
+
 /// A temporary folder that a stranger writes: nobody else reads it, and it is gone with this value, whatever was made in it.
 #[derive(Debug)]
-pub(crate) struct LentFolder(TempDir);
+pub(crate) struct LentFolder {
+    folder: TempDir,
+    /// Open and locked for as long as somebody uses it.
+    #[cfg(target_os = "linux")]
+    _used: std::os::fd::OwnedFd,
+}
 
 impl LentFolder {
+    /// What its name begins with follows `goldref-`.
     pub(crate) fn new(prefix: &str) -> Result<Self> {
+        let unmade = |e: io::Error| Error::ask(format!("no temporary folder can be made: {e}"));
+        let prefix = format!("{PREFIX}{prefix}");
         let mut builder = tempfile::Builder::new();
-        builder.prefix(prefix);
+        builder.prefix(&prefix);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = builder.tempdir();
-        folder.map(Self).map_err(|e| Error::ask(format!("no temporary folder can be made: {e}")))
+        // Without links: a confined program has it by the same name in a root of its own.
+        let home = std::env::temp_dir().canonicalize().map_err(unmade)?;
+        let folder = builder.tempdir_in(home).map_err(unmade)?;
+        #[cfg(target_os = "linux")]
+        let _used = locked(folder.path()).map_err(unmade)?;
+        Ok(Self {
+            folder,
+            #[cfg(target_os = "linux")]
+            _used,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 }
+
+/// Opens a folder and locks it, if nobody else has.
+#[cfg(target_os = "linux")]
+fn locked(folder: &Path) -> io::Result<std::os::fd::OwnedFd> {
+    use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = open(folder, flags, Mode::empty())?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(folder)
+}
+
+/// Removes temporary folders of a goldref that was ended from outside: those of this user that nobody holds.
+#[cfg(target_os = "linux")]
+pub(super) fn remove_left() {
+    use std::os::unix::fs::MetadataExt;
+    let user = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let named = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        let own = entry.metadata().is_ok_and(|metadata| {
+            // Who has just made one has not locked it yet.
+            let old = metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > NEW));
+            metadata.is_dir() && metadata.uid() == user && old
+        });
+        if named
+            && own
+            && let Ok(_held) = locked(&entry.path())
+        {
+            // Another one may be removing it.
+            let _ = remove_tree(&entry.path());
+        }
+    }
+}
+
+/// How old a temporary folder is that is no longer being made.
+#[cfg(target_os = "linux")]
+const NEW: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Drop for LentFolder {
     fn drop(&mut self) {

@@ -3,9 +3,11 @@
 //! The folder of results has `NAME.json` for each submission that is done, and whatever other faces are asked for, written before it. So a class that was
 //! interrupted goes on where it was, and parts of a class that were graded elsewhere are put together by copying ([`merged`]).
 
+mod jobs;
 mod merge;
 mod partition;
 
+pub use jobs::{Jobs, free_memory, jobs_that_fit};
 pub use merge::merged;
 pub use partition::Partition;
 

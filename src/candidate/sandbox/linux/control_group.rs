@@ -3,12 +3,15 @@
 //! goldref may make a child of the group that it is in, or it may not: that is found out by doing so.
 
 use super::super::limits::SandboxLimits;
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// What the names of groups begin with; the number of the process that made it follows.
+const PREFIX: &str = "goldref-";
 /// What a group may use besides what its program may: the first process, and pages that the kernel takes for all of them.
 const BESIDES: u64 = 32 << 20;
 /// Tasks that are none of the program's.
@@ -42,10 +45,24 @@ impl ControlGroups {
     pub(in super::super) fn found() -> Result<Self, String> {
         let read = |path: &str| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
         let groups = Self::of(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
+        groups.clear();
         let limits = SandboxLimits::default();
         // It removes what it made.
         Group::made(&groups, &limits, "trial").map_err(|e| e.to_string())?;
         Ok(groups)
+    }
+
+    /// Removes groups of a goldref that was ended from outside. One that is in use has processes, and cannot be removed.
+    fn clear(&self) {
+        for folder in std::iter::once(&self.memory).chain(&self.tasks).chain(&self.time) {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+                if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                    let _ = fs::remove_dir(entry.path());
+                }
+            }
+        }
     }
 
     /// From what the kernel says of this process (cgroups(7)) and of mounts (proc_pid_mountinfo(5)).
@@ -108,8 +125,7 @@ pub(super) struct Used {
 impl Group {
     /// A group with these limits. Its memory may hold what its program may have of memory and of disk, which is memory as well.
     pub(super) fn made(groups: &ControlGroups, limits: &SandboxLimits, name: &str) -> io::Result<Self> {
-        let name = format!("goldref-{}-{name}", std::process::id());
-        let group = Self { groups: groups.clone(), name };
+        let group = Self::left_by(groups, std::process::id(), name);
         for folder in group.folders() {
             match fs::create_dir(&folder) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
@@ -135,6 +151,31 @@ impl Group {
             }
         }
         Ok(group)
+    }
+
+    /// The group that this process made, whether it is still there or not.
+    pub(super) fn left_by(groups: &ControlGroups, process: u32, name: &str) -> Self {
+        Self { groups: groups.clone(), name: format!("{PREFIX}{process}-{name}") }
+    }
+
+    /// Ends all its processes, and it.
+    pub(super) fn end(self) {
+        let begin = Instant::now();
+        let left = || -> Vec<i32> {
+            let read = |folder: PathBuf| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            let all: String = self.folders().into_iter().map(read).collect();
+            all.lines().filter_map(|line| line.parse().ok()).collect()
+        };
+        while begin.elapsed() < EMPTY {
+            let left = left();
+            if left.is_empty() {
+                break;
+            }
+            for process in left.into_iter().filter_map(Pid::from_raw) {
+                let _ = rustix::process::kill_process(process, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn folders(&self) -> Vec<PathBuf> {

@@ -44,9 +44,11 @@ const KERNEL: [&str; 8] = [
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/kernel/osrelease",
 ];
-/// Devices that may be read, and written: what takes what is written keeps nothing. Not `/dev/zero`: mapped, it is memory that processes share and that
+/// Devices that work. Not `/dev/zero`: mapped, it is memory that processes share and that
 /// nobody need have mapped.
 pub(super) const DEVICES: [&str; 4] = ["/dev/null", "/dev/full", "/dev/random", "/dev/urandom"];
+/// Those that take what is written and keep nothing.
+const SINKS: [&str; 2] = ["/dev/null", "/dev/full"];
 
 /// Confines this thread, and whatever it becomes.
 pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), String> {
@@ -63,7 +65,10 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
         .and_then(Ruleset::create)
         .map_err(words)?;
     let readable = readable(order, program).into_iter().map(|path| (path, read));
-    let devices = DEVICES.iter().map(|path| (PathBuf::from(path), read | AccessFs::WriteFile));
+    let devices = DEVICES.iter().map(|path| {
+        let access = if SINKS.contains(path) { read | AccessFs::WriteFile } else { read };
+        (PathBuf::from(path), access)
+    });
     // Devices cannot be made, whatever rights root has.
     let own = std::iter::once(&order.scratch).chain(&order.confinement.write);
     let scratch = own.map(|path| (path.clone(), all & !(AccessFs::MakeChar | AccessFs::MakeBlock)));

@@ -1,7 +1,7 @@
 //! Watches one program and everything it starts, and ends all of it.
 
 use super::super::limits::{Exceeded, SandboxLimits};
-use super::super::order::{End, Order, Ready};
+use super::super::order::{Confinement, End, Order, Ready};
 use super::super::volume::{Volume, copy_tree, remove_tree};
 use super::super::walls::Wall;
 use super::control_group::{Group, Used};
@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_millis(300);
 /// For all processes to be gone once they are ended.
 const GONE: Duration = Duration::from_secs(10);
 
+/// What the group of a program is called.
+const PROGRAM: &str = "program";
+
 /// As [`run_warden`](super::super::run_warden).
 pub(in super::super) fn run(order: &Order) -> Result<()> {
     let lacks = |what: &'static str| move |e: rustix::io::Errno| order.refused(format!("{what}: {e}"));
@@ -41,7 +44,7 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
         return Err(order.refused("this kernel does not list the children of a process in /proc"));
     }
     let limits = &order.confinement.limits;
-    let group = order.confinement.control_groups.as_ref().map(|groups| Group::made(groups, limits, "program"));
+    let group = order.confinement.control_groups.as_ref().map(|groups| Group::made(groups, limits, PROGRAM));
     let group = group.transpose().map_err(|e| order.refused(format!("no control group: {e}")))?;
     let own = order.confinement.walls.contains(&Wall::Namespaces);
     let (hears, mut tells) = std::io::pipe().map_err(unmade)?;
@@ -163,7 +166,7 @@ impl Watch<'_> {
                 self.written = Some(folder.into());
             }
         }
-        let ready = io::json::line(&Ready { scratch }).map_err(Error::ask)?;
+        let ready = io::json::line(&Ready { scratch, program: self.program.as_raw_pid() }).map_err(Error::ask)?;
         io::write_text(&order.ready, &ready)?;
         let _ = tells.write_all(&[0]);
         Ok(())
@@ -320,6 +323,19 @@ impl Watch<'_> {
                 Ok(None) => return false,
                 Err(_) => return true,
             }
+        }
+    }
+}
+
+impl Confinement {
+    /// Ends what a warden that is gone has left: the program and its group. With it process 1 of its namespaces has ended, and all in there.
+    pub(in crate::candidate) fn end_without_warden(&self, warden: u32, program: Option<i32>) {
+        if let Some(program) = program.and_then(Pid::from_raw) {
+            // The group may be gone already.
+            let _ = rustix::process::kill_process_group(program, Signal::KILL);
+        }
+        if let Some(groups) = &self.control_groups {
+            Group::left_by(groups, warden, PROGRAM).end();
         }
     }
 }
