@@ -17,9 +17,9 @@ pub fn trial_text(tried: &Tried) -> String {
         };
         text += &format!("  {:<24}{stands}\n", wall.name());
     }
-    text += "\nkept from a submission           by\n";
+    text += "\nkept from a submission              by\n";
     for protection in PROTECTIONS {
-        text += &format!("  {:<31}{}\n", protection.what, by(protection, tried));
+        text += &format!("  {:<34}{}\n", protection.what, by(protection, tried));
     }
     if !tried.missing.is_empty() {
         text += "\nto have the others\n";

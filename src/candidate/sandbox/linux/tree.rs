@@ -56,10 +56,12 @@ fn of_thread(thread: &Path) -> Option<Vec<i32>> {
 /// Bytes of a process's own memory, of shared memory, and of the tables of both.
 fn memory(pid: i32) -> Option<u64> {
     let mut status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    if !status.contains("RssAnon:") {
+    // A field of its own: the name, which the process chooses, may hold these words as well.
+    let has_memory = |status: &str| status.lines().any(|line| line.starts_with("RssAnon:"));
+    if !has_memory(&status) {
         // Its first thread has ended; the others have the memory all the same.
         let each = threads(pid)?.into_iter().filter_map(|thread| fs::read_to_string(thread.join("status")).ok());
-        status = each.into_iter().find(|status| status.contains("RssAnon:"))?;
+        status = each.into_iter().find(|status| has_memory(status))?;
     }
     let of = |field: &str| -> u64 {
         let line = status.lines().find_map(|line| line.strip_prefix(field));

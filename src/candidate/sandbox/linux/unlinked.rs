@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// What the kernel writes behind the name that a file had.
 const GONE: &str = " (deleted)";
@@ -31,13 +32,18 @@ pub(super) fn held(processes: &[i32]) -> Held {
     let mut held = Held::default();
     let mut left = MAPS;
     for pid in processes {
-        let open = match fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(open) => open,
-            // Whoever ended meanwhile holds nothing; whoever hides it may hold anything.
-            Err(e) if e.kind() == ErrorKind::PermissionDenied => return UNKNOWN,
-            Err(_) => continue,
-        };
-        for entry in open.flatten() {
+        // Each thread, since the first one may have ended, and others may have files of their own.
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut all = Vec::new();
+        for thread in threads.map(|thread| thread.path()) {
+            match fs::read_dir(thread.join("fd")) {
+                Ok(open) => all.extend(open.flatten()),
+                // Whoever ended meanwhile holds nothing; whoever hides it may hold anything.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied && !has_ended(&thread) => return UNKNOWN,
+                Err(_) => (),
+            }
+        }
+        for entry in all {
             let Ok(name) = fs::read_link(entry.path()) else { continue };
             let name = name.to_string_lossy();
             let is_buffer = name.starts_with("socket:") || name.starts_with("pipe:");
@@ -61,6 +67,12 @@ pub(super) fn held(processes: &[i32]) -> Held {
         held.disk += mapped(&String::from_utf8_lossy(&text), &mut seen);
     }
     held
+}
+
+/// Whether a thread has ended, or is about to: it has no memory any more.
+fn has_ended(thread: &Path) -> bool {
+    let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+    !status.lines().any(|line| line.starts_with("VmSize:"))
 }
 
 /// Bytes of mappings of files without a name that are not open as well.
