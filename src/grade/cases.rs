@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::io::{Array, Checkpoint};
 use crate::ops::Answer;
 use crate::property::{self, Search, Subject, Verdict};
-use crate::suite::{Compared, Exam, ModelQuestion, Outcome};
+use crate::suite::{Compared, Exam, ModelQuestion, Outcome, Standing};
 use crate::variant::Variant;
 use std::collections::BTreeMap;
 
@@ -98,18 +98,14 @@ impl PartCases<'_> {
             },
             other => return Ok((Found::of_outcome(&other), None)),
         };
-        let facts = match exam.compare(&answer, ladder) {
-            Compared::Missing(name) => {
-                return Ok((Found::nothing("missing array", format!("it wrote no array \"{name}\"")), None));
-            }
-            Compared::Nothing => {
-                return Ok((Found::nothing("nothing compared", "no element was compared".to_string()), None));
-            }
-            Compared::WrongShape(name, shapes) => return Ok((self.wrong_shape(exam, &answer, &name, &shapes), None)),
-            Compared::Facts(facts) => facts,
-        };
-        let passes = |rung: usize| facts.iter().all(|(_, facts)| facts.mismatches.get(rung) == Some(&0));
-        let met = (0..self.ladder.len()).find(|&rung| passes(rung));
+        let compared = exam.compare(&answer, ladder);
+        if !compared.is_complete() {
+            return Ok((self.incomplete(exam, &answer, &compared, ladder)?, None));
+        }
+        if compared.is_empty() {
+            return Ok((Found::nothing("nothing compared", "no element was compared".to_string()), None));
+        }
+        let met = (0..self.ladder.len()).find(|&rung| compared.passes(rung));
         let (share, shown) = match met {
             None => (Points::zero(), None),
             Some(rung) => (self.ladder[rung].share.clone(), Some(format!("{:e}", self.ladder[rung].atol))),
@@ -117,8 +113,10 @@ impl PartCases<'_> {
         if met == Some(0) {
             return Ok((Found { share, met: shown, standing: "agrees".to_string(), reason: None }, Some(answer)));
         }
-        let (standing, reason) = self.opinion(exam, &answer, &facts, ladder)?;
-        Ok((Found { share, met: shown, standing, reason: Some(reason) }, Some(answer)))
+        let (standing, reason) = self.opinion(exam, &answer, &compared.facts, ladder)?;
+        // Faults are known by the main arrays: where those are right, none of them explains anything.
+        let answer = (!exam.main_agrees(&compared, 0)).then_some(answer);
+        Ok((Found { share, met: shown, standing, reason: Some(reason) }, answer))
     }
 
     /// The judge's words, the pattern, the site.
@@ -130,7 +128,12 @@ impl PartCases<'_> {
         ladder: &Ladder,
     ) -> Result<(String, Text)> {
         let outcome = exam.judge(answer, self.variant, ladder)?;
-        let standing = outcome.standing().words().to_string();
+        let standing = match outcome.standing() {
+            // Nothing says what rounding does to an array that the operation does not have; the ladder decides all the same.
+            Standing::Failed => Standing::BeyondTolerance,
+            standing => standing,
+        };
+        let standing = standing.words().to_string();
         // The array with the most errors tells most.
         let worst = facts.iter().max_by_key(|(_, facts)| facts.mismatches.first().copied().unwrap_or(0));
         let atol = self.ladder.first().map_or(0.0, |rung| rung.atol);
@@ -142,8 +145,7 @@ impl PartCases<'_> {
                 all.push(format!("|err| {:.2e} at {place}, {atol:e} allowed for all of the points", worst.err));
             }
             all.extend(times_the_bound(&outcome, name));
-            let expected = exam.expected().find(|(array, _)| array == name);
-            if let (Some((_, expected)), Some(actual)) = (expected, answer.get(name))
+            if let (Some(expected), Some(actual)) = (exam.expected_array(name), answer.get(name))
                 && !outcome.verdict().is_some_and(|verdict| verdict.is_rounding())
             {
                 let said = pattern(actual, expected, &exam.compared(name), atol);
@@ -172,18 +174,34 @@ impl PartCases<'_> {
         found.first.map(|first| format!("it begins at {}", first.site))
     }
 
-    fn wrong_shape(&self, exam: &Exam, answer: &Answer, name: &str, shapes: &crate::check::WrongShape) -> Found {
+    /// Of an answer that lacks arrays, or has some of another shape: all of them, and the verdict on each of the others.
+    fn incomplete(&self, exam: &Exam, answer: &Answer, compared: &Compared, ladder: &Ladder) -> Result<Found> {
         let atol = self.ladder.last().map_or(0.0, |rung| rung.atol);
-        let expected = exam.expected().find(|(array, _)| *array == name).map(|(_, expected)| expected);
-        let hint = answer.get(name).zip(expected).and_then(|(actual, expected)| swapped(actual, expected, atol));
-        let category = hint.map_or_else(|| "wrong shape".to_string(), |hint| format!("wrong shape: {hint}"));
-        let full = format!("{category}; {name} is {:?}, and {:?} is right", shapes.actual, shapes.expected);
-        Found {
+        let (mut category, mut full) = (Vec::new(), Vec::new());
+        if !compared.missing.is_empty() {
+            category.push("missing array".to_string());
+            let names = compared.missing.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+            full.push(format!("missing array: it wrote no array {names}"));
+        }
+        for (name, shapes) in &compared.wrong_shape {
+            let both = answer.get(name).zip(exam.expected_array(name));
+            let hint = both.and_then(|(actual, expected)| swapped(actual, expected, atol));
+            let said = hint.map_or_else(|| "wrong shape".to_string(), |hint| format!("wrong shape: {hint}"));
+            full.push(format!("{said}; {name} is {:?}, and {:?} is right", shapes.actual, shapes.expected));
+            if !category.contains(&said) {
+                category.push(said);
+            }
+        }
+        let outcome = exam.judge(answer, self.variant, ladder)?;
+        if let Outcome::Missing { beside, .. } | Outcome::WrongShape { beside, .. } = &outcome {
+            full.extend(beside.arrays.iter().map(|array| format!("{}: {}", array.name, array.judged.verdict)));
+        }
+        Ok(Found {
             share: Points::zero(),
             met: None,
-            standing: "wrong shape".to_string(),
-            reason: Some(Text { category, full }),
-        }
+            standing: outcome.standing().words().to_string(),
+            reason: Some(Text { category: category.join("; "), full: full.join("; ") }),
+        })
     }
 
     fn property(&self, name: &str, model: Option<&std::path::Path>, respondent: &mut Respondent) -> Result<Found> {

@@ -2,7 +2,8 @@
 
 use super::rerun::{quoted, rerun};
 use super::words::{name, sentence};
-use crate::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RunReport, Standing};
+use crate::check::{Judged, WrongShape};
+use crate::suite::{ArrayResult, Beside, CaseResult, ErrorRatios, Outcome, RunReport, Standing};
 
 /// The answers that disagree, in the order of the report.
 pub(super) fn disagreements(report: &RunReport) -> Vec<&CaseResult> {
@@ -65,7 +66,7 @@ pub(super) fn headline(outcome: &Outcome) -> String {
 /// What happened, where, and what would be right: a line each.
 pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
     match outcome {
-        Outcome::Compared { same_bits, meets_tolerance, verdict, error_ratios, .. } => {
+        Outcome::Compared { same_bits, meets_tolerance, error_ratios, .. } => {
             let mut lines = Vec::new();
             if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
@@ -73,10 +74,7 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
                 lines.extend(bounds(array));
                 lines.extend(argmax(array));
                 lines.push(sentence(&format!("suggested tolerance: {}", array.tolerance.suggestion.formula)));
-                lines.push(sentence(&match array.judged.reason.as_str() {
-                    "" => format!("verdict: {verdict}"),
-                    reason => format!("verdict: {verdict}: {reason}"),
-                }));
+                lines.push(sentence(&format!("verdict: {}", opinion(&array.judged))));
             }
             lines.extend(against_others(error_ratios));
             if *same_bits == Some(false) {
@@ -87,14 +85,39 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
             }
             lines
         }
-        Outcome::WrongShape { array, shapes } => {
-            let (actual, expected) = (&shapes.actual, &shapes.expected);
-            vec![sentence(&format!("{} has shape {actual:?}; expected {expected:?}", name(array)))]
-        }
-        Outcome::Missing { array } => vec![format!("the answer has no array {}", name(array))],
+        Outcome::WrongShape { array, shapes, beside } => with_the_others(unfit(array, Some(shapes)), beside),
+        Outcome::Missing { array, beside } => with_the_others(unfit(array, None), beside),
         Outcome::Failed { reason } => vec![sentence(&format!("could not answer: {reason}"))],
         Outcome::NotAsked { reason } => vec![sentence(&format!("not asked: {reason}"))],
     }
+}
+
+/// The verdict on an array, and why.
+fn opinion(judged: &Judged) -> String {
+    match judged.reason.as_str() {
+        "" => judged.verdict.to_string(),
+        reason => format!("{}: {reason}", judged.verdict),
+    }
+}
+
+/// An array that is missing or has another shape.
+fn unfit(array: &str, shapes: Option<&WrongShape>) -> String {
+    match shapes {
+        None => format!("the answer has no array {}", name(array)),
+        Some(WrongShape { actual, expected }) => {
+            sentence(&format!("{} has shape {actual:?}; expected {expected:?}", name(array)))
+        }
+    }
+}
+
+/// The first array that does not fit, and a line for each other array.
+fn with_the_others(first: String, beside: &Beside) -> Vec<String> {
+    let mut lines = vec![first];
+    lines.extend(beside.also.iter().map(|also| unfit(&also.array, also.shapes.as_ref())));
+    for array in &beside.arrays {
+        lines.push(sentence(&format!("{}: {}", name(&array.name), opinion(&array.judged))));
+    }
+    lines
 }
 
 /// The array to show: of those with the worst verdict, the one with the largest error.

@@ -9,8 +9,8 @@ use crate::candidate::Candidate;
 use crate::check::Ladder;
 use crate::error::Result;
 
-/// Asks `candidate` the selected cases, one after the other, and judges its answers as those of the one selected variant. The main arrays of a case must be there
-/// (`out`, logits); others are judged where it gives them. What it does not do is not asked of it.
+/// Asks `candidate` the selected cases, one after the other, and judges its answers as those of the one selected variant. Every expected array must be there, but for
+/// optional ones, which are judged where it gives them. What it does not do is not asked of it.
 ///
 /// # Errors
 /// A selection that names nothing, or not exactly one variant; a candidate that cannot be asked.

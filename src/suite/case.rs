@@ -64,6 +64,9 @@ pub struct Case {
     /// Input array that says which leading indices of the answer are compared.
     #[serde(default)]
     pub compare_where: Option<String>,
+    /// Expected arrays that a program may leave out: they are judged where it gives them.
+    #[serde(default)]
+    pub optional: Vec<String>,
     /// Hashes of the files: names without a slash lie in the case's folder, others are relative to the suite.
     #[serde(default)]
     pub sha256: BTreeMap<String, String>,

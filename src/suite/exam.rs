@@ -2,7 +2,7 @@
 
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
-use super::expectation::{Expectation, ExpectedArray, main_outputs};
+use super::expectation::{Expectation, main_outputs};
 use super::files::{judge_given, widened};
 use super::report_data::Outcome;
 use crate::candidate::{Candidate, Outcome as Said, ProgramQuestion};
@@ -27,23 +27,32 @@ pub struct Exam {
     expectation: Expectation,
 }
 
-/// How the main arrays of an answer compare.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Compared {
-    /// One is missing.
-    Missing(String),
-    /// One has another shape.
-    WrongShape(String, WrongShape),
-    /// Nothing was compared, which is no agreement.
-    Nothing,
-    /// Array by array.
-    Facts(Vec<(String, Comparison)>),
+/// How the arrays of an answer compare: each that is expected is in one of the three lists, but for optional ones that the answer lacks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Compared {
+    /// Arrays that the answer lacks.
+    pub missing: Vec<String>,
+    /// Arrays of another shape.
+    pub wrong_shape: Vec<(String, WrongShape)>,
+    /// All others, array by array.
+    pub facts: Vec<(String, Comparison)>,
 }
 
 impl Compared {
-    /// Whether every element agrees at the rung.
+    /// Whether every array is there in its shape.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.wrong_shape.is_empty()
+    }
+
+    /// Whether no element was compared, which is no agreement.
+    pub fn is_empty(&self) -> bool {
+        self.facts.iter().all(|(_, facts)| facts.compared == 0)
+    }
+
+    /// Whether every element of every array agrees at the rung.
     pub fn passes(&self, rung: usize) -> bool {
-        matches!(self, Self::Facts(facts) if facts.iter().all(|(_, facts)| facts.mismatches.get(rung) == Some(&0)))
+        let agrees = |facts: &Comparison| facts.mismatches.get(rung) == Some(&0);
+        self.is_complete() && !self.is_empty() && self.facts.iter().all(|(_, facts)| agrees(facts))
     }
 }
 
@@ -71,6 +80,11 @@ impl Exam {
     /// The main arrays that are expected, with their names.
     pub fn expected(&self) -> impl Iterator<Item = (&str, &ArrayD<f64>)> {
         main_outputs(&self.expectation.arrays).into_iter().map(|(name, _, array)| (name.as_str(), array))
+    }
+
+    /// An expected array by its name, main or not.
+    pub fn expected_array(&self, name: &str) -> Option<&ArrayD<f64>> {
+        self.expectation.arrays.iter().find(|(array, ..)| array == name).map(|(_, _, array)| array)
     }
 
     /// What a candidate is told.
@@ -106,28 +120,38 @@ impl Exam {
         Ok(took)
     }
 
-    /// Compares the main arrays of an answer, at the rungs of `ladder`: facts, and no opinion.
+    /// Compares every expected array with the answer's, at the rungs of `ladder`: facts, and no opinion. Optional arrays are compared where the answer has them.
     pub fn compare(&self, answer: &Answer, ladder: &Ladder) -> Compared {
-        let mut each = Vec::new();
-        for (name, dtype, expected) in main_outputs(&self.expectation.arrays) {
-            let Some(actual) = answer.get(name) else { return Compared::Missing(name.clone()) };
+        let mut compared = Compared::default();
+        for (name, dtype, expected) in &self.expectation.arrays {
+            let Some(actual) = answer.get(name) else {
+                if !self.expectation.is_optional(name) {
+                    compared.missing.push(name.clone());
+                }
+                continue;
+            };
             match compare(actual, expected, *dtype, self.expectation.selection_of(name), ladder) {
-                Ok(facts) => each.push((name.clone(), facts)),
-                Err(shapes) => return Compared::WrongShape(name.clone(), shapes),
+                Ok(facts) => compared.facts.push((name.clone(), facts)),
+                Err(shapes) => compared.wrong_shape.push((name.clone(), shapes)),
             }
         }
-        if each.iter().all(|(_, facts)| facts.compared == 0) { Compared::Nothing } else { Compared::Facts(each) }
+        compared
     }
 
-    /// The opinion on an answer, as one of `variant`: the main arrays must be there, others are judged where it gives them.
+    /// Whether the main arrays of an answer are there and agree at the rung, whatever the others are.
+    pub fn main_agrees(&self, compared: &Compared, rung: usize) -> bool {
+        self.expected().all(|(main, _)| {
+            let facts = compared.facts.iter().find(|(name, _)| name == main);
+            facts.is_some_and(|(_, facts)| facts.mismatches.get(rung) == Some(&0))
+        })
+    }
+
+    /// The opinion on an answer, as one of `variant`: every expected array must be there, but for optional ones, which are judged where it gives them.
     ///
     /// # Errors
     /// A case that no numerics can be asked.
     pub fn judge(&self, answer: &Answer, variant: &'static Variant, ladder: &Ladder) -> Result<Outcome> {
-        let mut expectation = self.expectation.clone();
-        let main = main_outputs(&self.expectation.arrays);
-        let is_main = |array: &ExpectedArray| main.iter().any(|(name, _, _)| *name == array.0);
-        expectation.arrays.retain(|array| is_main(array) || answer.contains_key(&array.0));
+        let expectation = self.expectation.asked_of(answer);
         judge_given(&self.case, variant, &self.inputs, &expectation, answer, ladder)
     }
 
@@ -147,9 +171,9 @@ impl Exam {
         }
     }
 
-    /// Which elements of a main array are compared, by their flat index.
+    /// Which elements of an expected array are compared, by their flat index.
     pub fn compared(&self, array: &str) -> Vec<bool> {
-        let length = self.expected().find(|(name, _)| *name == array).map_or(0, |(_, expected)| expected.len());
+        let length = self.expected_array(array).map_or(0, ArrayD::len);
         self.expectation.compared(array, length)
     }
 

@@ -3,8 +3,10 @@
 use super::case::Case;
 use crate::check::{Rung, Selection};
 use crate::error::{Error, Result};
+use crate::io::wording::quoted;
 use crate::io::{Array, values};
 use crate::num::Dtype;
+use crate::ops::Answer;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
@@ -16,6 +18,8 @@ pub(super) type ExpectedArray = (String, Dtype, ArrayD<f64>);
 pub(super) struct Expectation {
     pub(super) arrays: Vec<ExpectedArray>,
     selection: Vec<(String, ArrayD<bool>)>,
+    /// Names of arrays that a program may leave out.
+    optional: Vec<String>,
     /// What the case's author asks for.
     pub(super) tolerance: Option<Rung>,
     /// How far the two foreign oracles are apart.
@@ -51,8 +55,21 @@ impl Expectation {
                 selection.push((name.clone(), chosen));
             }
         }
+        let optional = optional(case, &arrays)?;
         let distance = case.oracle.as_ref().and_then(|oracle| oracle.distance).unwrap_or(0.0);
-        Ok(Self { arrays, selection, tolerance: case.tolerance.map(Rung::from), distance })
+        Ok(Self { arrays, selection, optional, tolerance: case.tolerance.map(Rung::from), distance })
+    }
+
+    /// Whether a program's answer may be without this array.
+    pub(super) fn is_optional(&self, array: &str) -> bool {
+        self.optional.iter().any(|name| name == array)
+    }
+
+    /// What is asked of a program that gave `answer`: optional arrays only where it has them.
+    pub(super) fn asked_of(&self, answer: &Answer) -> Self {
+        let mut asked = self.clone();
+        asked.arrays.retain(|(name, ..)| answer.contains_key(name) || !self.is_optional(name));
+        asked
     }
 
     /// The elements of an array that are compared.
@@ -77,6 +94,24 @@ impl Expectation {
             }
         }
     }
+}
+
+/// The expected arrays that a program may leave out: those that the case says, and the sites of a model beside its logits.
+fn optional(case: &Case, arrays: &[ExpectedArray]) -> Result<Vec<String>> {
+    let mut optional = case.optional.clone();
+    if let Some(unknown) = optional.iter().find(|name| !arrays.iter().any(|(expected, ..)| expected == *name)) {
+        let unknown = quoted(unknown);
+        return Err(Error::ask(format!("{}: optional names {unknown}, which is no expected array", case.name)));
+    }
+    if case.op == "model" {
+        let main = main_outputs(arrays);
+        let sites = arrays.iter().filter(|(name, ..)| !main.iter().any(|(main, ..)| main == name));
+        optional.extend(sites.map(|(name, ..)| name.clone()));
+    }
+    if arrays.iter().all(|(name, ..)| optional.contains(name)) {
+        return Err(Error::ask(format!("{}: optional names all expected arrays; a case must ask for one", case.name)));
+    }
+    Ok(optional)
 }
 
 /// The arrays that a baseline is about: `out` of an operation, the logits of a model; else all of them.

@@ -5,7 +5,7 @@
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
 use super::expectation::{Expectation, main_outputs};
-use super::report_data::{ArrayResult, ErrorRatios, Outcome};
+use super::report_data::{ArrayResult, Beside, ErrorRatios, Outcome, Unfit};
 use crate::check::bounds::{self, Bound};
 use crate::check::floor::{Floor, floor};
 use crate::check::{
@@ -198,16 +198,24 @@ pub(super) fn judge_answer(
     // The author's tolerance is one more rung, behind those that are shown.
     let rungs = Ladder(ladder.0.iter().copied().chain(expectation.tolerance).collect());
     let mut arrays = Vec::with_capacity(expectation.arrays.len());
+    let (mut unfit, mut unknown) = (Vec::new(), None);
     for (place, (name, dtype, expected)) in expectation.arrays.iter().enumerate() {
-        let Some(actual) = answer.get(name) else { return Ok(Outcome::Missing { array: name.clone() }) };
+        let Some(actual) = answer.get(name) else {
+            unfit.push(Unfit { array: name.clone(), shapes: None });
+            continue;
+        };
         let selection = expectation.selection_of(name);
         let facts = match compare(actual, expected, *dtype, selection, &rungs) {
             Ok(facts) => facts,
-            Err(shapes) => return Ok(Outcome::WrongShape { array: name.clone(), shapes }),
+            Err(shapes) => {
+                unfit.push(Unfit { array: name.clone(), shapes: Some(shapes) });
+                continue;
+            }
         };
         let uncertainty = Uncertainty::of(*dtype, expectation.distance);
         let Some(yardstick) = judging.yardstick(variant, name, uncertainty, prepared)? else {
-            return Ok(Outcome::Failed { reason: format!("nothing says how far {name} may be off") });
+            unknown.get_or_insert(name);
+            continue;
         };
         let mut judged = judge(actual, expected, selection, &facts, &yardstick);
         let mut largest = largest_estimate(&yardstick);
@@ -232,6 +240,12 @@ pub(super) fn judge_answer(
             tolerance,
             argmax,
         });
+    }
+    if let Some(outcome) = incomplete(unfit, &mut arrays, ladder) {
+        return Ok(outcome);
+    }
+    if let Some(name) = unknown {
+        return Ok(Outcome::Failed { reason: format!("nothing says how far {name} may be off") });
     }
     if arrays.iter().all(|array| array.facts.compared == 0) {
         let reason = "no element was compared, and nothing compared is not a success".to_string();
@@ -259,6 +273,20 @@ pub(super) fn judge_answer(
     let baseline = judging.case.baseline.get(&variant.coarsest).copied();
     let error_ratios = ErrorRatios { plain: plain_error.and_then(over), pytorch: baseline.and_then(over) };
     Ok(Outcome::Compared { passes, meets_tolerance, verdict, arrays, same_bits: None, error_ratios })
+}
+
+/// The outcome where arrays are missing or have another shape, with all others beside: a missing one comes first.
+fn incomplete(mut unfit: Vec<Unfit>, arrays: &mut Vec<ArrayResult>, ladder: &Ladder) -> Option<Outcome> {
+    let first = unfit.iter().position(|unfit| unfit.shapes.is_none()).unwrap_or(0);
+    let Unfit { array, shapes } = (first < unfit.len()).then(|| unfit.remove(first))?;
+    for array in arrays.iter_mut() {
+        array.facts.mismatches.truncate(ladder.0.len());
+    }
+    let beside = Beside { also: unfit, arrays: std::mem::take(arrays) };
+    Some(match shapes {
+        None => Outcome::Missing { array, beside },
+        Some(shapes) => Outcome::WrongShape { array, shapes, beside },
+    })
 }
 
 fn is_logits(array: &str) -> bool {

@@ -38,7 +38,8 @@ pub use judging::EVALUATIONS;
 pub use model_question::ModelQuestion;
 pub use operation_case::{OperationCase, operation_cases};
 pub use report_data::{
-    ArrayResult, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, VariantAbout,
+    ArrayResult, Beside, CaseResult, ErrorRatios, FORMAT as RUN_FORMAT, Outcome, RunReport, SuiteCount, Unfit,
+    VariantAbout,
 };
 pub use runner::run;
 pub use selection::{Selected, count_cases, selected_cases};

@@ -93,11 +93,17 @@ pub enum Outcome {
         array: String,
         /// Both shapes.
         shapes: WrongShape,
+        /// What came of the other arrays.
+        #[serde(flatten)]
+        beside: Beside,
     },
     /// The answer lacks an array.
     Missing {
         /// Its name.
         array: String,
+        /// What came of the other arrays.
+        #[serde(flatten)]
+        beside: Beside,
     },
     /// The variant could not answer.
     Failed {
@@ -109,6 +115,27 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+}
+
+/// The arrays of an answer beside the first one that is missing or has another shape: none of them is hidden by it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Beside {
+    /// Further arrays that are missing or have another shape.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Unfit>,
+    /// Those that could be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arrays: Vec<ArrayResult>,
+}
+
+/// An array that could not be compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unfit {
+    /// Its name.
+    pub array: String,
+    /// Both shapes; `None` where it is missing.
+    pub shapes: Option<WrongShape>,
 }
 
 /// The facts about one array.

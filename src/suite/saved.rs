@@ -1,6 +1,6 @@
 //! Reads a saved run back. The file may come from a stranger: what it says must hold together before a report is made of it.
 
-use super::report_data::{ArrayResult, CaseResult, ErrorRatios, FORMAT, Outcome, RunReport};
+use super::report_data::{ArrayResult, Beside, CaseResult, ErrorRatios, FORMAT, Outcome, RunReport, Unfit};
 use crate::check::{Rung, Verdict, WrongShape};
 use crate::error::{Error, Result};
 use crate::io::disk::read_whole;
@@ -135,7 +135,13 @@ fn unique<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Check {
 }
 
 fn outcome(outcome: &Outcome, rungs: usize) -> Check {
-    let Outcome::Compared { passes, verdict, arrays, .. } = outcome else { return Ok(()) };
+    let (passes, verdict, arrays) = match outcome {
+        Outcome::Compared { passes, verdict, arrays, .. } => (passes, verdict, arrays),
+        Outcome::WrongShape { array, beside, .. } | Outcome::Missing { array, beside } => {
+            return beside_it(array, beside, rungs);
+        }
+        Outcome::Failed { .. } | Outcome::NotAsked { .. } => return Ok(()),
+    };
     if passes.len() != rungs {
         return Err(format!("passes has {} entries; the ladder has {rungs} rungs", passes.len()));
     }
@@ -153,6 +159,16 @@ fn outcome(outcome: &Outcome, rungs: usize) -> Check {
     };
     if *verdict != worst {
         return Err(format!("the verdict is \"{verdict}\"; the worst of its arrays is \"{worst}\""));
+    }
+    Ok(())
+}
+
+fn beside_it(array: &str, beside: &Beside, rungs: usize) -> Check {
+    let also = beside.also.iter().map(|unfit| unfit.array.as_str());
+    let compared = beside.arrays.iter().map(|array| array.name.as_str());
+    unique("arrays", std::iter::once(array).chain(also).chain(compared))?;
+    for array in &beside.arrays {
+        array_facts(array, rungs).map_err(|why| format!("array {}: {why}", quoted(&array.name)))?;
     }
     Ok(())
 }
@@ -213,6 +229,8 @@ pub(super) struct OutcomeFields {
     #[serde(default, deserialize_with = "present")]
     shapes: Option<WrongShape>,
     #[serde(default, deserialize_with = "present")]
+    also: Option<Vec<Unfit>>,
+    #[serde(default, deserialize_with = "present")]
     reason: Option<String>,
 }
 
@@ -246,6 +264,7 @@ impl TryFrom<OutcomeFields> for Outcome {
             ("error_ratios", fields.error_ratios.is_some()),
             ("array", fields.array.is_some()),
             ("shapes", fields.shapes.is_some()),
+            ("also", fields.also.is_some()),
             ("reason", fields.reason.is_some()),
         ];
         let wanted: &[&str] = match fields.kind {
@@ -254,7 +273,13 @@ impl TryFrom<OutcomeFields> for Outcome {
             Kind::Missing => &["array"],
             Kind::Failed | Kind::NotAsked => &["reason"],
         };
-        if let Some((field, _)) = given.iter().find(|(field, given)| *given && !wanted.contains(field)) {
+        // What stands beside an array that is missing or has another shape is left out where there is nothing.
+        let free: &[&str] = match fields.kind {
+            Kind::WrongShape | Kind::Missing => &["also", "arrays"],
+            Kind::Compared | Kind::Failed | Kind::NotAsked => &[],
+        };
+        let known = |field: &&str| wanted.contains(field) || free.contains(field);
+        if let Some((field, _)) = given.iter().find(|(field, given)| *given && !known(field)) {
             return Err(format!("an outcome has the field `{field}`, which its kind has not; it has {wanted:?}"));
         }
         let outcome = match fields.kind {
@@ -269,9 +294,15 @@ impl TryFrom<OutcomeFields> for Outcome {
                 })
             })(),
             Kind::WrongShape => {
-                fields.array.zip(fields.shapes).map(|(array, shapes)| Self::WrongShape { array, shapes })
+                let beside =
+                    Beside { also: fields.also.unwrap_or_default(), arrays: fields.arrays.unwrap_or_default() };
+                fields.array.zip(fields.shapes).map(|(array, shapes)| Self::WrongShape { array, shapes, beside })
             }
-            Kind::Missing => fields.array.map(|array| Self::Missing { array }),
+            Kind::Missing => {
+                let beside =
+                    Beside { also: fields.also.unwrap_or_default(), arrays: fields.arrays.unwrap_or_default() };
+                fields.array.map(|array| Self::Missing { array, beside })
+            }
             Kind::Failed => fields.reason.map(|reason| Self::Failed { reason }),
             Kind::NotAsked => fields.reason.map(|reason| Self::NotAsked { reason }),
         };

@@ -4,7 +4,9 @@ use goldref::check::{
     Basis, Bias, FormatOf, Judged, Ladder, Ratios, Selection, Verdict, WrongShape, argmax, compare, tolerance_facts,
 };
 use goldref::num::Dtype;
-use goldref::suite::{ArrayResult, CaseResult, ErrorRatios, Outcome, RUN_FORMAT, RunReport, SuiteCount, VariantAbout};
+use goldref::suite::{
+    ArrayResult, Beside, CaseResult, ErrorRatios, Outcome, RUN_FORMAT, RunReport, SuiteCount, Unfit, VariantAbout,
+};
 use ndarray::ArrayD;
 
 /// What is known of one array. The only place of the tests that spells out the fields of the judge.
@@ -111,6 +113,13 @@ pub(super) fn report() -> RunReport {
         array("out", &[0.5, 0.25], &[0.5, 0.25], Verdict::Exact),
         array("probs", &[f64::NAN, 1.0], &[0.0, f64::INFINITY], Verdict::NotFinite),
     ]);
+    let beside = Beside {
+        also: vec![
+            Unfit { array: words("mean"), shapes: None },
+            Unfit { array: words("scores"), shapes: Some(WrongShape { actual: vec![3], expected: vec![2, 2] }) },
+        ],
+        arrays: vec![array("probs", &[0.5, 0.25], &[0.5, 0.25], Verdict::Exact)],
+    };
     let shapes = WrongShape { actual: vec![1, 2], expected: vec![2] };
     report_of(
         &["mine/mean", "mine/peaked", "yours/mean"],
@@ -121,9 +130,9 @@ pub(super) fn report() -> RunReport {
             (
                 "bf16",
                 vec![
-                    Outcome::WrongShape { array: words("out"), shapes },
+                    Outcome::WrongShape { array: words("out"), shapes, beside: Beside::default() },
                     Outcome::Failed { reason: words("no memory for 4000000000 rows") },
-                    Outcome::Missing { array: words("out") },
+                    Outcome::Missing { array: words("out"), beside },
                 ],
             ),
             ("f16", vec![exact(), off_by(0.0078125, Verdict::Explained), exact()]),
@@ -156,7 +165,15 @@ pub(super) fn hostile() -> RunReport {
                     array.judged.reason = renamed(&long);
                 }
             }
-            Outcome::WrongShape { array, .. } | Outcome::Missing { array } => *array = renamed(array),
+            Outcome::WrongShape { array, beside, .. } | Outcome::Missing { array, beside } => {
+                *array = renamed(array);
+                for unfit in &mut beside.also {
+                    unfit.array = renamed(&unfit.array);
+                }
+                for array in &mut beside.arrays {
+                    array.name = renamed(&array.name);
+                }
+            }
             Outcome::Failed { reason } | Outcome::NotAsked { reason } => *reason = renamed(&long),
         }
     }

@@ -27,6 +27,7 @@ mod reports;
 mod run_diff;
 mod saved_runs;
 mod schema;
+mod side_arrays;
 mod tightness;
 mod trace;
 mod truth;

@@ -183,7 +183,9 @@ fn a_field_more_or_less_is_refused_in_every_object() {
             object.remove(name);
             object
         };
-        object.keys().map(without).collect()
+        // What stands beside an array that does not fit is left out where there is nothing.
+        let beside = matches!(object.get("kind").and_then(Value::as_str), Some("missing" | "wrong_shape"));
+        object.keys().filter(|name| !(beside && matches!(name.as_str(), "also" | "arrays"))).map(without).collect()
     };
     with_each_object_edited(&every_outcome(), &less, &mut |broken, at| {
         assert!(refused(broken).is_some(), "{at} may lack a field");
