@@ -29,7 +29,7 @@
 //!
 //! **Reading order.** For the mathematics: [`ops`], one file an operation, then the forward pass in [`model`].
 //! For the roundings: [`eval::Numerics`] and the table in [`variant`]. Modules stand in layer order, each using only those above it, in
-//! four crates: numbers (`goldref-kernels`), facts about two arrays (`goldref-compare`), the right answers (`goldref-reference`, from [`error`] to [`fault`]), and
+//! four crates: numbers (`goldref-kernels`), facts about two arrays (`goldref-compare`), the right answers (`goldref-reference`, from [`harmless`] to [`fault`]), and
 //! whoever asks and is told (this one).
 //!
 //! **Parts that can be left out.** Features follow the layers: nothing but numbers, `compare`, `files`, `reference`, `fixtures`, `candidates`, `properties`, `grade`,
@@ -39,7 +39,7 @@
 
 // The floors below, in crates of their own.
 #[doc(inline)]
-pub use goldref_reference::{error, linalg, num, simd};
+pub use goldref_reference::{error, harmless, linalg, num, simd};
 
 #[cfg(feature = "compare")]
 #[doc(inline)]

@@ -4,6 +4,7 @@
 //! Every message is one sentence that says what, where and what would be right,
 //! because it is printed as it stands behind `goldref: ` with exit code 2.
 
+use crate::harmless;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -34,11 +35,12 @@ pub enum Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
-            Self::Write { path, reason } => write!(f, "cannot write {}: {reason}", path.display()),
-            Self::Ask(reason) => f.write_str(reason),
-        }
+        // Paths, names and values in it may come from a hostile file: they must not steer the terminal nor break the line.
+        f.write_str(&harmless::line(&match self {
+            Self::Read { path, reason } => format!("cannot read {}: {reason}", path.display()),
+            Self::Write { path, reason } => format!("cannot write {}: {reason}", path.display()),
+            Self::Ask(reason) => reason.clone(),
+        }))
     }
 }
 
@@ -57,7 +59,7 @@ impl Error {
 
     /// A question that cannot be asked.
     pub fn ask(reason: impl std::fmt::Display) -> Self {
-        Self::Ask(printable(&reason))
+        Self::Ask(reason.to_string())
     }
 
     /// The same error said of `path`: an [`Error::Ask`] that arose while reading a file becomes a read error of it.
@@ -72,26 +74,11 @@ impl Error {
 
 // Paths and reasons come in many types; what is done with them is compiled once.
 fn read(path: &Path, reason: &dyn fmt::Display) -> Error {
-    Error::Read { path: path.to_path_buf(), reason: printable(reason) }
+    Error::Read { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
 fn write(path: &Path, reason: &dyn fmt::Display) -> Error {
-    Error::Write { path: path.to_path_buf(), reason: printable(reason) }
-}
-
-/// The message with control characters spelled out: names and values in it may come from a hostile file, and must
-/// not steer the terminal nor break the line.
-fn printable(message: &dyn std::fmt::Display) -> String {
-    let message = message.to_string();
-    let mut spelled = String::with_capacity(message.len());
-    for c in message.chars() {
-        if c.is_control() {
-            spelled.extend(c.escape_default());
-        } else {
-            spelled.push(c);
-        }
-    }
-    spelled
+    Error::Write { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -99,8 +86,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_from_a_file_cannot_steer_the_terminal() {
+    fn a_name_from_a_file_or_of_one_cannot_steer_the_terminal() {
         let error = Error::ask("no op is called \u{1b}[2J\nfake").to_string();
         assert_eq!(error, "no op is called \\u{1b}[2J\\nfake");
+        let error = Error::read("a\u{202e}b\n", "hidden_act is \"\u{200b}\"").to_string();
+        assert_eq!(error, "cannot read a\\u{202e}b\\n: hidden_act is \"\\u{200b}\"");
     }
 }

@@ -4,6 +4,8 @@
 //! [`model`]; for the roundings [`eval::Numerics`] and the table in [`variant`].
 
 // In layer order, each a group of its own so that the order stays.
+pub mod harmless;
+
 pub mod error;
 
 pub mod simd;

@@ -4,14 +4,15 @@ use super::choice::choice;
 use super::exit_code;
 use super::format::Format;
 use super::ladder::Tolerances;
+use super::report::show;
 use crate::check::{SetQuestion, compare_sets};
 use crate::error::{Error, Result};
+use crate::harmless::page;
 use crate::io::mapped::{self, Folder, MappedArray};
 use crate::num::Dtype;
 use crate::num::sort::sort_by;
 use crate::report::{CompareReport, compare_json, compare_text};
 use anstyle::{AnsiColor, Style};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `goldref compare`.
@@ -100,11 +101,10 @@ pub(crate) fn main(args: &Args) -> Result<u8> {
         set,
     };
     let printed = match args.format {
-        Format::Text => painted(&compare_text(&report)),
+        Format::Text => painted(&page(&compare_text(&report))),
         Format::Json => compare_json(&report),
     };
-    // A closed pipe (`goldref compare … | head`) is not a failure of the comparison.
-    let _ = anstream::stdout().write_all(printed.as_bytes());
+    show(&printed);
     Ok(if report.agrees { exit_code::AGREED } else { exit_code::DISAGREED })
 }
 

@@ -32,6 +32,7 @@ mod trace;
 
 use crate::candidate::{WARDEN, run_warden};
 use crate::error::Error;
+use crate::harmless::{line, page};
 use crate::simd::Level;
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -84,8 +85,16 @@ enum Command {
 
 /// Parses, runs, and says how it went.
 pub fn main() -> ExitCode {
-    // Clap prints usage errors itself and exits with 2, the code that says "could not ask".
-    let cli = Cli::parse();
+    std::panic::set_hook(Box::new(panicked));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version hold nothing from outside.
+        Err(asked) if !asked.use_stderr() => asked.exit(),
+        Err(refused) => {
+            let _ = anstream::stderr().write_all(page(&refused.render().to_string()).as_bytes());
+            return ExitCode::from(exit_code::COULD_NOT_ASK);
+        }
+    };
     let outcome = Level::from_environment().map_err(Error::ask).and_then(|_| match cli.command {
         Command::Bench(args) => bench::main(&args),
         Command::Check(args) => check::main(&args),
@@ -107,5 +116,18 @@ pub fn main() -> ExitCode {
             let _ = writeln!(anstream::stderr(), "goldref: {error}");
             ExitCode::from(exit_code::COULD_NOT_ASK)
         }
+    }
+}
+
+/// Says that goldref has a fault of its own, where, and what it holds: a value in that may come from outside.
+fn panicked(info: &std::panic::PanicHookInfo) {
+    let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+    let said = info.payload();
+    let why = said.downcast_ref::<&str>().copied().or_else(|| said.downcast_ref::<String>().map(String::as_str));
+    let why = why.unwrap_or("it says nothing");
+    let _ = writeln!(anstream::stderr(), "goldref: a fault of its own{place}: {}", line(why));
+    let backtrace = std::backtrace::Backtrace::capture();
+    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+        let _ = write!(anstream::stderr(), "{backtrace}");
     }
 }

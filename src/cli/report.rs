@@ -5,6 +5,7 @@ use super::exit_code;
 use super::format::Format as TwoWays;
 use super::run::writable;
 use crate::error::{Error, Result};
+use crate::harmless::{line, page};
 use crate::io;
 use crate::report;
 use crate::suite::{BitsReport, RunReport};
@@ -125,7 +126,7 @@ impl Printing {
             io::write_text(path as &Path, &rendered)?;
         }
         if self.prints_text() {
-            say(&painted(&report::text(report)));
+            show(&painted(&page(&report::text(report))));
         } else {
             say(&rendered);
         }
@@ -133,14 +134,19 @@ impl Printing {
     }
 }
 
-/// Prints. A closed pipe (`goldref check | head`) is not a failure of the command.
+/// Prints. Whatever names stand in the text, none of them steers the terminal.
 pub(crate) fn say(text: &str) {
+    show(&page(text));
+}
+
+/// Prints text that is harmless already, with colours. A closed pipe (`goldref check | head`) is not a failure of the command.
+pub(super) fn show(text: &str) {
     let _ = anstream::stdout().write_all(text.as_bytes());
 }
 
 /// Says something beside the result, where it is not read as a part of it.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "goldref: note: {text}");
+    let _ = writeln!(anstream::stderr(), "goldref: note: {}", line(text));
 }
 
 /// Verdicts in colour. The stream drops the colour where it is not a terminal or NO_COLOR is set.

@@ -1,5 +1,7 @@
 //! Words that the formats share: a stranger's names made harmless, counts, lists.
 
+use crate::harmless;
+
 /// Characters of a name that are shown: real ones have some thirty, and a table is as wide as its longest.
 const NAME: usize = 120;
 /// Characters of a sentence that are shown.
@@ -15,21 +17,9 @@ pub(super) fn sentence(text: &str) -> String {
     cut(&visible(text), SENTENCE)
 }
 
-/// The text with everything spelled out that would steer whoever shows it: control characters, characters that turn
-/// the direction of writing, and the two beginnings of a line that GitHub's runner takes for a command.
+/// The text on one line with everything spelled out that would steer whoever shows it, also the two beginnings of a line that GitHub's runner takes for a command.
 pub(super) fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if steers(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown.replace("::", ":\\u{3a}").replace("##[", "#\\u{23}[")
+    harmless::line(text).replace("::", ":\\u{3a}").replace("##[", "#\\u{23}[")
 }
 
 /// The first `length` characters, and a sign where there were more.
@@ -77,7 +67,7 @@ mod tests {
 
     #[test]
     fn nothing_steers_a_terminal_or_a_runner() {
-        assert_eq!(visible("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\u{a}b\\u{202e}c");
+        assert_eq!(visible("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\nb\\u{202e}c");
         assert_eq!(visible("::set-env"), ":\\u{3a}set-env");
         assert!(!visible(":::::").contains("::") && !visible("###[x").contains("##["));
         assert_eq!(visible("f32, ∑ 1:2 #3"), "f32, ∑ 1:2 #3");

@@ -142,7 +142,7 @@ pub(super) fn report() -> RunReport {
 
 /// Names that would break out of every format that does not escape them.
 pub(super) fn hostile() -> RunReport {
-    let name = "<a&b>\"'|`x`](y) @you #1\u{1b}[2J\u{202e}\u{ffff}\n::error::, 50%\r##[add-mask]";
+    let name = "<a&b>\"'|`x`](y) @you #1\u{1b}[2J\u{202e}\u{9b}\u{61c}\u{200b}\u{2028}\u{feff}\u{e0041}\u{ffff}\n::error::, 50%\r##[add-mask]";
     let mut report = report();
     report.fixtures = Some(format!("it's {name}"));
     let long = "ä".repeat(5000);

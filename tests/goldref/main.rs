@@ -16,6 +16,7 @@ mod fixtures;
 mod frozen_bits;
 mod grading;
 mod hand_made;
+mod harmless;
 mod judge;
 mod latency;
 mod layers;

@@ -2,6 +2,7 @@
 //!
 //! serde compiles the code of a type anew for each serializer that it is given to, and serde_json has one for each layout.
 
+use crate::harmless::steers;
 use serde::Serialize;
 use serde::ser::Error;
 use serde_json::Serializer;
@@ -49,6 +50,19 @@ macro_rules! as_the_layout_does {
 }
 
 impl Formatter for Layout {
+    /// What JSON allows in a string and would steer whoever shows it is escaped: the same text, said harmlessly.
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| steers(c)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
     as_the_layout_does!(
         begin_array(),
         end_array(),
@@ -67,6 +81,14 @@ impl Formatter for Layout {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn strings_steer_nobody_and_read_back() {
+        let text = "a\u{9b}\u{202e}b\u{feff}\u{e0041}c\u{7f}é\n";
+        let json = line(&text).unwrap();
+        assert_eq!(json, r#""a\u009b\u202eb\ufeff\udb40\udc41c\u007fé\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn both_layouts_are_those_of_serde_json() {

@@ -2,6 +2,7 @@
 //!
 //! A stranger's text can be long and can steer a terminal, so none goes into a message but through here.
 
+use crate::harmless::steers;
 use std::fmt::Display;
 
 /// A stranger's name in quotes, escaped, and cut where it is long.
@@ -13,7 +14,7 @@ pub fn quoted(name: &str) -> String {
     }
 }
 
-/// A library's reason, which may repeat a stranger's text: as one line without control characters, cut
+/// A library's reason, which may repeat a stranger's text: as one line without characters that steer, cut
 /// in the middle where it is long, because line and column stand at its end.
 pub fn reason(error: impl Display) -> String {
     one_line(&error.to_string())
@@ -21,7 +22,7 @@ pub fn reason(error: impl Display) -> String {
 
 fn one_line(text: &str) -> String {
     const SHOWN: usize = 200;
-    let line: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: Vec<char> = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect();
     let text = match line.len() {
         0..=SHOWN => line.iter().collect(),
         length => {

@@ -15,6 +15,7 @@ use super::grading::{Grading, grade};
 use super::report_data::{GradeReport, Isolation};
 use super::submission::{Source, Submission};
 use crate::error::{Error, Result};
+use crate::harmless::steers;
 use crate::io::{self, disk, limits};
 use crate::num::sort::sort_by;
 use std::fs;
@@ -64,7 +65,7 @@ pub fn submissions_in(folder: &Path, source: &Source) -> Result<Vec<Submission>>
             continue;
         }
         let submission = Submission::folder(&path, source.clone())?;
-        if submission.name.contains(char::REPLACEMENT_CHARACTER) || submission.name.chars().any(char::is_control) {
+        if submission.name.contains(char::REPLACEMENT_CHARACTER) || submission.name.contains(steers) {
             return Err(Error::read(&path, "its name is no plain text, and results are named after it; rename it"));
         }
         all.push(submission);

@@ -4,21 +4,21 @@ use super::CompareReport;
 use crate::check::{
     Argmax, ArrayComparison, ArrayOutcome, Census, ComparedArray, Comparison, Disagreement, Histogram, Ladder,
 };
+use crate::report::words::name;
 use std::fmt::Write;
 
 /// One paragraph an array and a last line that says whether all agree. Plain text, no colour.
 pub fn text(report: &CompareReport) -> String {
     let mut out = String::new();
     for array in &report.set.arrays {
+        let called = name(&array.name);
         // Writing to a String cannot fail.
         let _ = match &array.outcome {
-            ArrayOutcome::Missing => writeln!(out, " {}  missing: expected, and not in {}", array.name, report.actual),
-            ArrayOutcome::Surplus => writeln!(out, " {}  surplus: not expected, and in {}", array.name, report.actual),
-            ArrayOutcome::WrongShape(shapes) => writeln!(
-                out,
-                " {}  wrong shape: actual {:?}, expected {:?}",
-                array.name, shapes.actual, shapes.expected
-            ),
+            ArrayOutcome::Missing => writeln!(out, " {called}  missing: expected, and not in {}", name(&report.actual)),
+            ArrayOutcome::Surplus => writeln!(out, " {called}  surplus: not expected, and in {}", name(&report.actual)),
+            ArrayOutcome::WrongShape(shapes) => {
+                writeln!(out, " {called}  wrong shape: actual {:?}, expected {:?}", shapes.actual, shapes.expected)
+            }
             ArrayOutcome::Compared(of) => writeln!(out, "{}", paragraph(array, of, &report.set.ladder)),
         };
     }
@@ -61,7 +61,7 @@ fn headline(array: &ArrayComparison, of: &ComparedArray, ladder: &Ladder) -> Str
         (Some(actual), Some(expected)) if actual != expected => format!("actual {actual}, expected {expected}"),
         (_, expected) => expected.unwrap_or("—").to_string(),
     };
-    let mut line = format!(" {}  {:?} {dtypes}", array.name, of.shape);
+    let mut line = format!(" {}  {:?} {dtypes}", name(&array.name), of.shape);
     if facts.compared == 0 {
         line.push_str("    no element to compare");
         return line;

@@ -3,7 +3,7 @@
 use crate::diagnose::{Divergence, SiteError};
 use crate::io::json;
 use crate::report::units::{self, plain_table};
-use crate::report::words::{list, name};
+use crate::report::words::{list, name, sentence};
 use std::fmt::Write;
 
 /// Everything, for programs.
@@ -32,10 +32,10 @@ pub fn trace_text(candidate: &str, found: &Divergence) -> String {
             let _ =
                 writeln!(out, "not rounding: the first site that introduces more is {}{request}\n", name(&first.site));
             if !first.carried_by.is_empty() {
-                let _ = writeln!(out, "  in {}", first.carried_by.join("; "));
+                let _ = writeln!(out, "  in {}", sentence(&first.carried_by.join("; ")));
             }
             for remark in &first.remarks {
-                let _ = writeln!(out, "  {remark}");
+                let _ = writeln!(out, "  {}", sentence(remark));
             }
             if !first.or_before.is_empty() {
                 let _ = writeln!(out, "  or in {}, which the candidate did not give", list(&first.or_before));
@@ -57,7 +57,7 @@ pub fn trace_text(candidate: &str, found: &Divergence) -> String {
     if !found.absent.is_empty() {
         let some: Vec<&str> = found.absent.iter().take(4).map(String::as_str).collect();
         let more = if found.absent.len() > some.len() { " …" } else { "" };
-        let _ = writeln!(out, "not given: {} of the model's sites: {}{more}", found.absent.len(), some.join(", "));
+        let _ = writeln!(out, "not given: {} of the model's sites: {}{more}", found.absent.len(), list(&some));
     }
     out
 }

@@ -1,6 +1,7 @@
 //! A class as a table that any spreadsheet reads (RFC 4180).
 
 use crate::grade::{GradeReport, Isolation};
+use crate::harmless;
 use crate::report::words::joined;
 
 /// A row a submission, in the order given, a column a part.
@@ -42,7 +43,8 @@ fn row(cells: &[String]) -> String {
 /// A cell; what a spreadsheet would take for a formula becomes text.
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-    let text = if formula { format!("'{text}") } else { text.to_string() };
+    let text = harmless::page(text);
+    let text = if formula { format!("'{text}") } else { text.into_owned() };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -57,5 +59,6 @@ mod tests {
             "a,\"b, \"\"c\"\"\",'=1+1,-3.5\r\n"
         );
         assert_eq!(cell("two\nlines"), "\"two\nlines\"");
+        assert_eq!(cell("a\u{1b}[2J\u{202e}"), "a\\u{1b}[2J\\u{202e}");
     }
 }
