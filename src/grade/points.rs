@@ -52,8 +52,8 @@ impl Points {
             let Some((whole, decimals)) = text.split_once('.') else {
                 return digits(text).map(BigRational::from_integer);
             };
-            let power = BigInt::from(10).pow(u32::try_from(decimals.len()).ok()?);
             let tenths = digits(decimals)?;
+            let power = BigInt::from(10).pow(u32::try_from(decimals.len()).ok()?);
             Some(BigRational::new(digits(whole)? * &power + tenths, power))
         };
         read().map(Self).ok_or_else(wrong)

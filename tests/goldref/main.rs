@@ -7,6 +7,7 @@ mod bits;
 mod candidates;
 mod command_line;
 mod compare;
+mod configs;
 mod cost;
 mod diagnose;
 mod elementary;

@@ -1,13 +1,11 @@
 //! Reads an `assignment.toml` and checks what it says.
 
+use super::bounds;
 use super::fields::{
-    AnswersFields, CostFields, File, LifetimeField, LimitsFields, PartFields, QuestionFields, ScoringField, SetField,
-    SpeedUpFields,
+    AnswersFields, CostFields, File, LifetimeField, PartFields, QuestionFields, ScoringField, SetField, SpeedUpFields,
 };
-use super::{
-    Answers, Asked, Assignment, CaseSet, Kind, Limits, Part, Points, Question, Rung, Scoring, SpeedUp, Worked,
-};
-use crate::candidate::{Lifetime, SandboxLimits};
+use super::{Answers, Asked, Assignment, CaseSet, Kind, Part, Points, Question, Rung, Scoring, SpeedUp, Worked};
+use crate::candidate::Lifetime;
 use crate::cost::{AttentionTraffic, KvWidth};
 use crate::error::{Error, Result};
 use crate::grade::quantity::Unit;
@@ -17,7 +15,6 @@ use crate::num::sort::sort_by;
 use crate::property;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 /// The value of `format` that this version reads.
 const FORMAT: &str = "goldref-assignment/1";
@@ -40,12 +37,10 @@ fn assignment(file: File, (path, folder): (PathBuf, PathBuf), source: Vec<u8>) -
     if file.format != FORMAT {
         return Err(Error::ask(format!("its format is \"{}\"; this version reads \"{FORMAT}\"", file.format)));
     }
-    if file.candidate.command.is_empty() {
-        return Err(Error::ask("[candidate] has an empty command; write [\"python3\", \"candidate.py\"]"));
-    }
     for name in &file.candidate.files {
         inside(name, "[candidate] files")?;
     }
+    bounds::can_be_started(&file.candidate)?;
     let asked = Asked {
         command: file.candidate.command,
         lifetime: match file.candidate.lifetime {
@@ -76,49 +71,8 @@ fn assignment(file: File, (path, folder): (PathBuf, PathBuf), source: Vec<u8>) -
     if parts.is_empty() {
         return Err(Error::ask("it has no [[part]]"));
     }
-    let limits = limits_of(file.limits)?;
+    let limits = bounds::limits_of(file.limits)?;
     Ok(Assignment { title: file.title, folder, file: path, source, hints: file.hints, asked, limits, parts })
-}
-
-fn limits_of(fields: LimitsFields) -> Result<Limits> {
-    let usual = Limits::default();
-    let seconds = |given: Option<f64>, usual: Duration| match given {
-        None => Ok(usual),
-        Some(given) => Duration::try_from_secs_f64(given)
-            .ok()
-            .filter(|limit| !limit.is_zero())
-            .ok_or_else(|| Error::ask(format!("[limits] has {given} seconds; it must be a number above 0"))),
-    };
-    let bytes = |given: Option<String>, usual: u64| match given {
-        None => Ok(usual),
-        Some(text) => {
-            let bytes = Unit::Bytes.read(&text).map_err(|e| Error::ask(format!("[limits] {e}")))?;
-            if bytes >= 1.0 {
-                Ok(bytes as u64)
-            } else {
-                Err(Error::ask(format!("[limits] has \"{text}\"; it must be above 0")))
-            }
-        }
-    };
-    if fields.slow_factor.is_some_and(|factor| !(factor.is_finite() && factor >= 1.0)) {
-        return Err(Error::ask("[limits] slow_factor must be a number from 1 on"));
-    }
-    let of = usual.sandbox;
-    Ok(Limits {
-        seconds: seconds(fields.seconds, usual.seconds)?,
-        slow_factor: fields.slow_factor,
-        build_seconds: seconds(fields.build_seconds, usual.build_seconds)?,
-        threads: fields.threads.unwrap_or(usual.threads).max(1),
-        sandbox: SandboxLimits {
-            memory_bytes: bytes(fields.memory, of.memory_bytes)?,
-            cpu_seconds: fields.cpu_seconds.unwrap_or(of.cpu_seconds).max(1),
-            tasks: fields.tasks.unwrap_or(of.tasks).max(1),
-            file_bytes: bytes(fields.file, of.file_bytes)?,
-            folder_bytes: bytes(fields.disk, of.folder_bytes)?,
-            folder_files: fields.files.unwrap_or(of.folder_files).max(1),
-            output_bytes: bytes(fields.output, of.output_bytes)?,
-        },
-    })
 }
 
 fn part(fields: PartFields, folder: &Path) -> Result<Part> {
@@ -260,6 +214,7 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
     {
         return Err(Error::ask("its ladder must earn 1 at the largest ratio and no more at smaller ones"));
     }
+    bounds::can_be_measured(&fields.prompts, fields.generate, fields.repeats)?;
     let model = in_folder(folder, &fields.model)?;
     Ok(SpeedUp {
         model,
@@ -305,6 +260,7 @@ fn in_folder(folder: &Path, path: &Path) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use crate::grade::Hints;
+    use crate::grade::assignment::Limits;
 
     fn read(parts: &str) -> Result<Assignment> {
         let text = format!("format = \"{FORMAT}\"\ntitle = \"t\"\n[candidate]\ncommand = [\"./run\"]\n{parts}");

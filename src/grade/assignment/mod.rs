@@ -1,5 +1,6 @@
 //! An assignment: what is asked, what it is worth, and under which limits. Plain data, read from an `assignment.toml` that people write.
 
+mod bounds;
 mod fields;
 mod file;
 mod limits;

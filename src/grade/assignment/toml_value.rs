@@ -88,14 +88,22 @@ pub(super) fn unknown(key: &Spanned<DeString>, fields: &'static [&'static str]) 
 
 pub(super) fn string(value: &Placed) -> Read<String> {
     match value.get_ref() {
-        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::String(text) => whole_text(text).map(str::to_string).map_err(|e| e.at(value.span())),
         _ => Err(wrong_type(value, "a string")),
     }
 }
 
+/// A text that a system call takes to its end: no path, no word of a command and no variable holds a NUL.
+fn whole_text(text: &str) -> Read<&str> {
+    if text.contains('\0') {
+        return Err(de::Error::custom("a text holds a NUL, which no name and no word of a command may; leave it out"));
+    }
+    Ok(text)
+}
+
 pub(super) fn path(value: &Placed) -> Read<PathBuf> {
     match value.get_ref() {
-        DeValue::String(text) => Ok(PathBuf::from(text.as_ref())),
+        DeValue::String(text) => whole_text(text).map(PathBuf::from).map_err(|e| e.at(value.span())),
         _ => Err(wrong_type(value, "path string")),
     }
 }
@@ -173,7 +181,8 @@ pub(super) fn list<T>(value: &Placed, one: &dyn Fn(&Placed) -> Read<T>) -> Read<
 pub(super) fn strings(value: &Placed) -> Read<BTreeMap<String, String>> {
     let mut read = BTreeMap::new();
     for (name, value) in table(value, "a map")? {
-        read.insert(name.get_ref().to_string(), string(value)?);
+        let named = whole_text(name.get_ref()).map_err(|e| e.at(name.span()))?;
+        read.insert(named.to_string(), string(value)?);
     }
     Ok(read)
 }

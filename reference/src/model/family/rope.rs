@@ -49,6 +49,9 @@ pub(super) fn read(config: &Config<'_>, rules: RopeRules) -> Result<RopeSpec> {
 pub(super) fn read_gpt_neox(config: &Config<'_>, rules: RopeRules) -> Result<RopeSpec> {
     let rope_theta = config.positive_or("rotary_emb_base", rules.rope_theta)?;
     let rotary_pct = config.positive_or("rotary_pct", 0.25)?;
+    if rotary_pct > 1.0 {
+        return Err(config.refuse("rotary_pct", "it must be above 0 and at most 1"));
+    }
     for (key, own_name, value) in
         [("rope_theta", "rotary_emb_base", rope_theta), ("partial_rotary_factor", "rotary_pct", rotary_pct)]
     {
@@ -99,7 +102,8 @@ pub(super) fn parameters(object: Option<&Config<'_>>, rules: RopeRules) -> Resul
 
 /// Whole pairs are rotated (transformers rounds an odd width up), and they stand in one head.
 pub(super) fn check_rotary_dim(rotary_dim: usize, head_dim: usize) -> Result<()> {
-    if rotary_dim < 2 || rotary_dim.next_multiple_of(2) > head_dim {
+    // The first comparison keeps the next whole pair from being beyond all numbers.
+    if rotary_dim < 2 || rotary_dim > head_dim || rotary_dim.next_multiple_of(2) > head_dim {
         return Err(ask(format!(
             "{rotary_dim} components of a head of {head_dim} would be rotated; \
              it must be at least 2 and, in whole pairs, at most the head's width"
