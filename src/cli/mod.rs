@@ -12,6 +12,7 @@ mod check;
 mod choice;
 mod compare;
 mod cost;
+mod cut_short;
 mod diagnose;
 mod diff;
 mod exit_code;
@@ -86,6 +87,7 @@ enum Command {
 /// Parses, runs, and says how it went.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(panicked));
+    cut_short::is_answered();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and the version hold nothing from outside.

@@ -249,3 +249,38 @@ fn help_has_examples() {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("Examples:") && help.contains("LAST tolerance"), "{help}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_is_cut_short_while_it_is_read_is_told_in_a_sentence() {
+    use std::io::Read;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("large.npy");
+    let elements = 1u64 << 31;
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({elements},), }}\n");
+    let mut start = b"\x93NUMPY\x01\x00".to_vec();
+    start.extend((header.len() as u16).to_le_bytes());
+    start.extend(header.as_bytes());
+    fs::write(&path, &start).unwrap();
+    // Without blocks on the disk: 8 GiB of zeros, which take a while to read.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(start.len() as u64 + 4 * elements).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_goldref"))
+        .arg("compare")
+        .args([&path, &path])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let maps = format!("/proc/{}/maps", child.id());
+    while !fs::read_to_string(&maps).unwrap_or_default().contains("large.npy") {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it mapped its file");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    file.set_len(4096).unwrap();
+    let status = child.wait().unwrap();
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert_eq!(status.code(), Some(2), "{status}: {message}");
+    assert!(message.starts_with("goldref: cannot read a file to its end") && message.lines().count() == 1, "{message}");
+}

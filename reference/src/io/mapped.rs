@@ -212,7 +212,7 @@ fn open_path(path: &Path) -> Result<Vec<MappedArray>> {
         .ok_or_else(|| Error::read(path, "it ends in none of .npy, .npz and .safetensors, which hold arrays"))?;
     // SAFETY: the map is read-only and private to this process, and `u8` has no invalid values. It must not shrink
     // while it is mapped: reading beyond its new end would end the process (SIGBUS), as it would for any program that
-    // maps a file. Bytes that somebody changes meanwhile may give other numbers and nothing worse, because lengths and
+    // maps a file; the command line answers that signal with a sentence. Bytes that somebody changes meanwhile may give other numbers and nothing worse, because lengths and
     // offsets are checked once and kept outside of the map.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::read(path, io_reason(&e)))?;
     let map = Arc::new(map);
