@@ -11,7 +11,7 @@ use crate::candidate::{Candidate, Restarted};
 use crate::error::{Error, Result};
 use crate::eval::matches_pattern;
 use crate::num::Dtype;
-use crate::property::{self, Kind, Property, SavedFailure, Search, Subject, Verdict};
+use crate::property::{self, Kind, Lives, Property, SavedFailure, Search, Subject, Verdict};
 use crate::report::{PropertiesReport, properties_json, properties_text};
 use crate::suite::{ModelQuestion, VariantCandidate, selected_cases};
 use crate::variant::{self, Variant};
@@ -69,7 +69,9 @@ pub(super) fn main(args: &Args, program: &ToAsk, cases: &Cases, variants: &[Stri
         Format::Text => properties_text(&report),
         Format::Json => properties_json(&report),
     });
-    let asked = |verdict: &Verdict| matches!(verdict, Verdict::Holds { .. } | Verdict::Broken(_));
+    let asked = |verdict: &Verdict| {
+        matches!(verdict, Verdict::Holds { .. } | Verdict::Broken(_) | Verdict::NotAlive { .. })
+    };
     if !report.results.iter().any(|result| asked(&result.verdict)) {
         let why = report.results.iter().find_map(|result| match &result.verdict {
             Verdict::Unsupported { why } => Some(format!("; it says: {why}")),
@@ -77,8 +79,12 @@ pub(super) fn main(args: &Args, program: &ToAsk, cases: &Cases, variants: &[Stri
         });
         return Err(Error::ask(format!("no property was tried{}", why.unwrap_or_default())));
     }
-    let broken = |kind: Kind, verdict: &Verdict| kind != Kind::Hygiene && matches!(verdict, Verdict::Broken(_));
-    let any = report.results.iter().any(|result| broken(result.kind, &result.verdict));
+    let failed = |kind: Kind, verdict: &Verdict| match verdict {
+        Verdict::Broken(_) => kind != Kind::Hygiene,
+        Verdict::NotAlive { .. } => true,
+        _ => false,
+    };
+    let any = report.results.iter().any(|result| failed(result.kind, &result.verdict));
     Ok(if any { exit_code::DISAGREED } else { exit_code::AGREED })
 }
 
@@ -126,10 +132,11 @@ fn searched(
         }
     }
     let bar = progress::bar(of_operations.len() + of_models.len() * models.len(), "properties");
+    let mut lives = Lives::default();
     let mut try_all = |subject: &Subject, properties: &[&Property], samples: u32| -> Result<()> {
         let search = Search { samples, seed: args.seed, stored };
         for property in properties {
-            let result = property::check(property, subject, candidate, &search)?;
+            let result = property::check(property, subject, candidate, &search, &mut lives)?;
             if let (Verdict::Broken(failure), Some(folder)) = (&result.verdict, &args.save) {
                 let saved = property::save(folder, property, failure, subject, stored)?;
                 report.saved.push(saved.display().to_string());

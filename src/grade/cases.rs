@@ -13,7 +13,7 @@ use crate::diagnose::{Oracles, divergence};
 use crate::error::Result;
 use crate::io::{Array, Checkpoint};
 use crate::ops::Answer;
-use crate::property::{self, Search, Subject, Verdict};
+use crate::property::{self, Lives, Search, Subject, Verdict};
 use crate::suite::{Compared, Exam, ModelQuestion, Outcome, Standing};
 use crate::variant::Variant;
 use std::collections::BTreeMap;
@@ -66,8 +66,10 @@ impl PartCases<'_> {
             given.push(Given { exam, answer, failed: items.last().is_some_and(|item| !item.passed()) });
             progress();
         }
+        let mut lives = Lives::default();
         for name in self.properties {
-            let found = self.property(name, ready.exams.iter().find_map(|ready| ready.exam.model()), respondent)?;
+            let model = ready.exams.iter().find_map(|ready| ready.exam.model());
+            let found = self.property(name, model, respondent, &mut lives)?;
             items.push(found.item(name.clone(), ItemKind::Property, false, &worth));
             progress();
         }
@@ -204,7 +206,13 @@ impl PartCases<'_> {
         })
     }
 
-    fn property(&self, name: &str, model: Option<&std::path::Path>, respondent: &mut Respondent) -> Result<Found> {
+    fn property(
+        &self,
+        name: &str,
+        model: Option<&std::path::Path>,
+        respondent: &mut Respondent,
+        lives: &mut Lives,
+    ) -> Result<Found> {
         let Some(property) = property::find(name) else {
             return Ok(Found::nothing("not asked", "it is not known".to_string()));
         };
@@ -216,7 +224,7 @@ impl PartCases<'_> {
             Some(folder) => Subject::load(folder, "model", self.variant.coarsest)?,
         };
         let search = Search { samples: SAMPLES, seed: SEED, stored: self.variant.coarsest };
-        let result = property::check(property, &subject, candidate, &search)?;
+        let result = property::check(property, &subject, candidate, &search, lives)?;
         let agrees = || Found { share: Points::one(), met: None, standing: "holds".to_string(), reason: None };
         Ok(match result.verdict {
             Verdict::Holds { .. } => agrees(),
@@ -225,6 +233,10 @@ impl PartCases<'_> {
                 let full = format!("{category}; {}", failure.reason);
                 let reason = Some(Text { category, full });
                 Found { share: Points::zero(), met: None, standing: "broken".to_string(), reason }
+            }
+            Verdict::NotAlive { reason, .. } => {
+                let reason = Some(Text::same(format!("not alive: {reason}")));
+                Found { share: Points::zero(), met: None, standing: "not alive".to_string(), reason }
             }
             Verdict::Unsupported { why } => Found::nothing("unsupported", why),
             // Nobody can break it.

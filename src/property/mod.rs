@@ -5,18 +5,23 @@
 //! need no tolerance: their numbers are small and their sums exact in every format, so that any difference is a bug. *Hygiene* is what careful
 //! implementations have beyond the formula, such as a NaN behind a mask that stays there.
 //!
+//! Zeros have most properties. So a property holds only of a candidate that is *alive*: its answers follow each input.
+//!
 //! Any [`Candidate`](crate::candidate::Candidate) is asked: a program, or a function of this process. Knows candidates, models and suites; does not know how a report looks.
 
+mod alive;
 mod attention;
 mod model;
 mod sample;
 mod saved;
 mod search;
 mod small;
+mod steps;
 mod subject;
 mod trial;
 mod tried;
 
+pub use alive::{Change, Followed, Lives};
 pub use sample::{Sample, Values};
 pub use saved::{SavedFailure, save, saved_as};
 pub use search::{Failure, PropertyResult, Search, Verdict, check, check_again};

@@ -2,6 +2,7 @@
 
 use super::search::Failure;
 use super::subject::Subject;
+use super::trial::is_main;
 use super::{Property, Sample, find};
 use crate::error::{Error, Result};
 use crate::io::{self, disk, limits};
@@ -48,10 +49,9 @@ pub fn save(
         .ok_or_else(|| Error::ask(format!("{} says nothing of this sample", property.name)))?;
     let suite = saved_as(folder, property, subject.name());
     let right = subject.answers(&trial.posed, Dtype::F64)?;
-    let main = |name: &str| name == "out" || name.starts_with("logits");
     let mut cases = Vec::with_capacity(trial.posed.len());
     for (posed, mut expected) in trial.posed.into_iter().zip(right) {
-        expected.retain(|name, _| main(name));
+        expected.retain(|name, _| is_main(name));
         let number = cases.len();
         cases.push(NewCase {
             id: format!("question_{number}"),

@@ -1,5 +1,6 @@
 //! Tries a property on many samples and shrinks a failure.
 
+use super::alive::Lives;
 use super::sample::{Sample, samples};
 use super::subject::Subject;
 use super::tried::{Broken, Tried, tried};
@@ -50,6 +51,13 @@ pub enum Verdict {
     },
     /// It was broken.
     Broken(Failure),
+    /// It held, of answers that do not follow their inputs.
+    NotAlive {
+        /// The input.
+        input: String,
+        /// What was seen.
+        reason: String,
+    },
     /// The candidate does not answer such questions.
     Unsupported {
         /// What it says.
@@ -73,13 +81,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(sample: Sample, broken: Broken) -> Self {
+    pub(super) fn of(sample: Sample, broken: Broken) -> Self {
         let Broken { reason, error, allowed } = broken;
         Self { sample, reason, error, allowed }
     }
 }
 
-/// Tries one property on `search.samples` samples; a failure is shrunk.
+/// Tries one property on `search.samples` samples; a failure is shrunk. Of a candidate that is not alive in the questions of the property it does not hold;
+/// `lives` keeps what is known of this candidate's life from property to property.
 ///
 /// # Errors
 /// A candidate that cannot be asked.
@@ -88,6 +97,7 @@ pub fn check(
     subject: &Subject,
     candidate: &mut dyn Candidate,
     search: &Search,
+    lives: &mut Lives,
 ) -> Result<PropertyResult> {
     let candidate = RefCell::new(candidate);
     let error: RefCell<Option<Error>> = RefCell::new(None);
@@ -132,6 +142,7 @@ pub fn check(
             None => Verdict::Holds { samples: held.get() },
         },
     };
+    let verdict = judged(verdict, property, subject, candidate.into_inner(), search.stored, lives)?;
     let model = subject.name().map(str::to_string);
     Ok(PropertyResult { property: property.name, kind: property.kind, model, verdict })
 }
@@ -155,6 +166,22 @@ pub fn check_again(
         Tried::Unsupported(why) => Verdict::Unsupported { why },
         Tried::Broken(broken) => Verdict::Broken(Failure::of(sample.clone(), broken)),
     };
+    let verdict = judged(verdict, property, subject, candidate, stored, &mut Lives::default())?;
     let model = subject.name().map(str::to_string);
     Ok(PropertyResult { property: property.name, kind: property.kind, model, verdict })
+}
+
+/// Whether a candidate is alive is looked into where the property was not broken.
+fn judged(
+    verdict: Verdict,
+    property: &Property,
+    subject: &Subject,
+    candidate: &mut dyn Candidate,
+    stored: Dtype,
+    lives: &mut Lives,
+) -> Result<Verdict> {
+    match verdict {
+        Verdict::Holds { .. } | Verdict::NoPlace => lives.judged(verdict, property, subject, candidate, stored),
+        other => Ok(other),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a property is tried on: operations, or one checkpoint; and goldref's own answers.
 
-use super::trial::Posed;
+use super::trial::{Arrays, Posed};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Numerics};
 use crate::io::Checkpoint;
@@ -11,7 +11,6 @@ use crate::num::{Dtype, Real};
 use crate::ops::{self, Question};
 use crate::suite::planned;
 use crate::variant::Schedule;
-use ndarray::ArrayD;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,12 +85,13 @@ impl Subject {
     }
 
     /// What goldref answers in one format.
-    pub(super) fn answers(&self, posed: &[Posed], stored: Dtype) -> Result<Vec<BTreeMap<String, ArrayD<f64>>>> {
+    pub(super) fn answers(&self, posed: &[Posed], stored: Dtype) -> Result<Vec<Arrays>> {
         let numerics = Numerics::in_format(stored);
         posed.iter().map(|posed| self.answer(posed, numerics)).collect()
     }
 
-    fn answer(&self, posed: &Posed, numerics: Numerics) -> Result<BTreeMap<String, ArrayD<f64>>> {
+    /// What goldref answers to one question.
+    pub(super) fn answer(&self, posed: &Posed, numerics: Numerics) -> Result<Arrays> {
         let loaded = match self {
             Self::Operations => {
                 let op =
@@ -110,7 +110,7 @@ impl Subject {
     }
 }
 
-fn named<T: Real>(logits: BTreeMap<String, ndarray::Array3<T>>) -> BTreeMap<String, ArrayD<f64>> {
+fn named<T: Real>(logits: BTreeMap<String, ndarray::Array3<T>>) -> Arrays {
     let mut answers = BTreeMap::new();
     for (suffix, x) in logits {
         answers.insert(format!("logits{suffix}"), to_f64(&x));

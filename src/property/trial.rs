@@ -18,8 +18,16 @@ pub struct Posed {
     pub inputs: BTreeMap<String, Array>,
 }
 
+/// Arrays of an answer.
+pub(super) type Arrays = BTreeMap<String, ArrayD<f64>>;
+
 /// Arrays of each answer, in the order of the questions.
-pub(super) type Answers<'a> = &'a [BTreeMap<String, ArrayD<f64>>];
+pub(super) type Answers<'a> = &'a [Arrays];
+
+/// Whether an array is what was asked for, and not a site beside it.
+pub(super) fn is_main(name: &str) -> bool {
+    name == "out" || name.starts_with("logits")
+}
 
 /// Two arrays that must be equal.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! One sample of one property, tried.
 
 use super::subject::Subject;
-use super::trial::{Pair, Trial};
+use super::trial::{Arrays, Pair, Posed, Trial};
 use super::{Kind, Property};
 use crate::candidate::{Candidate, Outcome, ProgramQuestion};
 use crate::error::{Error, Result};
@@ -32,6 +32,43 @@ pub(super) struct Broken {
     pub(super) allowed: f64,
 }
 
+impl Broken {
+    fn because(reason: String) -> Self {
+        Self { reason, error: None, allowed: 0.0 }
+    }
+}
+
+/// What is said to one question.
+pub(super) enum Said {
+    Answered(Arrays),
+    Unsupported(String),
+    Broken(Broken),
+}
+
+/// An answer lacks an array, or one has not the shape that its question gives it.
+pub(super) fn missing() -> Broken {
+    Broken::because("an array of its answer is missing or has another shape".to_string())
+}
+
+/// Asks one question.
+pub(super) fn asked(
+    posed: &Posed,
+    subject: &Subject,
+    stored: Dtype,
+    candidate: &mut dyn Candidate,
+) -> Result<Said> {
+    let (params, model) = (subject.params(posed), subject.folder());
+    let question = ProgramQuestion { op: posed.op, params: &params, model, inputs: &posed.inputs };
+    Ok(match candidate.answer(&question)? {
+        Outcome::Answered { arrays, .. } => match widened(arrays, stored) {
+            Ok(arrays) => Said::Answered(arrays),
+            Err(e) => Said::Broken(Broken::because(format!("its answer cannot be read: {e}"))),
+        },
+        Outcome::Unsupported(why) => Said::Unsupported(why),
+        outcome => Said::Broken(Broken::because(format!("it {}", outcome.in_words()))),
+    })
+}
+
 /// Asks the questions of one sample.
 pub(super) fn tried(
     property: &Property,
@@ -40,23 +77,15 @@ pub(super) fn tried(
     stored: Dtype,
     candidate: &mut dyn Candidate,
 ) -> Result<Tried> {
-    let broken = |reason: String| Tried::Broken(Broken { reason, error: None, allowed: 0.0 });
     let mut answers = Vec::new();
     for posed in &trial.posed {
-        let (params, model) = (subject.params(posed), subject.folder());
-        let question = ProgramQuestion { op: posed.op, params: &params, model, inputs: &posed.inputs };
-        match candidate.answer(&question)? {
-            Outcome::Answered { arrays, .. } => match widened(arrays, stored) {
-                Ok(arrays) => answers.push(arrays),
-                Err(e) => return Ok(broken(format!("its answer cannot be read: {e}"))),
-            },
-            Outcome::Unsupported(why) => return Ok(Tried::Unsupported(why)),
-            outcome => return Ok(broken(format!("it {}", outcome.in_words()))),
+        match asked(posed, subject, stored, candidate)? {
+            Said::Answered(arrays) => answers.push(arrays),
+            Said::Unsupported(why) => return Ok(Tried::Unsupported(why)),
+            Said::Broken(broken) => return Ok(Tried::Broken(broken)),
         }
     }
-    let Some(pair) = (trial.equal)(&answers) else {
-        return Ok(broken("an array of its answer is missing or has another shape".to_string()));
-    };
+    let Some(pair) = (trial.equal)(&answers) else { return Ok(Tried::Broken(missing())) };
     let allowed = match property.kind {
         Kind::Exact => 0.0,
         Kind::Equation | Kind::Hygiene => allowed(trial, subject, stored)?,

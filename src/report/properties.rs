@@ -44,8 +44,12 @@ pub fn properties_text(report: &PropertiesReport) -> String {
     }
     let _ = writeln!(out, "{}", shown(table, 3));
     for result in &report.results {
-        if let Verdict::Broken(failure) = &result.verdict {
-            out.push_str(&counterexample(result, failure));
+        match &result.verdict {
+            Verdict::Broken(failure) => out.push_str(&counterexample(result, failure)),
+            Verdict::NotAlive { reason, .. } => {
+                let _ = writeln!(out, "\n{} is not alive: {}", subject(result), name(reason));
+            }
+            _ => {}
         }
     }
     for folder in &report.saved {
@@ -57,27 +61,34 @@ pub fn properties_text(report: &PropertiesReport) -> String {
 fn verdict(kind: Kind, results: &[&PropertyResult]) -> String {
     let of = |wanted: fn(&Verdict) -> bool| results.iter().filter(|result| wanted(&result.verdict)).count();
     let broken = of(|verdict| matches!(verdict, Verdict::Broken(_)));
+    let not_alive = of(|verdict| matches!(verdict, Verdict::NotAlive { .. }));
     let holds = of(|verdict| matches!(verdict, Verdict::Holds { .. }));
-    let asked = broken + holds;
+    let asked = broken + not_alive + holds;
     let models = results.iter().any(|result| result.model.is_some());
-    let word = match (kind, broken) {
-        (Kind::Hygiene, 1..) => "broken (hygiene)",
-        (_, 1..) => "BROKEN",
-        (Kind::Exact, _) => "holds exactly",
-        _ => "holds",
+    let (word, on) = match (kind, broken, not_alive) {
+        (Kind::Hygiene, 1.., _) => ("broken (hygiene)", broken),
+        (_, 1.., _) => ("BROKEN", broken),
+        (_, 0, 1..) => ("NOT ALIVE", not_alive),
+        (Kind::Exact, 0, 0) => ("holds exactly", holds),
+        (_, 0, 0) => ("holds", holds),
     };
     match (asked, models) {
         (0, _) => "not asked".to_string(),
         (_, false) => word.to_string(),
-        (_, true) if broken > 0 => format!("{word} on {broken} of {asked} models"),
+        (_, true) if holds < asked => format!("{word} on {on} of {asked} models"),
         (_, true) => format!("{word} on {asked} model{}", if asked == 1 { "" } else { "s" }),
     }
 }
 
+/// The property and its checkpoint.
+fn subject(result: &PropertyResult) -> String {
+    let on = result.model.as_deref().map_or_else(String::new, |model| format!(" on {}", name(model)));
+    format!("{}{on}", result.property)
+}
+
 fn counterexample(result: &PropertyResult, failure: &Failure) -> String {
     let mut out = String::new();
-    let on = result.model.as_deref().map_or_else(String::new, |model| format!(" on {}", name(model)));
-    let _ = writeln!(out, "\n{}{on} is broken: {}", result.property, name(&failure.reason));
+    let _ = writeln!(out, "\n{} is broken: {}", subject(result), name(&failure.reason));
     if let Some(error) = failure.error {
         let _ = writeln!(out, "  off by {error:.1e}, {:.1e} allowed", failure.allowed);
     }

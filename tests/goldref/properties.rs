@@ -8,7 +8,7 @@ use goldref::io::{Array, Checkpoint};
 use goldref::model::Model;
 use goldref::num::Dtype;
 use goldref::ops::{self, Question};
-use goldref::property::{self, Failure, Kind, SavedFailure, Search, Subject, Verdict};
+use goldref::property::{self, Failure, Kind, Lives, SavedFailure, Search, Subject, Verdict};
 use goldref::suite::{VariantCandidate, planned};
 use goldref::variant::{self, Schedule};
 use ndarray::{ArrayD, Axis};
@@ -33,7 +33,7 @@ fn right_programs_have_every_property_of_operations_in_every_format() {
         let mut candidate = variant_candidate(name);
         let search = Search { stored: variant::find(name).unwrap().coarsest, ..SEARCH };
         for property in property::ALL.iter().filter(|property| !property.is_about_models()) {
-            let found = property::check(property, &Subject::Operations, &mut candidate, &search).unwrap();
+            let found = property::check(property, &Subject::Operations, &mut candidate, &search, &mut Lives::default()).unwrap();
             assert_eq!(found.verdict, Verdict::Holds { samples: 24 }, "{name}: {}", property.name);
         }
     }
@@ -48,7 +48,7 @@ fn right_programs_have_every_property_of_models() {
             let mut candidate = variant_candidate(name);
             for property in property::ALL.iter().filter(|property| property.is_about_models()) {
                 let search = Search { samples: 6, stored, ..SEARCH };
-                let found = property::check(property, &subject, &mut candidate, &search).unwrap();
+                let found = property::check(property, &subject, &mut candidate, &search, &mut Lives::default()).unwrap();
                 let no_place = property.name == "positions-relative" && model == "gpt2";
                 let expected = if no_place { Verdict::NoPlace } else { Verdict::Holds { samples: 6 } };
                 assert_eq!(found.verdict, expected, "{model} in {name}: {}", property.name);
@@ -220,7 +220,7 @@ fn wrong_programs() -> Vec<(&'static str, Wrong)> {
 
 fn broken(name: &str, subject: &Subject, mut candidate: impl FnMut(&ProgramQuestion) -> Outcome) -> Failure {
     let property = property::find(name).unwrap();
-    match property::check(property, subject, &mut candidate, &SEARCH).unwrap().verdict {
+    match property::check(property, subject, &mut candidate, &SEARCH, &mut Lives::default()).unwrap().verdict {
         Verdict::Broken(failure) => failure,
         other => panic!("{name}: {other:?}"),
     }

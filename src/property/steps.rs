@@ -1,0 +1,143 @@
+//! The questions that show whether an answer follows its inputs: a base, and for each input the same with that input changed a little.
+
+use super::sample::{Sample, Values};
+use super::subject::Subject;
+use super::trial::{Posed, filled, stored};
+use crate::io::Array;
+use ndarray::{ArrayD, Axis};
+use std::collections::BTreeMap;
+
+/// Questions of one form and one sample.
+pub(super) struct Steps {
+    pub(super) base: Posed,
+    /// By input: the question with that input changed.
+    pub(super) changed: BTreeMap<String, Posed>,
+    /// Of a model, only the logits of tokens from here on are looked at: their own tokens stay, and what changes comes from their context.
+    pub(super) from: Option<usize>,
+}
+
+/// Sizes of the samples: requests, key heads, query heads of each, head_dim, tokens before and behind the cut.
+///
+/// In a third of them query heads share one of several key heads, so that a wrong grouping alone is a wrong answer and not a dead one.
+const SIZES: [[usize; 6]; 6] =
+    [[1, 2, 1, 8, 4, 4], [2, 1, 2, 8, 3, 5], [1, 2, 2, 16, 5, 3], [2, 1, 1, 16, 4, 5], [1, 1, 4, 8, 6, 4], [2, 2, 1, 16, 3, 6]];
+
+/// Seed of the first sample; those of the others follow it, for a property may choose by whether a seed is even.
+const SEED: u64 = 0x5eed_0000;
+
+/// How far a number moves, as a part of how large such numbers are. Small, so that what only sees signs or the largest of a row seldom sees it; large
+/// beside the roundings of every format of storage.
+const STEP: f64 = 0.25;
+
+/// How large queries and keys are. With these a softmax is far from one-hot, with or without the scale 1/√head_dim.
+const QUERY: f64 = 0.5;
+
+/// All scores of a softmax move by so much too, up or down: it does not matter to a softmax, and it does to a copy of the scores.
+const SHIFT: f64 = 4.0;
+
+/// Where rotary positions move, from 0: there the fastest pair of features points the other way, whichever way it turned.
+const TURN: i64 = 3;
+
+/// By how much the positions of the last tokens of a model move.
+const GAP: i64 = 5;
+
+pub(super) fn samples() -> impl Iterator<Item = Sample> {
+    (SEED..).zip(SIZES).map(|(seed, [batch, kv_heads, group, head_dim, first, then])| Sample {
+        seed,
+        batch,
+        kv_heads,
+        group,
+        head_dim,
+        first,
+        then,
+        values: Values::Normal,
+    })
+}
+
+impl Steps {
+    /// Questions like this one, with numbers of their own: an exact property has numbers that make it easy.
+    pub(super) fn of(posed: &Posed, sample: &Sample, subject: &Subject) -> Self {
+        let mut base = posed.clone();
+        let numbers = sample.numbers();
+        for (name, array) in &mut base.inputs {
+            match array {
+                Array::I64(ids) if posed.op == "rope" => ids.fill(0),
+                Array::I64(_) => {}
+                floats => *floats = stored(&(numbers.array(floats.shape()) * size(name))),
+            }
+        }
+        let mut changed = BTreeMap::new();
+        let moves = Sample { seed: !sample.seed, ..sample.clone() };
+        for (name, array) in &base.inputs {
+            let array = match array {
+                Array::I64(ids) => whole(name, ids, &moves, posed.op, subject).map(Array::I64),
+                floats => {
+                    let floats = floats.to_f64();
+                    let step = moves.numbers().array(floats.shape()) * (STEP * size(name));
+                    let moved = &floats + &step;
+                    Some(stored(&if posed.op == "softmax" { kept_largest(&floats, moved, sample) } else { moved }))
+                }
+            };
+            if let Some(array) = array {
+                let mut posed = base.clone();
+                posed.inputs.insert(name.clone(), array);
+                changed.insert(name.clone(), posed);
+            }
+        }
+        let from = (posed.op == "model").then(|| behind(sample));
+        Self { base, changed, from }
+    }
+}
+
+/// Tokens before here change and those from here on stay: behind the cut of the sample, so that padding ends before it.
+fn behind(sample: &Sample) -> usize {
+    sample.first + sample.then / 2
+}
+
+fn size(input: &str) -> f64 {
+    match input {
+        "q" | "k" | "past_key" => QUERY,
+        _ => 1.0,
+    }
+}
+
+/// The largest of each row stays the largest, and all scores move together: what copies scores, or picks the largest, does not follow that.
+fn kept_largest(old: &ArrayD<f64>, mut moved: ArrayD<f64>, sample: &Sample) -> ArrayD<f64> {
+    let shift = if sample.seed.is_multiple_of(2) { SHIFT } else { -SHIFT };
+    let row = Axis(old.ndim() - 1);
+    for (old, mut moved) in old.lanes(row).into_iter().zip(moved.lanes_mut(row)) {
+        let largest = old.iter().fold(f64::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest });
+        for (&old, moved) in old.iter().zip(&mut moved) {
+            let below = if *moved < largest { *moved } else { largest };
+            *moved = shift + if old == largest { largest + STEP } else { below };
+        }
+    }
+    moved
+}
+
+/// Other whole numbers that are as valid; `None` where there are none.
+fn whole(name: &str, ids: &ArrayD<i64>, moves: &Sample, op: &str, subject: &Subject) -> Option<ArrayD<i64>> {
+    let (place, cut) = (ids.ndim() - 1, behind(moves));
+    match name.split('.').next()? {
+        "input_ids" => {
+            let Subject::Checkpoint(model) = subject else { return None };
+            let others = model.spec().vocab_size.checked_sub(1).filter(|&others| others > 0)?;
+            let away = moves.numbers().below(ids.shape(), others);
+            let vocab = others as i64 + 1;
+            Some(filled(ids.shape(), &|at| if at[place] < cut { (ids[at] + 1 + away[at]) % vocab } else { ids[at] }))
+        }
+        "position_ids" if op == "rope" => Some(ids + TURN),
+        "position_ids" => {
+            let Subject::Checkpoint(model) = subject else { return None };
+            let last = ids.iter().max()? + GAP;
+            let room = model.max_positions.is_none_or(|max| usize::try_from(last).is_ok_and(|last| last < max));
+            room.then(|| filled(ids.shape(), &|at| ids[at] + if at[place] < cut { 0 } else { GAP }))
+        }
+        "attention_mask" => {
+            // What is masked ends one place later.
+            let at_cut = |at: &[usize]| ids.index_axis(Axis(place), moves.first - 1)[&at[..place]];
+            Some(filled(ids.shape(), &|at| if at[place] == moves.first { at_cut(at) } else { ids[at] }))
+        }
+        _ => None,
+    }
+}
