@@ -98,7 +98,10 @@ impl Lives {
     }
 
     /// The verdict on a property that was not broken, once it is known whether the candidate is alive in the questions of it.
-    pub(super) fn judged(
+    ///
+    /// # Errors
+    /// A candidate that cannot be asked.
+    pub fn judged(
         &mut self,
         verdict: Verdict,
         property: &Property,

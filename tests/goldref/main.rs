@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture should stop where it stands")]
 
+mod alive;
 mod answers;
 mod bits;
 mod candidates;
