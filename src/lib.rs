@@ -6,7 +6,8 @@
 //! computed. A case is asked of a [`variant`] (numerics, cache and schedule as a value), which runs the one
 //! [`model`] forward pass or one operation of [`ops`]; at each named site the [`eval`]uator rounds and records.
 //! The answer is compared with what is expected and judged: computed bounds and noise floors say whether rounding accounts for
-//! the difference ([`check`]); a catalogue of known bugs ([`fault`]) says which one does, and the sites say where it begins ([`diagnose`]). The verdicts are gathered
+//! the difference ([`check`]); a catalogue of known bugs ([`fault`]) says which one does, and the sites say where it begins ([`diagnose`]). Tokens that it generates are held against the reference
+//! each on its own ([`generation`]). The verdicts are gathered
 //! into a run report and rendered ([`report`]). Whoever is judged, a variant, a program in any language or a function, is a [`candidate`]; what all of them must have
 //! whatever they answer stands in [`property`].
 //!
@@ -54,6 +55,9 @@ pub use goldref_reference::io;
 pub use goldref_reference::{cost, eval, fault, model, ops, variant};
 
 // In layer order, each a group of its own so that the order stays.
+#[cfg(feature = "reference")]
+pub mod generation;
+
 #[cfg(feature = "reference")]
 pub mod candidate;
 

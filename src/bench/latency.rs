@@ -183,6 +183,30 @@ fn prefill<T: Real>(model: &Model<T>, question: &LatencyQuestion, length: usize)
     Ok((begin.elapsed().as_secs_f64(), session))
 }
 
+/// Seconds that `model` takes for one pass over so many tokens, on so many threads: the least of `runs`.
+///
+/// # Errors
+/// No tokens, more than the model has positions for; threads that cannot be started.
+pub fn pass_seconds(
+    model: &AnyModel,
+    question: &LatencyQuestion,
+    length: usize,
+    threads: usize,
+    runs: usize,
+) -> Result<f64> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::ask)?;
+    let mut least = f64::INFINITY;
+    // The first run reads weights.
+    for run in 0..=runs {
+        let seconds = pool.install(|| match model {
+            AnyModel::F64(model) => prefill(model, question, length).map(|(seconds, _)| seconds),
+            AnyModel::F32(model) => prefill(model, question, length).map(|(seconds, _)| seconds),
+        })?;
+        least = if run > 0 && seconds < least { seconds } else { least };
+    }
+    Ok(least)
+}
+
 /// Some token ids: which ones changes no time.
 fn token(place: usize, vocab: usize) -> i64 {
     ((place * 7919 + 1) % vocab) as i64

@@ -1,54 +1,53 @@
-//! The latency of somebody else's program, and whether its cache saves work.
+//! The latency of somebody else's program, whether its cache saves work, and whether its tokens are right.
 //!
 //! The program is asked to `generate` with `use_cache` true and false, and the time from question to answer counts. With `G = 1` it does the
 //! prefill alone; a token behind it takes `(T(G) - T(1)) / (G - 1)`.
 //!
-//! ```text
-//! recomputed = (t(P₂) - t(P₁)) / (p(P₂) - p(P₁))      t: a token with the cache, p: the prefill, P₁ and P₂: the shortest and the longest prompt
-//! ```
-//! A program that computes everything anew for each token, whatever it calls a cache, has a growth of 1; one that reads its cache has one of about
-//! `1 / P₂`. What each question costs besides (files, the process) grows with neither and drops out.
+//! The clock runs from before the inputs are written until the tokens are in memory: a program that answers before it is done, and goes on while
+//! its file is read, is still on time's account. Every question has a prompt of its own ([`super::prompts`]), and every token of every
+//! answer, of the runs that do not count too, is held against the reference ([`crate::generation`]). That is done behind the last
+//! question, so that nothing else is computed between two of them.
 
+use super::cache_work::CacheWork;
 use super::latency::{Bytes, LatencyQuestion, LatencyReport, LatencyRow, Spread};
+use super::prompts::{PromptPlace, drawn_prompt};
 use crate::candidate::{Outcome, Program, ProgramQuestion};
 use crate::cost::Roofline;
 use crate::error::{Error, Result};
+use crate::generation::{TokenJudge, TokenJudgement, Way, WrongToken, read_tokens};
 use crate::io::Array;
 use crate::model::ModelSpec;
-use crate::num::sort::sort_by;
+use ndarray::Array2;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What the times with and without a cache say of the cache.
+/// A wrong answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum CacheWork {
-    /// A token costs little more behind a longer prompt.
-    Saves {
-        /// Growth of a token over growth of the prefill.
-        recomputed: f64,
-    },
-    /// A token costs more behind a longer prompt, as if the prompt were computed again: at least half of it.
-    Recomputes {
-        /// Growth of a token over growth of the prefill.
-        recomputed: f64,
-    },
-    /// The prefill of the longest prompt does not take twice as long as that of the shortest: nothing can be said.
-    TooShort,
-}
-
-/// Tokens that differ with the cache and without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TokensDiffer {
+pub struct WrongAnswer {
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Generated tokens.
     pub generate: usize,
-    /// The first token that differs, from 1 on.
-    pub first: usize,
+    /// Whether it was asked for with the cache.
+    pub use_cache: bool,
+    /// The first token that is wrong.
+    pub first_wrong: WrongToken,
+}
+
+/// What was found of all tokens.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct TokensFound {
+    /// Answers that were judged.
+    pub answers: usize,
+    /// Tokens that were judged.
+    pub tokens: usize,
+    /// Tokens other than the reference's that rounding explains.
+    pub ties: usize,
+    /// Of each prompt, number of tokens and way to ask, the first answer that has a wrong token; answers behind it are not judged.
+    pub wrong: Vec<WrongAnswer>,
 }
 
 /// What was found besides times.
@@ -56,107 +55,204 @@ pub struct TokensDiffer {
 pub struct ProgramFindings {
     /// Whether the cache saves work.
     pub cache: CacheWork,
-    /// Where the cache changes the tokens.
-    pub differing: Vec<TokensDiffer>,
-    /// The first token behind each prompt, with the cache.
-    pub first_tokens: Vec<(usize, i64)>,
+    /// What the prompts were drawn from.
+    pub seed: u64,
+    /// What was found of the tokens; `None` where nothing judged them.
+    pub tokens: Option<TokensFound>,
 }
 
-/// Times of one prompt.
-struct Timed {
-    prefill: Vec<f64>,
-    /// For each number of tokens, with the cache and without.
-    runs: Vec<(usize, [Vec<f64>; 2])>,
+/// Prompts that are drawn for a measurement, one for each question.
+#[derive(Debug, Clone)]
+pub struct DrawnPrompts {
+    seed: u64,
+    /// For each length, for each run, those of its questions.
+    drawn: Vec<Vec<Vec<Array2<i64>>>>,
 }
 
-impl Timed {
-    /// Where the runs of this number of tokens are.
-    fn place(&mut self, generate: usize) -> usize {
-        if let Some(known) = self.runs.iter().position(|(tokens, _)| *tokens == generate) {
-            return known;
-        }
-        self.runs.push((generate, Default::default()));
-        self.runs.len() - 1
-    }
+/// What a question of a run is: how many tokens, and how.
+type Asked = (usize, Way);
+
+/// An answer that is to be judged.
+struct Answer {
+    prompt: Array2<i64>,
+    tokens: Array2<i64>,
+    way: Way,
 }
 
-/// Measures a program; `progress` is called after each run. `limit` is for one question.
+/// Who is measured, and on what.
+#[derive(Debug)]
+pub struct Measured<'a> {
+    /// The program.
+    pub program: &'a mut Program,
+    /// The folder of the checkpoint that it is asked about.
+    pub folder: &'a Path,
+    /// What the checkpoint computes.
+    pub spec: &'a ModelSpec,
+    /// For one question.
+    pub limit: Duration,
+    /// Judges the tokens, if anything does.
+    pub judge: Option<&'a mut TokenJudge>,
+}
+
+/// Measures a program; `progress` is called after each question.
 ///
 /// # Errors
-/// Nothing to measure; a program that does not answer, and why; tokens of another shape or kind.
+/// Nothing to measure; a program that does not answer, and why; tokens of another shape or kind; a reference that cannot judge them.
 pub fn program_latency(
-    program: &mut Program,
-    model: (&Path, &ModelSpec),
+    measured: Measured,
     question: &LatencyQuestion,
+    prompts: &DrawnPrompts,
     roofline: &Roofline,
-    limit: Duration,
     progress: &dyn Fn(),
 ) -> Result<(LatencyReport, ProgramFindings)> {
     question.refuse()?;
-    let (folder, spec) = model;
-    let (mut rows, mut differing, mut first_tokens) = (Vec::new(), Vec::new(), Vec::new());
-    for &prompt in &question.prompts {
-        let ids = question.prompt_ids(spec, prompt);
-        let inputs = BTreeMap::from([("input_ids".to_string(), Array::I64(ids.into_dyn()))]);
-        let mut ask = |generate: usize, use_cache: bool| {
-            let params = json!({"max_new_tokens": generate, "use_cache": use_cache});
-            let asked = ProgramQuestion { op: "generate", params: &params, model: Some(folder), inputs: &inputs };
-            let outcome = program.ask(&asked, limit)?;
-            progress();
-            tokens_of(outcome, generate)
-                .map_err(|why| Error::ask(format!("the program, asked for {generate} tokens after {prompt}, {why}")))
-        };
-        let mut timed = Timed { prefill: Vec::new(), runs: Vec::new() };
-        for run in 0..question.warmup + question.repeats {
-            let counts = run >= question.warmup;
-            let (seconds, token) = ask(1, true)?;
-            if run == 0 {
-                first_tokens.extend(token.first().map(|&token| (prompt, token)));
-            }
-            if counts {
-                timed.prefill.push(seconds);
-            }
-            for &generate in &question.generate {
-                // In turn, so that both see the same phases of a machine that is shared.
-                let (with, tokens) = ask(generate, true)?;
-                let (without, right) = ask(generate, false)?;
-                if counts {
-                    let place = timed.place(generate);
-                    let [cached, recomputed] = &mut timed.runs[place].1;
-                    cached.push(with);
-                    recomputed.push(without);
+    let Measured { program, folder, spec, limit, judge } = measured;
+    let (mut rows, mut answers) = (Vec::new(), Vec::new());
+    for (&prompt, runs) in question.prompts.iter().zip(&prompts.drawn) {
+        // For each question of a run, its seconds in the runs that count.
+        let mut seconds = vec![Vec::new(); question.asked_a_run().len()];
+        for (run, prompts) in runs.iter().enumerate() {
+            // In turn, so that all kinds of questions see the same phases of a machine that is shared.
+            for (place, (ids, asked)) in prompts.iter().zip(question.asked_a_run()).enumerate() {
+                let (took, tokens) = ask(program, folder, spec, ids, asked, limit)?;
+                progress();
+                if run >= question.warmup {
+                    seconds[place].push(took);
                 }
-                let first = tokens.iter().zip(&right).position(|(a, b)| a != b);
-                if let (Some(at), 0) = (first, run) {
-                    differing.push(TokensDiffer { prompt, generate, first: at + 1 });
-                }
+                answers.push(Answer { prompt: ids.clone(), tokens, way: asked.1 });
             }
         }
-        for &generate in &question.generate {
-            let place = timed.place(generate);
-            rows.push(row(spec, question, [prompt, generate], roofline, (&timed.prefill, &timed.runs[place].1)));
+        for (index, &generate) in question.generate.iter().enumerate() {
+            let times = [&seconds[0], &seconds[1 + 2 * index], &seconds[2 + 2 * index]];
+            rows.push(row(spec, question, [prompt, generate], roofline, times));
         }
     }
+    let tokens = judge.map(|judge| found(judge, &answers)).transpose()?;
     let cache = CacheWork::of(&rows);
-    Ok((LatencyReport { rows }, ProgramFindings { cache, differing, first_tokens }))
+    Ok((LatencyReport { rows }, ProgramFindings { cache, seed: prompts.seed, tokens }))
+}
+
+/// Asks one question: seconds and tokens.
+fn ask(
+    program: &mut Program,
+    folder: &Path,
+    spec: &ModelSpec,
+    ids: &Array2<i64>,
+    (generate, way): Asked,
+    limit: Duration,
+) -> Result<(f64, Array2<i64>)> {
+    let inputs = BTreeMap::from([("input_ids".to_string(), Array::I64(ids.clone().into_dyn()))]);
+    let params = json!({"max_new_tokens": generate, "use_cache": way == Way::WithCache});
+    let question = ProgramQuestion { op: "generate", params: &params, model: Some(folder), inputs: &inputs };
+    let begin = Instant::now();
+    let outcome = program.ask(&question, limit)?;
+    let took = begin.elapsed().as_secs_f64();
+    let tokens = match outcome {
+        Outcome::Answered { arrays, .. } => read_tokens(&arrays, [1, generate], spec.vocab_size),
+        other => Err(other.in_words()),
+    };
+    let of = |why| format!("the program, asked for {generate} tokens after {}, {why}", ids.ncols());
+    Ok((took, tokens.map_err(|why| Error::ask(of(why)))?))
+}
+
+/// Judges answer after answer.
+fn found(judge: &mut TokenJudge, answers: &[Answer]) -> Result<TokensFound> {
+    let mut found = TokensFound::default();
+    for Answer { prompt, tokens, way } in answers {
+        let (prompt_len, generate, use_cache) = (prompt.ncols(), tokens.ncols(), *way == Way::WithCache);
+        let known =
+            |wrong: &WrongAnswer| (wrong.prompt, wrong.generate, wrong.use_cache) == (prompt_len, generate, use_cache);
+        if found.wrong.iter().any(known) {
+            continue;
+        }
+        let TokenJudgement { tokens, ties, wrong: _, first_wrong } = judge.judge(prompt, tokens, *way)?;
+        found.answers += 1;
+        found.tokens += tokens;
+        found.ties += ties;
+        let wrong = first_wrong.map(|first_wrong| WrongAnswer { prompt: prompt_len, generate, use_cache, first_wrong });
+        found.wrong.extend(wrong);
+    }
+    Ok(found)
 }
 
 impl LatencyQuestion {
     /// Questions to a program.
     pub fn program_steps(&self) -> usize {
-        self.prompts.len() * (self.warmup + self.repeats) * (1 + 2 * self.generate.len())
+        self.prompts.len() * (self.warmup + self.repeats) * self.asked_a_run().len()
+    }
+
+    /// The questions of a run: the prefill alone, then each number of tokens with the cache and without.
+    fn asked_a_run(&self) -> Vec<Asked> {
+        let mut asked = vec![(1, Way::WithCache)];
+        for &generate in &self.generate {
+            asked.extend([(generate, Way::WithCache), (generate, Way::WithoutCache)]);
+        }
+        asked
+    }
+
+    /// The same random prompts for the same seed.
+    pub fn drawn(&self, spec: &ModelSpec, seed: u64) -> DrawnPrompts {
+        // Any prompt will do.
+        let drawn = self.drawn_where(spec, seed, &mut |_, _| Ok(true));
+        DrawnPrompts { seed, drawn: drawn.unwrap_or_default() }
+    }
+
+    /// Random prompts that `tells` accepts, which is also told how many tokens are asked for behind one.
+    ///
+    /// # Errors
+    /// No such prompt among many; those of `tells`.
+    pub fn drawn_telling(
+        &self,
+        spec: &ModelSpec,
+        seed: u64,
+        tells: &mut dyn FnMut(&Array2<i64>, usize) -> Result<bool>,
+    ) -> Result<DrawnPrompts> {
+        Ok(DrawnPrompts { seed, drawn: self.drawn_where(spec, seed, tells)? })
+    }
+
+    fn drawn_where(
+        &self,
+        spec: &ModelSpec,
+        seed: u64,
+        tells: &mut dyn FnMut(&Array2<i64>, usize) -> Result<bool>,
+    ) -> Result<Vec<Vec<Vec<Array2<i64>>>>> {
+        let mut all = Vec::with_capacity(self.prompts.len());
+        for (row, &len) in self.prompts.iter().enumerate() {
+            let mut runs = Vec::with_capacity(self.warmup + self.repeats);
+            for run in 0..self.warmup + self.repeats {
+                let mut questions = Vec::new();
+                for (question, (generate, _)) in self.asked_a_run().into_iter().enumerate() {
+                    let place = PromptPlace { row, len, run, question, attempt: 0 };
+                    questions.push(one_prompt(spec, seed, place, &mut |ids| tells(ids, generate))?);
+                }
+                runs.push(questions);
+            }
+            all.push(runs);
+        }
+        Ok(all)
     }
 }
 
-/// Seconds and tokens of an answer; `Err` says what it is instead.
-fn tokens_of(outcome: Outcome, generate: usize) -> std::result::Result<(f64, Vec<i64>), String> {
-    let Outcome::Answered { arrays, took } = outcome else { return Err(outcome.in_words()) };
-    let Some(tokens) = arrays.get("tokens") else { return Err("wrote no array \"tokens\"".to_string()) };
-    if tokens.shape() != [1, generate] {
-        return Err(format!("wrote tokens of shape {:?}; they must be [1, {generate}]", tokens.shape()));
+/// Prompts that are tried in one place.
+const ATTEMPTS: usize = 100;
+
+fn one_prompt(
+    spec: &ModelSpec,
+    seed: u64,
+    place: PromptPlace,
+    tells: &mut dyn FnMut(&Array2<i64>) -> Result<bool>,
+) -> Result<Array2<i64>> {
+    for attempt in 0..ATTEMPTS {
+        let ids = drawn_prompt(seed, spec, PromptPlace { attempt, ..place });
+        if tells(&ids)? {
+            return Ok(ids);
+        }
     }
-    let tokens = tokens.to_i64().map_err(|e| format!("wrote tokens that are no whole numbers: {e}"))?;
-    Ok((took.as_secs_f64(), tokens.into_iter().collect()))
+    Err(Error::ask(format!(
+        "behind each of {ATTEMPTS} random prompts of {} tokens the model repeats itself, so that its tokens tell nothing; name another model, \
+         or ask for more tokens",
+        place.len
+    )))
 }
 
 fn row(
@@ -164,9 +260,9 @@ fn row(
     question: &LatencyQuestion,
     [prompt, generate]: [usize; 2],
     roofline: &Roofline,
-    (prefills, [cached, recomputed]): (&[f64], &[Vec<f64>; 2]),
+    [prefills, cached, recomputed]: [&Vec<f64>; 3],
 ) -> LatencyRow {
-    let prefill = Spread::of(prefills.to_vec());
+    let prefill = Spread::of(prefills.clone());
     let (with_cache, without_cache) = (Spread::of(cached.clone()), Spread::of(recomputed.clone()).median);
     // Less than nothing is what a busy machine adds to one of the two; the question behind the prefill saw the same phase of it.
     let a_token =
@@ -192,72 +288,45 @@ fn row(
     }
 }
 
-/// From this growth on a cache is said to save nothing: halfway between one that works and none.
-const HALF: f64 = 0.5;
-
-impl CacheWork {
-    /// Of the rows with the most tokens, by the shortest prompt and the longest.
-    fn of(rows: &[LatencyRow]) -> Self {
-        let most = rows.iter().map(|row| row.generate).max().unwrap_or(0);
-        let mut rows: Vec<&LatencyRow> = rows.iter().filter(|row| row.generate == most).collect();
-        sort_by(&mut rows, &|a, b| a.prompt.cmp(&b.prompt));
-        let (Some(short), Some(long)) = (rows.first(), rows.last()) else { return Self::TooShort };
-        let (Some(short_token), Some(long_token)) = (short.decode, long.decode) else { return Self::TooShort };
-        // The least of the runs: what a busy machine adds is no work of the program.
-        let prefill = long.prefill.least - short.prefill.least;
-        let told = long.prefill.least >= 2.0 * short.prefill.least;
-        if !told {
-            return Self::TooShort;
-        }
-        let growth = long_token.least - short_token.least;
-        let recomputed = if growth > 0.0 { growth / prefill } else { 0.0 };
-        if recomputed < HALF { Self::Saves { recomputed } } else { Self::Recomputes { recomputed } }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
+    use crate::bench::unpredictable_seed;
+    use crate::cost::Preset;
+    use crate::eval::Numerics;
+    use crate::model::kv_cache::CacheKind;
+    use crate::num::Dtype;
 
-    fn rows(times: &[(usize, f64, f64)]) -> Vec<LatencyRow> {
-        let spread = |seconds: f64| Spread { median: seconds, least: seconds, most: seconds };
-        let row = |&(prompt, prefill, token): &(usize, f64, f64)| LatencyRow {
-            prompt,
-            generate: 20,
-            with_cache: spread(prefill + 19.0 * token),
-            without_cache: 1.0,
-            recomputed: 20,
-            speed_up: 1.0,
-            prefill: spread(prefill),
-            decode: Some(spread(token)),
-            predicted_prefill: 0.0,
-            predicted_decode: 0.0,
-        };
-        times.iter().map(row).collect()
+    fn question() -> LatencyQuestion {
+        LatencyQuestion {
+            prompts: vec![12, 30],
+            generate: vec![2, 5],
+            numerics: Numerics::plain(Dtype::F32),
+            cache: CacheKind::Contiguous,
+            warmup: 1,
+            repeats: 2,
+            recomputed: 1,
+        }
     }
 
     #[test]
-    fn a_cache_that_recomputes_grows_as_the_prefill_does() {
-        // 3 ms a question besides: it drops out.
-        let fake = CacheWork::of(&rows(&[(10, 0.004, 0.002), (1000, 0.103, 0.101)]));
-        assert!(matches!(fake, CacheWork::Recomputes { recomputed } if (recomputed - 1.0).abs() < 1e-9), "{fake:?}");
-        let real = CacheWork::of(&rows(&[(1000, 0.103, 0.0021), (10, 0.004, 0.002)]));
-        assert!(matches!(real, CacheWork::Saves { recomputed } if (0.0..0.01).contains(&recomputed)), "{real:?}");
-        assert_eq!(CacheWork::of(&rows(&[(10, 0.004, 0.002), (20, 0.0041, 0.002)])), CacheWork::TooShort);
-        assert_eq!(CacheWork::of(&rows(&[(10, 0.004, 0.002)])), CacheWork::TooShort);
-        assert_eq!(CacheWork::of(&rows(&[(10, f64::NAN, 0.002), (20, 0.0041, 0.002)])), CacheWork::TooShort);
-        assert_eq!(CacheWork::of(&[]), CacheWork::TooShort);
+    fn no_two_questions_of_a_measurement_have_the_same_prompt() {
+        let spec = Preset::find("llama-3-8b").unwrap().spec().unwrap();
+        let prompts = question().drawn(&spec, unpredictable_seed());
+        let mut all: Vec<&Array2<i64>> = prompts.drawn.iter().flatten().flatten().collect();
+        assert_eq!(all.len(), question().program_steps());
+        all.sort_by_key(|ids| ids.iter().copied().collect::<Vec<_>>());
+        all.dedup();
+        assert_eq!(all.len(), question().program_steps());
     }
 
     #[test]
-    fn tokens_of_another_shape_are_none() {
-        let answered = |shape: (usize, usize)| Outcome::Answered {
-            arrays: BTreeMap::from([("tokens".into(), Array::I64(Array2::zeros(shape).into_dyn()))]),
-            took: Duration::from_secs(2),
-        };
-        assert_eq!(tokens_of(answered((1, 3)), 3).unwrap(), (2.0, vec![0, 0, 0]));
-        assert!(tokens_of(answered((3, 1)), 3).unwrap_err().contains("[3, 1]; they must be [1, 3]"));
-        assert!(tokens_of(Outcome::Unsupported("no".into()), 3).unwrap_err().contains("does not answer this: no"));
+    fn a_prompt_is_drawn_again_until_it_tells_something() {
+        let spec = Preset::find("llama-3-8b").unwrap().spec().unwrap();
+        let odd = |ids: &Array2<i64>, _: usize| Ok(ids[[0, 0]] % 2 == 1);
+        let prompts = question().drawn_telling(&spec, 3, &mut odd.clone()).unwrap();
+        assert!(prompts.drawn.iter().flatten().flatten().all(|ids| ids[[0, 0]] % 2 == 1));
+        let said = question().drawn_telling(&spec, 3, &mut |_, _| Ok(false)).unwrap_err().to_string();
+        assert!(said.contains("100 random prompts of 12 tokens the model repeats itself"), "{said}");
     }
 }

@@ -2,16 +2,17 @@
 
 use super::answers::RightAnswer;
 use super::assignment::{Assignment, Kind, Part, SpeedUp};
-use crate::bench::LatencyQuestion;
+use crate::bench::{DrawnPrompts, LatencyQuestion, pass_seconds, unpredictable_seed};
 use crate::candidate::Surroundings;
 use crate::cost::spec_of;
 use crate::diagnose::Laboratory;
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, Numerics};
+use crate::eval::Numerics;
+use crate::generation::{TokenJudge, repeats_itself};
 use crate::io::Checkpoint;
 use crate::io::wording::hex;
 use crate::model::kv_cache::CacheKind;
-use crate::model::{Call, Model, ModelSpec, Session, argmax};
+use crate::model::{AnyModel, ModelSpec};
 use crate::num::Dtype;
 use crate::num::sort::sort_by;
 use crate::property;
@@ -64,12 +65,20 @@ impl Ready {
 pub(super) struct ReadySpeedUp {
     pub(super) spec: ModelSpec,
     pub(super) question: LatencyQuestion,
-    /// The right first token behind the prompt that counts.
-    pub(super) first_token: i64,
+    /// Seconds that goldref takes for a pass over each prompt, on as many threads as submissions are told to use.
+    pub(super) own: Vec<f64>,
+    pub(super) judge: Mutex<TokenJudge>,
+    model: AnyModel,
 }
 
+/// Bits of a prompt below which a table could hold the answers to all prompts.
+const TABLE_BITS: f64 = 40.0;
+
+/// Passes over each prompt, of which the quickest counts.
+const PASSES: usize = 5;
+
 impl ReadySpeedUp {
-    fn of(speed_up: &SpeedUp) -> Result<Self> {
+    fn of(speed_up: &SpeedUp, threads: u64, variant: &'static Variant) -> Result<Self> {
         let spec = spec_of(&speed_up.model.to_string_lossy())?;
         let question = LatencyQuestion {
             prompts: speed_up.prompts.clone(),
@@ -81,14 +90,38 @@ impl ReadySpeedUp {
             recomputed: 1,
         };
         question.refuse()?;
-        let model = Model::<f32>::load(&Checkpoint::open(&speed_up.model)?, Dtype::F32)?;
-        let ids = question.prompt_ids(&spec, speed_up.at);
-        let call = Call { input_ids: &ids, attention_mask: None, position_ids: None };
-        let mut session = Session::new(&spec, 1, question.cache, question.numerics.cache);
-        let logits = model.last_logits(&call, &mut session, &mut Evaluator::new(question.numerics))?;
-        let first_token =
-            argmax(logits.row(0)).ok_or_else(|| Error::ask("the model of the speed-up has no finite logits"))?;
-        Ok(Self { spec, question, first_token: i64::try_from(first_token).map_err(Error::ask)? })
+        let bits = speed_up.at as f64 * (spec.vocab_size as f64).log2();
+        let too_few = !(bits >= TABLE_BITS);
+        if too_few {
+            return Err(Error::ask(format!(
+                "a prompt of {} tokens, of a vocabulary of {}, is so short that a table could hold all answers; let a longer one count",
+                speed_up.at, spec.vocab_size
+            )));
+        }
+        let checkpoint = Checkpoint::open(&speed_up.model)?;
+        let model = AnyModel::load(&checkpoint, &question.numerics)?;
+        let threads = usize::try_from(threads).unwrap_or(1).max(1);
+        let mut own = Vec::with_capacity(question.prompts.len());
+        for &prompt in &question.prompts {
+            own.push(pass_seconds(&model, &question, prompt, threads, PASSES)?);
+        }
+        let judge = Mutex::new(TokenJudge::open(checkpoint, variant)?);
+        let ready = Self { spec, question, own, judge, model };
+        // Whether there are such prompts at all, and the model has positions for all tokens.
+        let once = LatencyQuestion { warmup: 0, repeats: 1, ..ready.question.clone() };
+        ready.prompts(&once, unpredictable_seed())?;
+        Ok(ready)
+    }
+
+    /// Prompts behind which the model does not repeat itself: there the first tokens of an answer do not tell the others.
+    ///
+    /// # Errors
+    /// There are none.
+    pub(super) fn prompts(&self, question: &LatencyQuestion, seed: u64) -> Result<DrawnPrompts> {
+        question.drawn_telling(&self.spec, seed, &mut |ids, count| {
+            let tokens = self.model.greedy(ids, count, question.numerics, question.cache)?;
+            Ok(!repeats_itself(&tokens.iter().copied().collect::<Vec<_>>()))
+        })
     }
 }
 
@@ -198,7 +231,8 @@ fn ready_part(
             return answers.questions.iter().map(RightAnswer::of).collect::<Result<_>>().map(Ready::Answers);
         }
         Kind::SpeedUp(speed_up) => {
-            return ReadySpeedUp::of(speed_up).map(|ready| Ready::SpeedUp(Box::new(ready)));
+            let ready = ReadySpeedUp::of(speed_up, assignment.limits.threads, variant)?;
+            return Ok(Ready::SpeedUp(Box::new(ready)));
         }
         Kind::Cases { visible, hidden, .. } => (visible, hidden),
     };

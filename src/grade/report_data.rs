@@ -148,6 +148,10 @@ pub struct SpeedUpReport {
     pub needed: f64,
     /// What the times say of the cache.
     pub cache: String,
+    /// How many tokens were judged, and what came of it.
+    pub tokens: String,
+    /// What the prompts were drawn from.
+    pub seed: u64,
 }
 
 /// The times of one prompt.

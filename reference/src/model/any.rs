@@ -5,7 +5,7 @@
 
 use super::generate::Generated;
 use super::kv_cache::CacheKind;
-use super::{Model, ModelSpec, Plan, PlannedRequest, Session, Watcher, generate};
+use super::{Call, Forcing, Model, ModelSpec, Plan, PlannedRequest, Session, Watcher, generate};
 use crate::error::Result;
 use crate::eval::{Evaluator, Numerics};
 use crate::io::Checkpoint;
@@ -118,6 +118,48 @@ impl AnyModel {
     ) -> Result<Completion> {
         each!(self, model => complete(model, request, count, numerics, cache, watcher))
     }
+
+    /// The `count` most likely tokens `[batch, count]` behind `prompt` `[batch, len]`, one after the other.
+    ///
+    /// # Errors
+    /// No prompt; whatever [`Model::forward`] and [`generate()`] refuse.
+    pub fn greedy(
+        &self,
+        prompt: &Array2<i64>,
+        count: usize,
+        numerics: Numerics,
+        cache: CacheKind,
+    ) -> Result<Array2<i64>> {
+        fn greedy<T: Real>(
+            model: &Model<T>,
+            prompt: &Array2<i64>,
+            count: usize,
+            numerics: Numerics,
+            cache: CacheKind,
+        ) -> Result<Array2<i64>> {
+            let mut session = Session::new(&model.spec, prompt.nrows(), cache, numerics.cache);
+            let mut eval = Evaluator::new(numerics);
+            let call = Call { input_ids: prompt, attention_mask: None, position_ids: None };
+            let last = model.last_logits(&call, &mut session, &mut eval)?;
+            Ok(generate(model, last, count, &mut session, &mut eval)?.tokens)
+        }
+        each!(self, model => greedy(model, prompt, count, numerics, cache))
+    }
+
+    /// As [`Model::forced_logits`], widened exactly.
+    ///
+    /// # Errors
+    /// As [`Model::forced_logits`].
+    pub fn forced_logits(
+        &self,
+        prompt: &Array2<i64>,
+        tokens: &Array2<i64>,
+        forcing: Forcing,
+        numerics: Numerics,
+        cache: CacheKind,
+    ) -> Result<ArrayD<f64>> {
+        each!(self, model => Ok(to_f64(&model.forced_logits(prompt, tokens, forcing, numerics, cache)?)))
+    }
 }
 
 fn complete<T: Real>(
@@ -144,7 +186,7 @@ fn complete<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Call, Unwatched};
+    use crate::model::Unwatched;
 
     fn spec() -> ModelSpec {
         let config = serde_json::json!({
@@ -178,6 +220,7 @@ mod tests {
             let completion = any.complete(&request, 2, numerics, CacheKind::Contiguous, &mut Unwatched).unwrap();
             assert_eq!(completion.logits, logits);
             assert_eq!((completion.tokens.dim(), completion.generated_logits.shape()[1]), ((2, 2), 2));
+            assert_eq!(any.greedy(&ids, 2, numerics, CacheKind::Contiguous).unwrap(), completion.tokens);
         }
     }
 }

@@ -16,6 +16,7 @@ mod random;
 mod session;
 mod sites;
 pub mod spec;
+mod teacher_forcing;
 mod weights;
 
 pub use any::{AnyModel, Completion};
@@ -25,6 +26,7 @@ pub use plan::{Plan, PlannedCall, PlannedRequest, Recorder, Unwatched, Watcher};
 pub use session::Session;
 pub use sites::order_of;
 pub use spec::ModelSpec;
+pub use teacher_forcing::Forcing;
 pub use weights::{LayerWeights, Weights};
 
 use crate::error::Result;

@@ -373,14 +373,15 @@ pub(super) struct SpeedUpFields {
     pub(super) generate: usize,
     pub(super) repeats: Option<usize>,
     pub(super) at: Option<usize>,
+    pub(super) slow_factor: Option<f64>,
     pub(super) ladder: Vec<(String, Points)>,
 }
 
 impl SpeedUpFields {
     fn of(value: &Placed) -> Read<Self> {
-        const FIELDS: &[&str] = &["model", "prompts", "generate", "repeats", "at", "ladder"];
+        const FIELDS: &[&str] = &["model", "prompts", "generate", "repeats", "at", "slow_factor", "ladder"];
         let (mut model, mut prompts, mut generate) = (None, None, None);
-        let (mut repeats, mut at, mut ladder) = (None, None, None);
+        let (mut repeats, mut at, mut slow_factor, mut ladder) = (None, None, None, None);
         for (key, value) in table(value, "struct SpeedUpFields")? {
             match key.get_ref().as_ref() {
                 "model" => model = Some(path(value)?),
@@ -388,6 +389,7 @@ impl SpeedUpFields {
                 "generate" => generate = Some(usize(value)?),
                 "repeats" => repeats = Some(usize(value)?),
                 "at" => at = Some(usize(value)?),
+                "slow_factor" => slow_factor = Some(f64(value)?),
                 "ladder" => ladder = Some(named_points(value)?),
                 _ => return Err(unknown(key, FIELDS)),
             }
@@ -399,6 +401,7 @@ impl SpeedUpFields {
             generate: required(generate, "generate", &place)?,
             repeats,
             at,
+            slow_factor,
             ladder: required(ladder, "ladder", &place)?,
         })
     }

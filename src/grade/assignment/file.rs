@@ -196,6 +196,9 @@ fn question(fields: QuestionFields, usual: &CostFields, folder: &Path) -> Result
     Ok(Question { id: fields.id, worked, unit, rtol, weight })
 }
 
+/// A pass of NumPy over a thousand tokens takes two to three times as long as one of goldref, and one without a cache must not earn what two passes are worth.
+const SLOW_FACTOR: f64 = 4.0;
+
 fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
     let at = fields.at.or_else(|| fields.prompts.iter().copied().max()).unwrap_or(0);
     if !fields.prompts.contains(&at) {
@@ -215,6 +218,11 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
         return Err(Error::ask("its ladder must earn 1 at the largest ratio and no more at smaller ones"));
     }
     bounds::can_be_measured(&fields.prompts, fields.generate, fields.repeats)?;
+    let slow_factor = fields.slow_factor.unwrap_or(SLOW_FACTOR);
+    let positive = slow_factor.is_finite() && slow_factor > 0.0;
+    if !positive {
+        return Err(Error::ask(format!("its slow_factor is {slow_factor}; it must be a number above 0")));
+    }
     let model = in_folder(folder, &fields.model)?;
     Ok(SpeedUp {
         model,
@@ -222,6 +230,7 @@ fn speed_up(fields: SpeedUpFields, folder: &Path) -> Result<SpeedUp> {
         generate: fields.generate,
         repeats: fields.repeats.unwrap_or(3).max(1),
         at,
+        slow_factor,
         ladder,
     })
 }

@@ -138,6 +138,8 @@ pub struct SpeedUp {
     pub repeats: usize,
     /// The prompt whose speed-up counts.
     pub at: usize,
+    /// How many times as long as goldref a program is believed to take for a pass over a prompt.
+    pub slow_factor: f64,
     /// Speed-ups and the share of the points that they earn, largest first.
     pub ladder: Vec<(f64, Points)>,
 }

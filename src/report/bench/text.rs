@@ -1,7 +1,7 @@
 //! The table for people.
 
 use super::BenchReport;
-use crate::bench::{CacheWork, ProgramFindings};
+use crate::bench::{CacheWork, ProgramFindings, TokensFound, WrongAnswer};
 use crate::report::units::{plain_table, seconds, shown, significant};
 use crate::report::words::name;
 use std::fmt::Write;
@@ -64,7 +64,7 @@ pub fn bench_text(report: &BenchReport) -> String {
     out
 }
 
-/// What a program's times and tokens say of its cache.
+/// What a program's times say of its cache, and what was found of its tokens.
 fn findings(found: &ProgramFindings) -> String {
     let grows = |recomputed: f64| {
         format!("{} of what the longer prompt adds to the prefill comes again with every token", percent(recomputed))
@@ -78,14 +78,42 @@ fn findings(found: &ProgramFindings) -> String {
             "Whether the cache saves work cannot be told: the longest prompt does not take twice as long as the shortest; give longer ones, and at least two tokens.\n".to_string()
         }
     };
-    for differ in &found.differing {
+    out += &match &found.tokens {
+        None => "The tokens were not held against the reference.\n".to_string(),
+        Some(tokens) => of_tokens(tokens),
+    };
+    let _ = writeln!(out, "Prompts: --seed {}.", found.seed);
+    out
+}
+
+/// What was found of the tokens, and where the first wrong ones are.
+fn of_tokens(found: &TokensFound) -> String {
+    let mut out = if found.wrong.is_empty() {
+        format!("All {} tokens of {} answers are right; {}.\n", found.tokens, found.answers, ties(found.ties))
+    } else {
+        format!("Of {} tokens of {} answers some are wrong; {}.\n", found.tokens, found.answers, ties(found.ties))
+    };
+    for WrongAnswer { prompt, generate, use_cache, first_wrong: wrong } in &found.wrong {
         let _ = writeln!(
             out,
-            "With the cache other tokens come than without: behind a prompt of {} from token {} of {} on.",
-            differ.prompt, differ.first, differ.generate
+            "{} the cache, behind a prompt of {prompt}, token {} of {generate} is wrong: {} where {} is right, whose logit is larger by {}; rounding explains {}.",
+            if *use_cache { "With" } else { "Without" },
+            wrong.at,
+            wrong.token,
+            wrong.right,
+            significant(wrong.margin),
+            significant(wrong.bound)
         );
     }
     out
+}
+
+fn ties(count: usize) -> String {
+    match count {
+        0 => "no ties".to_string(),
+        1 => "1 is another than the reference's, in a tie that rounding decides".to_string(),
+        _ => format!("{count} are others than the reference's, in ties that rounding decides"),
+    }
 }
 
 fn percent(share: f64) -> String {

@@ -87,7 +87,7 @@ fn details(report: &GradeReport, part: &PartReport) -> String {
                 format!("{:.1} ×", row.speed_up())
             );
         }
-        out += &format!("   {}\n", sentence(&speed_up.cache));
+        out += &format!("   {}\n   {}\n", sentence(&speed_up.cache), sentence(&speed_up.tokens));
     }
     out
 }
