@@ -21,21 +21,21 @@ pub fn unpredictable_seed() -> u64 {
 
 /// The places of prompts in a measurement: each is another prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptPlace {
+pub(super) struct PromptPlace {
     /// Which of the lengths that are measured.
-    pub row: usize,
+    pub(super) row: usize,
     /// Tokens of the prompt.
-    pub len: usize,
+    pub(super) len: usize,
     /// Which run, those before the ones that count being the first.
-    pub run: usize,
+    pub(super) run: usize,
     /// Which question of the run.
-    pub question: usize,
+    pub(super) question: usize,
     /// Which attempt to find a prompt that tells something.
-    pub attempt: usize,
+    pub(super) attempt: usize,
 }
 
 /// Token ids `[1, len]`, uniform over the vocabulary.
-pub fn drawn_prompt(seed: u64, spec: &ModelSpec, place: PromptPlace) -> Array2<i64> {
+pub(super) fn drawn_prompt(seed: u64, spec: &ModelSpec, place: PromptPlace) -> Array2<i64> {
     let vocab = spec.vocab_size.max(1) as u64;
     let mut ids = Vec::with_capacity(place.len);
     let mut block = 0u64;

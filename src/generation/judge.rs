@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayD, ArrayView3, Ix3};
 const FIRST: usize = 2;
 
 /// Perturbed evaluations before a token is called wrong, as of a model's logits in a suite.
-const EVALUATIONS: usize = 8;
+pub const EVALUATIONS: usize = 8;
 
 /// How a candidate was asked to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,6 @@ mod judge;
 mod judgement;
 mod tokens;
 
-pub use judge::{TokenJudge, Way};
+pub use judge::{EVALUATIONS, TokenJudge, Way};
 pub use judgement::{TokenJudgement, WrongToken};
 pub use tokens::{read_tokens, repeats_itself};

@@ -85,11 +85,13 @@ pub(super) fn measured(
             return Ok(nothing(format!("no speed-up: {e}")));
         }
     };
+    let tokens = findings.tokens.unwrap_or_default();
     let (mut rows, mut told) = (Vec::with_capacity(latency.rows.len()), Vec::new());
     for (row, &own) in latency.rows.iter().zip(&ready.own) {
         let pass = believed(row, own, speed_up.slow_factor);
         let without_cache = counted(row, pass);
-        if row.prompt == speed_up.at && without_cache < row.without_cache && pass < row.prefill.median {
+        let costs = row.prompt == speed_up.at && without_cache < row.without_cache && pass < row.prefill.median;
+        if costs && tokens.wrong.is_empty() {
             told.push(slow(row, pass, own));
         }
         rows.push(SpeedUpRow {
@@ -111,7 +113,6 @@ pub(super) fn measured(
             "the prompts of the assignment are too short to tell whether the cache saves work; longer ones would",
         ),
     };
-    let tokens = findings.tokens.unwrap_or_default();
     let right = tokens.answers > 0 && tokens.wrong.is_empty();
     let earned = speed_up.ladder.iter().find(|(least, _)| ratio >= *least).map(|(_, share)| share.clone());
     let share = earned.filter(|_| saves && right).unwrap_or_else(Points::zero);

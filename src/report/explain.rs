@@ -45,6 +45,9 @@ pub(super) fn headline(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Compared { .. } => {
             let telling = telling(outcome);
+            if let Some(tokens) = telling.filter(|array| array.is_tokens()) {
+                return format!("{standing}: {}", sentence(&tokens.judged.reason));
+            }
             let Some((array, worst)) = telling.and_then(|array| array.facts.worst_abs.as_ref().map(|w| (array, w)))
             else {
                 return standing.to_string();
@@ -68,7 +71,9 @@ pub(super) fn explain(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Outcome::Compared { same_bits, meets_tolerance, error_ratios, .. } => {
             let mut lines = Vec::new();
-            if let Some(array) = telling(outcome) {
+            if let Some(tokens) = telling(outcome).filter(|array| array.is_tokens()) {
+                lines.push(sentence(&format!("verdict: {}: {}", tokens.judged.verdict, tokens.judged.reason)));
+            } else if let Some(array) = telling(outcome) {
                 lines.push(worst_element(array));
                 lines.extend(array.facts.location.iter().map(|found| sentence(&found.words)));
                 lines.extend(bounds(array));

@@ -1,6 +1,7 @@
 //! Asks a variant the question of a case.
 
 use super::case::Case;
+use super::generation_case::GENERATE;
 use crate::candidate::ProgramQuestion;
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
@@ -79,6 +80,10 @@ pub fn answer(
     if case.op == "model" {
         let (relative, plan) = planned(&case.params, inputs, variant.schedule)?;
         return run_plan(&plan, &|| case.folder_in_suite(&relative), wanted, variant, prepared);
+    }
+    if case.op == GENERATE {
+        let why = "programs are asked for tokens; of a variant the logits are judged that they are chosen from";
+        return Ok(Asked::NotAsked(why.to_string()));
     }
     answer_operation(&Question { params: &case.params, arrays: inputs }, &case.op, variant)
 }

@@ -4,6 +4,7 @@ use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
 use super::expectation::{Expectation, main_outputs};
 use super::files::{judge_given, widened};
+use super::generation_case::GENERATE;
 use super::report_data::Outcome;
 use crate::candidate::{Candidate, Outcome as Said, ProgramQuestion};
 use crate::check::{Comparison, Ladder, WrongShape, compare};
@@ -161,6 +162,13 @@ impl Exam {
     /// As [`Self::judge`].
     pub(super) fn outcome(&self, said: Said, variant: &'static Variant, ladder: &Ladder) -> Result<Outcome> {
         let answer = match said {
+            Said::Answered { arrays, .. }
+                if self.case.op == GENERATE && arrays.get("tokens").is_some_and(Array::is_float) =>
+            {
+                return Ok(Outcome::Failed {
+                    reason: "its tokens are of a floating-point type; they must be integers".to_string(),
+                });
+            }
             Said::Answered { arrays, .. } => widened(arrays, variant.coarsest),
             Said::Unsupported(why) => return Ok(Outcome::NotAsked { reason: format!("it does not do this: {why}") }),
             other => return Ok(Outcome::Failed { reason: format!("it {}", other.in_words()) }),
@@ -188,8 +196,8 @@ impl Exam {
 
 /// The absolute path of the case's checkpoint, where it has one.
 fn checkpoint(case: &Case) -> Result<Option<PathBuf>> {
-    let Some(relative) = case.params.get("model").and_then(|model| model.as_str()).filter(|_| case.op == "model")
-    else {
+    let has_one = case.op == "model" || case.op == GENERATE;
+    let Some(relative) = case.params.get("model").and_then(|model| model.as_str()).filter(|_| has_one) else {
         return Ok(None);
     };
     let folder = case.folder_in_suite(relative)?;

@@ -6,6 +6,7 @@
 use super::answer::{Asked, Prepared, answer};
 use super::case::Case;
 use super::expectation::Expectation;
+use super::generation_case::{GENERATE, judge_tokens};
 use super::judging::{Given, Judging, judge_answer, main_error};
 use super::report_data::{CaseResult, Outcome, RunReport, VariantAbout};
 use super::runner::report;
@@ -83,6 +84,9 @@ pub(super) fn judge_given(
     given: &Answer,
     ladder: &Ladder,
 ) -> Result<Outcome> {
+    if case.op == GENERATE {
+        return judge_tokens(case, variant, inputs, expectation, given, ladder);
+    }
     let wanted: Vec<&str> = expectation.arrays.iter().map(|(name, _, _)| name.as_str()).collect();
     let mut prepared = Prepared::default();
     let mut judging = Judging::new(case, inputs, &wanted);

@@ -13,6 +13,7 @@ mod diff;
 mod exam;
 mod expectation;
 mod files;
+mod generation_case;
 mod judging;
 mod model_question;
 mod object;

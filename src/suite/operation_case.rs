@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::expectation::Expectation;
+use super::generation_case::GENERATE;
 use super::outputs::Outputs;
 use super::selection::{Selected, selected_cases};
 use super::store::Store;
@@ -32,7 +33,7 @@ impl OperationCase {
     /// # Errors
     /// Files of the case that cannot be read.
     pub fn of(case: &Case) -> Result<Option<Self>> {
-        if case.op == "model" {
+        if case.op == "model" || case.op == GENERATE {
             return Ok(None);
         }
         let inputs = case.inputs()?;

@@ -156,6 +156,13 @@ pub struct ArrayResult {
     pub argmax: Option<Argmax>,
 }
 
+impl ArrayResult {
+    /// Whether these are generated tokens: their differences are no errors, and the opinion says where the first wrong one is.
+    pub fn is_tokens(&self) -> bool {
+        self.name == "tokens"
+    }
+}
+
 /// Largest error of the main output over that of somebody else: FlashAttention's tests ask for at most 2
 /// (Dao-AILab/flash-attention#410).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -146,19 +146,38 @@ fn the_latency_of_a_program_is_measured() {
     let tokens = folder.path().join("tokens.npz");
     npz::write(&tokens, &BTreeMap::from([("tokens".to_string(), Array::I64(arr2(&[[7]]).into_dyn()))])).unwrap();
     let model = super::root().join("fixtures/model/models/llama_gqa_biased").display().to_string();
-    let bench = |generate: &str| {
+    let bench = |generate: &str, more: &[&str]| {
         let args = ["bench", "--model", &model, "--prompt", "4,9", "--generate", generate, "--repeats", "2"];
         let program = script(&format!("cp {} \"$outputs\"; {OK}", tokens.display()));
-        goldref().args(args).args(["--format", "json", "--"]).args(program).output().unwrap()
+        goldref().args(args).args(more).arg("--").args(program).output().unwrap()
     };
-    let output = bench("1");
+    let json = ["--format", "json"];
+    let output = bench("1", &[&json[..], &["--unjudged"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["latency"]["rows"].as_array().unwrap().len(), 2);
     // One token each is no basis for a word about the cache.
     assert_eq!(report["program"]["cache"]["verdict"], "too_short");
-    assert_eq!(report["program"]["differing"], json!([]));
-    let refused = bench("3");
+    assert_eq!(report["program"]["tokens"], serde_json::Value::Null);
+    // The same token behind every prompt is wrong behind most.
+    let judged = bench("1", &[&json[..], &["--seed", "7"]].concat());
+    assert_eq!(judged.status.code(), Some(1), "{}", String::from_utf8_lossy(&judged.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&judged.stdout).unwrap();
+    let (seed, first) = (&report["program"]["seed"], &report["program"]["tokens"]["wrong"][0]);
+    assert_eq!(
+        (seed, &first["generate"], &first["first_wrong"]["token"]),
+        (&json!(7), &json!(1), &json!(7)),
+        "{report}"
+    );
+    let number = |name: &str| first["first_wrong"][name].as_f64().unwrap();
+    assert!(number("margin") > number("bound") && number("bound") > 0.0, "{first}");
+    // The seed says which prompts: the margins come again to the bit.
+    let again = bench("1", &[&json[..], &["--seed", "7"]].concat());
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again["program"]["tokens"], report["program"]["tokens"]);
+    let text = String::from_utf8(bench("1", &["--seed", "7"]).stdout).unwrap();
+    assert!(text.contains("token 1 of 1 is wrong: 7 where ") && text.contains("Prompts: --seed 7."), "{text}");
+    let refused = bench("3", &[]);
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{message}");
     assert!(

@@ -16,6 +16,7 @@ mod evaluations;
 mod faults;
 mod fixtures;
 mod frozen_bits;
+mod generation;
 mod grading;
 mod hand_made;
 mod harmless;

@@ -10,6 +10,7 @@ mod course;
 mod faces;
 mod hostile;
 mod one;
+mod speed_up;
 
 use super::command_line::goldref;
 use assert_cmd::Command;
