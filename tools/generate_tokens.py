@@ -87,21 +87,20 @@ def main(destination):
         models[name] = (Model(*read_checkpoint(folder)), {
             f"models/{name}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())})
 
-    def add(case_id, name, prompt, tokens, use_cache, seed, catches=(), flags=()):
+    def add(case_id, name, prompt, tokens, use_cache, seed, flags=()):
         suite.add(case_id, "generate", {"model": f"models/{name}", "max_new_tokens": tokens.shape[1], "use_cache": use_cache},
-                  {"input_ids": prompt.astype(np.int64)}, {"tokens": tokens.astype(np.int64)}, seed=seed, catches=catches, flags=flags,
+                  {"input_ids": prompt.astype(np.int64)}, {"tokens": tokens.astype(np.int64)}, seed=seed, flags=flags,
                   computed_by=f"NumPy {np.__version__} f64, tools/generate_tokens.py")
         suite.cases[-1]["sha256"].update(models[name][1])
 
-    cached = ["cache-not-updated", "positions-restart-at-0-in-decode", "decode-offset-by-one"]
     llama, gpt2 = models["llama"][0], models["gpt2"][0]
     for use_cache, words in ((True, "with_cache"), (False, "without_cache")):
         prompt, tokens = drawn(llama, (2, 11), 12, 9801)
-        add(f"two_prompts_{words}", "llama", prompt, tokens, use_cache, 9801, cached if use_cache else ())
+        add(f"two_prompts_{words}", "llama", prompt, tokens, use_cache, 9801)
     prompt, tokens = drawn(llama, (1, 1), 16, 9802)
-    add("one_token_with_cache", "llama", prompt, tokens, True, 9802, cached)
+    add("one_token_with_cache", "llama", prompt, tokens, True, 9802)
     prompt, tokens = drawn(gpt2, (1, 6), 10, 9803)
-    add("learned_positions_with_cache", "gpt2", prompt, tokens, True, 9803, cached)
+    add("learned_positions_with_cache", "gpt2", prompt, tokens, True, 9803)
     draft = Model(*read_checkpoint(pathlib.Path(destination) / "models" / "llama"))
     draft.layers = 1
     prompt, tokens, slip = drawn_late(llama, draft, 14, 18, 9804)
