@@ -69,9 +69,8 @@ pub(super) fn main(args: &Args, program: &ToAsk, cases: &Cases, variants: &[Stri
         Format::Text => properties_text(&report),
         Format::Json => properties_json(&report),
     });
-    let asked = |verdict: &Verdict| {
-        matches!(verdict, Verdict::Holds { .. } | Verdict::Broken(_) | Verdict::NotAlive { .. })
-    };
+    let asked =
+        |verdict: &Verdict| matches!(verdict, Verdict::Holds { .. } | Verdict::Broken(_) | Verdict::NotAlive { .. });
     if !report.results.iter().any(|result| asked(&result.verdict)) {
         let why = report.results.iter().find_map(|result| match &result.verdict {
             Verdict::Unsupported { why } => Some(format!("; it says: {why}")),

@@ -3,7 +3,8 @@
 use super::assignment::{Answers, Question, Worked};
 use super::files::own_file;
 use super::points::Points;
-use super::report_data::{Item, ItemKind, Text};
+use super::report_data::{Item, ItemKind, Reason};
+use super::standing::Standing;
 use crate::cost::{CostQuestion, Device, Machine, spec_of};
 use crate::error::{Error, Result};
 use crate::eval::CacheStorage;
@@ -99,47 +100,53 @@ fn worked_out(worked: &Worked) -> Result<f64> {
 }
 
 /// Grades the answers in a file of the submission.
-pub(super) fn graded(answers: &Answers, right: &[RightAnswer], folder: &Path, points: &Points) -> Vec<Item> {
+pub(super) fn graded(answers: &Answers, right: &[RightAnswer], folder: &Path, points: &Points) -> Result<Vec<Item>> {
     let given = read(folder, &answers.file);
     let all: Points = answers.questions.iter().map(|question| &question.weight).sum();
     let one = |(question, right): (&Question, &RightAnswer)| {
         let out_of = if all == Points::zero() { Points::zero() } else { &(points * &question.weight) * &all.inverse() };
         let (passed, standing, reason) = match &given {
-            Err(why) => (false, "no answer", Text::same(why.clone())),
+            Err(why) => (false, "no answer", same(why.clone())),
             Ok(given) => judged(question, right, given.get(&question.id).map(String::as_str)),
         };
-        Item {
+        Ok(Item {
             name: question.id.clone(),
             kind: ItemKind::Answer,
             hidden: true,
             points: if passed { out_of.clone() } else { Points::zero() },
             out_of,
             met: None,
-            standing: standing.to_string(),
+            standing: Standing::of(standing)?,
             reason: (!passed).then_some(reason),
-        }
+        })
     };
     answers.questions.iter().zip(right).map(one).collect()
 }
 
-fn judged(question: &Question, right: &RightAnswer, given: Option<&str>) -> (bool, &'static str, Text) {
+fn judged(question: &Question, right: &RightAnswer, given: Option<&str>) -> (bool, &'static str, Reason) {
     let Some(text) = given.filter(|text| !text.trim().is_empty()) else {
-        return (false, "no answer", Text::same("there is no answer"));
+        return (false, "no answer", same("there is no answer".to_string()));
     };
     let number = match question.unit.read(text) {
         Ok(number) => number,
-        Err(e) => return (false, "no answer", Text::same(e.to_string())),
+        Err(e) => return (false, "no answer", same(e.to_string())),
     };
     let off = (number - right.value).abs();
     if off <= question.rtol * right.value.abs() {
-        return (true, "agrees", Text::default());
+        return (true, "agrees", same(String::new()));
     }
     let ratio = number / right.value;
     let mistake = right.mistakes.iter().find(|(factor, _)| (ratio / factor - 1.0).abs() <= NEAR);
     let category = mistake.map_or_else(|| "another number".to_string(), |(_, words)| format!("this is {words}"));
     let (shown, is) = (question.unit.show(number), question.unit.show(right.value));
     let percent = 100.0 * question.rtol;
-    (false, "wrong", Text { full: format!("{shown}, and {is} is right ({percent} % allowed): {category}"), category })
+    let full = format!("{shown}, and {is} is right ({percent} % allowed): {category}");
+    (false, "wrong", Reason::on_paper(category, full))
+}
+
+/// Where nothing is said of the right number.
+fn same(text: String) -> Reason {
+    Reason::on_paper(text.clone(), text)
 }
 
 /// The answers by their names; `Err` says what is wrong with the file.
@@ -169,6 +176,7 @@ fn read(folder: &Path, name: &Path) -> std::result::Result<BTreeMap<String, Stri
 
 #[cfg(test)]
 mod tests {
+    use super::super::assignment::Hints;
     use super::super::quantity::Unit;
     use super::*;
     use crate::cost::{AttentionTraffic, KvWidth};
@@ -198,13 +206,15 @@ mod tests {
         assert!(passed("128 KiB") && passed("131072") && passed("131 kB") && passed("132.3 kB"));
         assert!(!passed("133 kB") && !passed("128 KB") && !passed("NaN") && !passed("") && !passed("131072 FLOP"));
         let said = |text: &str| judged(&kv, &right, Some(text)).2;
-        assert!(said("64 KiB").category.contains("half of it"));
-        assert!(said("512 KiB").category.contains("each query head"));
-        assert!(said("4 KiB").category.contains("of one layer"));
-        assert_eq!(said("1 KiB").category, "another number");
-        assert!(!said("64 KiB").category.contains("131072") && said("64 KiB").full.contains("131072 bytes is right"));
+        let hint = |text: &str| said(text).to_student(Hints::Category).unwrap().to_string();
+        assert!(hint("64 KiB").contains("half of it"));
+        assert!(hint("512 KiB").contains("each query head"));
+        assert!(hint("4 KiB").contains("of one layer"));
+        assert_eq!(hint("1 KiB"), "another number");
+        assert!(!hint("64 KiB").contains("131072") && said("64 KiB").to_staff().contains("131072 bytes is right"));
         let batch = question("capacity.largest_batch", Unit::None, 0.0);
         assert_eq!(RightAnswer::of(&batch).unwrap().value, 59.0);
+        assert_eq!(said("64 KiB").to_student(Hints::None), None);
         assert!(RightAnswer::of(&question("kv_cache.bites", Unit::Bytes, 0.0)).is_err());
     }
 

@@ -5,26 +5,39 @@ use super::course::{ReadyCase, ReadyCases};
 use super::naming::{self, Given};
 use super::patterns::{pattern, swapped};
 use super::points::Points;
-use super::report_data::{Item, ItemKind, Text};
+use super::report_data::{Audience, Findings, Item, ItemKind, Reason};
 use super::respondent::Respondent;
+use super::stage::Stage;
+use super::standing::Standing;
 use crate::candidate::Outcome as Said;
 use crate::check::{Comparison, Ladder, Rung as Tolerance};
 use crate::diagnose::{Oracles, divergence};
 use crate::error::Result;
 use crate::io::{Array, Checkpoint};
+use crate::num::sort::sort_by;
 use crate::ops::Answer;
 use crate::property::{self, Lives, Search, Subject, Verdict};
-use crate::suite::{Compared, Exam, ModelQuestion, Outcome, Standing};
+use crate::suite::{Compared, Exam, ModelQuestion, Outcome, Standing as Stands};
 use crate::variant::Variant;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What came of the cases of a part.
 pub(super) struct Graded {
     pub(super) items: Vec<Item>,
-    /// Faults by name.
-    pub(super) findings: Vec<String>,
+    /// Faults by name, from answers to visible cases, and from all.
+    pub(super) findings: Findings,
     /// Operations of the cases, in their order.
     pub(super) asked: Vec<String>,
+}
+
+/// What came of one stage of a part: its items and the answers to its cases, each with its place in the part.
+#[derive(Default)]
+pub(super) struct Answered<'p> {
+    items: Vec<(usize, Item)>,
+    given: Vec<Given<'p>>,
+    /// Questions in a row that it did not survive.
+    pub(super) ended: usize,
 }
 
 /// A part's cases as they are graded.
@@ -35,6 +48,8 @@ pub(super) struct PartCases<'p> {
     pub(super) scoring: Scoring,
     pub(super) points: &'p Points,
     pub(super) variant: &'static Variant,
+    /// Checkpoints that students may know.
+    pub(super) open_models: &'p [&'p Path],
 }
 
 /// Samples of a property.
@@ -42,47 +57,130 @@ const SAMPLES: u32 = 32;
 /// Of the samples.
 const SEED: u64 = 1;
 
-impl PartCases<'_> {
+impl<'p> PartCases<'p> {
     fn tolerances(&self) -> Ladder {
         Ladder(self.ladder.iter().map(|rung| Tolerance::absolute(rung.atol)).collect())
     }
 
-    /// Asks all of it.
+    /// What a case or property is worth.
+    fn worth(&self) -> Points {
+        self.points.over(self.ready.exams.len() + self.properties.len())
+    }
+
+    /// The checkpoint that a property is asked about.
+    fn model_of(&self, name: &str) -> Option<&'p Path> {
+        let about_models = property::find(name).is_some_and(|found| found.is_about_models());
+        self.ready.exams.iter().find_map(|ready| ready.exam.model()).filter(|_| about_models)
+    }
+
+    /// The stage in which a property is asked: it may print the weights of its checkpoint.
+    fn stage_of(&self, name: &str) -> Stage {
+        match self.model_of(name) {
+            Some(model) if !self.open_models.contains(&model) => Stage::Hidden,
+            _ => Stage::Visible,
+        }
+    }
+
+    /// Asks what belongs to the respondent's stage. `ended`: questions in a row that the submission did not survive before.
     ///
     /// # Errors
     /// What is no fault of the submission.
-    pub(super) fn graded(&self, respondent: &mut Respondent, progress: &dyn Fn()) -> Result<Graded> {
+    pub(super) fn ask(&self, respondent: &mut Respondent, ended: usize, progress: &dyn Fn()) -> Result<Answered<'p>> {
         let ready = self.ready;
-        let count = ready.exams.len() + self.properties.len();
-        let worth = self.points.over(count);
-        let ladder = self.tolerances();
-        let (mut items, mut given) = (Vec::new(), Vec::new());
-        respondent.begin_part();
-        for ReadyCase { exam, hidden, limit } in &ready.exams {
+        let (worth, ladder, stage) = (self.worth(), self.tolerances(), respondent.stage());
+        let audience = stage.audience();
+        let mut answered = Answered::default();
+        respondent.begin_part(ended);
+        for (place, ReadyCase { exam, hidden, limit }) in ready.exams.iter().enumerate() {
+            if *hidden != (stage == Stage::Hidden) {
+                continue;
+            }
             let said = respondent.ask(exam, *limit)?;
-            let (found, answer) = self.case(exam, said, &ladder)?;
-            let kind = ItemKind::Case;
-            items.push(found.item(exam.case().name.clone(), kind, *hidden, &worth));
-            given.push(Given { exam, answer, failed: items.last().is_some_and(|item| !item.passed()) });
+            let (found, mut answer) = self.case(exam, said, &ladder)?;
+            let item = found.item(exam.case().name.clone(), ItemKind::Case, *hidden, &worth, audience)?;
+            // What was not asked for is not kept until the end.
+            if let Some(answer) = &mut answer {
+                answer.retain(|name, _| exam.expected().any(|(expected, _)| expected == name));
+            }
+            answered.given.push(Given { exam, answer, failed: !item.passed(), hidden: *hidden });
+            answered.items.push((place, item));
             progress();
         }
+        answered.ended = respondent.ended();
         let mut lives = Lives::default();
-        for name in self.properties {
-            let model = ready.exams.iter().find_map(|ready| ready.exam.model());
-            let found = self.property(name, model, respondent, &mut lives)?;
-            items.push(found.item(name.clone(), ItemKind::Property, false, &worth));
+        for (place, name) in (ready.exams.len()..).zip(self.properties) {
+            if self.stage_of(name) != stage {
+                continue;
+            }
+            let found = self.property(name, self.model_of(name), respondent, &mut lives)?;
+            answered.items.push((place, found.item(name.clone(), ItemKind::Property, false, &worth, audience)?));
             progress();
         }
+        Ok(answered)
+    }
+
+    /// The part, from what came of its stages.
+    ///
+    /// # Errors
+    /// What is no fault of the submission.
+    pub(super) fn graded(&self, visible: Answered<'p>, hidden: Answered<'p>) -> Result<Graded> {
+        let mut placed = visible.items;
+        placed.extend(hidden.items);
+        sort_by(&mut placed, &|a: &(usize, Item), b| a.0.cmp(&b.0));
+        let mut items: Vec<Item> = placed.into_iter().map(|(_, item)| item).collect();
         if self.scoring == Scoring::WorstCase {
             let least = items.iter().map(|item| item.points.clone()).min().unwrap_or_else(Points::zero);
             for item in &mut items {
                 item.points = least.clone();
             }
         }
-        let wrong = given.iter().any(|given| given.failed && given.answer.is_some());
-        let findings = if wrong { naming::findings(&given, ready, self.variant, self.ladder)? } else { Vec::new() };
-        let asked = given.iter().map(|given| naming::kind_of(given.exam)).collect();
-        Ok(Graded { items, findings, asked })
+        let mut given = visible.given;
+        given.extend(hidden.given);
+        let of_visible = self.faults(&given, "wrong answers to visible cases", &|given| !given.hidden)?;
+        let wrong_hidden = given.iter().any(|given| given.hidden && given.is_wrong());
+        let of_all = if wrong_hidden || !of_visible.is_empty() {
+            self.faults(&given, "wrong answers", &|_| true)?
+        } else {
+            Vec::new()
+        };
+        let mut asked = vec![String::new(); self.ready.exams.len()];
+        for (kind, ready) in asked.iter_mut().zip(&self.ready.exams) {
+            *kind = naming::kind_of(&ready.exam);
+        }
+        Ok(Graded { items, findings: Findings::new(of_visible, of_all), asked })
+    }
+
+    /// The faults that explain the chosen answers.
+    fn faults(&self, given: &[Given], noun: &str, chosen: &dyn Fn(&Given) -> bool) -> Result<Vec<String>> {
+        let given: Vec<&Given> = given.iter().filter(|given| chosen(given)).collect();
+        if !given.iter().any(|given| given.is_wrong()) {
+            return Ok(Vec::new());
+        }
+        naming::findings(&given, noun, self.ready, self.variant, self.ladder)
+    }
+
+    /// How many items pass, and at which tolerance. It is a function of points: hidden cases count.
+    pub(super) fn counted(&self, items: &[Item]) -> String {
+        let passed = items.iter().filter(|item| item.passed()).count();
+        let worth = self.worth();
+        let mut rungs = vec![0usize; self.ladder.len()];
+        for item in items.iter().filter(|item| item.kind == ItemKind::Case && item.points > Points::zero()) {
+            // The loosest that earns so much: the case meets that one, whichever else.
+            let met = self.ladder.iter().rposition(|rung| &rung.share * &worth == item.points);
+            if let Some(count) = met.and_then(|met| rungs.get_mut(met)) {
+                *count += 1;
+            }
+        }
+        let mut at = Vec::new();
+        for (count, rung) in rungs.iter().zip(self.ladder).filter(|(count, _)| **count > 0) {
+            at.push((format!("{count} at {:e}", rung.atol), rung.atol));
+        }
+        let all = items.len();
+        match at.as_slice() {
+            [] => format!("{passed} of {all}"),
+            [(_, atol)] if passed == all => format!("{passed} of {all} at {atol:e}"),
+            _ => format!("{passed} of {all} ({})", joined(&at)),
+        }
     }
 
     /// How a case stands, and the numbers that were answered.
@@ -128,11 +226,11 @@ impl PartCases<'_> {
         answer: &Answer,
         facts: &[(String, Comparison)],
         ladder: &Ladder,
-    ) -> Result<(String, Text)> {
+    ) -> Result<(String, String)> {
         let outcome = exam.judge(answer, self.variant, ladder)?;
         let standing = match outcome.standing() {
             // Nothing says what rounding does to an array that the operation does not have; the ladder decides all the same.
-            Standing::Failed => Standing::BeyondTolerance,
+            Stands::Failed => Stands::BeyondTolerance,
             standing => standing,
         };
         let standing = standing.words().to_string();
@@ -160,9 +258,8 @@ impl PartCases<'_> {
             }
         }
         known.extend(self.first_site(exam, answer));
-        let category = known.join("; ");
-        let full = known.into_iter().chain(all).collect::<Vec<_>>().join("; ");
-        Ok((standing, Text { category, full }))
+        known.extend(all);
+        Ok((standing, known.join("; ")))
     }
 
     /// Where the error of a model begins, if the submission gives sites.
@@ -179,9 +276,8 @@ impl PartCases<'_> {
     /// Of an answer that lacks arrays, or has some of another shape: all of them, and the verdict on each of the others.
     fn incomplete(&self, exam: &Exam, answer: &Answer, compared: &Compared, ladder: &Ladder) -> Result<Found> {
         let atol = self.ladder.last().map_or(0.0, |rung| rung.atol);
-        let (mut category, mut full) = (Vec::new(), Vec::new());
+        let mut full = Vec::new();
         if !compared.missing.is_empty() {
-            category.push("missing array".to_string());
             let names = compared.missing.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
             full.push(format!("missing array: it wrote no array {names}"));
         }
@@ -190,9 +286,6 @@ impl PartCases<'_> {
             let hint = both.and_then(|(actual, expected)| swapped(actual, expected, atol));
             let said = hint.map_or_else(|| "wrong shape".to_string(), |hint| format!("wrong shape: {hint}"));
             full.push(format!("{said}; {name} is {:?}, and {:?} is right", shapes.actual, shapes.expected));
-            if !category.contains(&said) {
-                category.push(said);
-            }
         }
         let outcome = exam.judge(answer, self.variant, ladder)?;
         if let Outcome::Missing { beside, .. } | Outcome::WrongShape { beside, .. } = &outcome {
@@ -202,14 +295,14 @@ impl PartCases<'_> {
             share: Points::zero(),
             met: None,
             standing: outcome.standing().words().to_string(),
-            reason: Some(Text { category: category.join("; "), full: full.join("; ") }),
+            reason: Some(full.join("; ")),
         })
     }
 
     fn property(
         &self,
         name: &str,
-        model: Option<&std::path::Path>,
+        model: Option<&Path>,
         respondent: &mut Respondent,
         lives: &mut Lives,
     ) -> Result<Found> {
@@ -229,13 +322,12 @@ impl PartCases<'_> {
         Ok(match result.verdict {
             Verdict::Holds { .. } => agrees(),
             Verdict::Broken(failure) => {
-                let category = format!("broken: {}; look at {}", property.about, property.look_at);
-                let full = format!("{category}; {}", failure.reason);
-                let reason = Some(Text { category, full });
+                let (about, look_at) = (property.about, property.look_at);
+                let reason = Some(format!("broken: {about}; look at {look_at}; {}", failure.reason));
                 Found { share: Points::zero(), met: None, standing: "broken".to_string(), reason }
             }
             Verdict::NotAlive { reason, .. } => {
-                let reason = Some(Text::same(format!("not alive: {reason}")));
+                let reason = Some(format!("not alive: {reason}"));
                 Found { share: Points::zero(), met: None, standing: "not alive".to_string(), reason }
             }
             Verdict::Unsupported { why } => Found::nothing("unsupported", why),
@@ -259,13 +351,14 @@ struct Found {
     share: Points,
     met: Option<String>,
     standing: String,
-    reason: Option<Text>,
+    /// Why, with whatever the program said itself.
+    reason: Option<String>,
 }
 
 impl Found {
-    /// Nothing is earned; what the program said itself may hold anything, and is for staff only.
+    /// Nothing is earned.
     fn nothing(standing: &str, full: String) -> Self {
-        let reason = Text { category: standing.to_string(), full: format!("{standing}: {full}") };
+        let reason = format!("{standing}: {full}");
         Self { share: Points::zero(), met: None, standing: standing.to_string(), reason: Some(reason) }
     }
 
@@ -280,11 +373,7 @@ impl Found {
             Said::OverLimit(_) => "over its limit",
         };
         match said {
-            // Limits are no secret.
-            Said::TimedOut(_) | Said::OverLimit(_) => {
-                let reason = Some(Text::same(format!("{standing}: it {}", said.in_words())));
-                Self { share: Points::zero(), met: None, standing: standing.to_string(), reason }
-            }
+            Said::TimedOut(_) | Said::OverLimit(_) => Self::nothing(standing, format!("it {}", said.in_words())),
             Said::Unsupported(why) | Said::Failed(why) | Said::BadAnswer(why) | Said::Crashed(why) => {
                 Self::nothing(standing, why.clone())
             }
@@ -292,10 +381,21 @@ impl Found {
         }
     }
 
-    fn item(self, name: String, kind: ItemKind, hidden: bool, worth: &Points) -> Item {
+    /// The item; `audience` may read what the program said.
+    fn item(self, name: String, kind: ItemKind, hidden: bool, worth: &Points, audience: Audience) -> Result<Item> {
         let Self { share, met, standing, reason } = self;
-        Item { name, kind, hidden, points: &share * worth, out_of: worth.clone(), met, standing, reason }
+        let (standing, reason) = (Standing::of(&standing)?, reason.map(|full| Reason::new(full, audience)));
+        Ok(Item { name, kind, hidden, points: &share * worth, out_of: worth.clone(), met, standing, reason })
     }
+}
+
+/// Counts with commas between them.
+fn joined(at: &[(String, f64)]) -> String {
+    let mut all: Vec<&str> = Vec::with_capacity(at.len());
+    for (text, _) in at {
+        all.push(text);
+    }
+    all.join(", ")
 }
 
 /// How far an error is beyond what rounding does.

@@ -2,6 +2,7 @@
 
 use super::answers::RightAnswer;
 use super::assignment::{Assignment, Kind, Part, SpeedUp};
+use super::stage::Stage;
 use crate::bench::{DrawnPrompts, LatencyQuestion, pass_seconds, unpredictable_seed};
 use crate::candidate::Surroundings;
 use crate::cost::spec_of;
@@ -186,12 +187,17 @@ impl Course {
         self.assignment.parts.iter().zip(&self.ready).map(of).sum()
     }
 
-    /// Checkpoints that are asked about, each once.
-    pub(super) fn models(&self) -> Vec<&Path> {
+    /// Checkpoints that a process of this stage may read, each once: those of hidden cases are hidden as well, but for those that are also a visible case's
+    /// or a speed-up's.
+    pub(super) fn models(&self, stage: Stage) -> Vec<&Path> {
         let mut models = Vec::new();
         for (part, ready) in self.assignment.parts.iter().zip(&self.ready) {
             match (ready, &part.kind) {
-                (Ready::Cases(cases), _) => models.extend(cases.exams.iter().filter_map(|ready| ready.exam.model())),
+                (Ready::Cases(cases), _) => {
+                    for ready in cases.exams.iter().filter(|ready| stage == Stage::Hidden || !ready.hidden) {
+                        models.extend(ready.exam.model());
+                    }
+                }
                 (_, Kind::SpeedUp(speed_up)) => models.push(speed_up.model.as_path()),
                 _ => (),
             }

@@ -1,16 +1,19 @@
-//! Grades one submission: part after part, asking one program.
+//! Grades one submission: what students have first, then the rest part after part.
+//!
+//! What students read is a function of what the program said before it saw anything hidden, and of points and standings: see [`Stage`].
 
 use super::assignment::{Kind, Part};
-use super::cases::{Graded, PartCases};
+use super::cases::{Answered, PartCases};
 use super::composition::Seen;
 use super::course::{Course, Ready};
 use super::points::Points;
-use super::report_data::{FORMAT, GradeReport, Isolation, PartReport};
-use super::respondent::{Asking, Respondent};
+use super::report_data::{FORMAT, Findings, GradeReport, Isolation, PartReport};
+use super::respondent::Answering;
+use super::stage::Stage;
 use super::submission::{Guard, Source, Submission};
 use super::{answers, speed_up};
 use crate::error::Result;
-use crate::num::sort::sort_by;
+use std::path::Path;
 
 /// How submissions of one course are graded.
 #[derive(Debug)]
@@ -28,45 +31,78 @@ pub struct Grading<'c> {
 /// # Errors
 /// What is no fault of the submission: fixtures that cannot be read, a sandbox that would let it read them.
 pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) -> Result<GradeReport> {
-    let Grading { course, isolation, .. } = grading;
+    let course = grading.course;
     let assignment = &course.assignment;
-    let mut report = GradeReport {
-        format: FORMAT.to_string(),
-        goldref: env!("CARGO_PKG_VERSION").to_string(),
-        title: assignment.title.clone(),
-        assignment: course.sha256.clone(),
-        submission: submission.name.clone(),
-        submission_sha256: String::new(),
-        hints: assignment.hints,
-        isolation: isolation.clone(),
-        refused: None,
-        parts: Vec::new(),
-        points: Points::zero(),
-        out_of: assignment.points(),
-    };
-    let mut respondent = match respondent(grading, submission, &mut report)? {
-        Ok(respondent) => respondent,
+    let mut report = begun(grading, submission);
+    let answering = match answering(grading, submission, &mut report)? {
+        Ok(answering) => answering,
         Err(why) => {
             if assignment.asked.build.is_empty() || submission.source != Source::Command {
                 report.isolation = Isolation::NothingRan;
             }
             report.refused = Some(why.clone());
-            Respondent::Nobody(why)
+            Answering::Nobody(why)
         }
     };
+    let open_models = course.models(Stage::Visible);
+    let parts: Vec<ReadyPart> = assignment
+        .parts
+        .iter()
+        .zip(&course.ready)
+        .map(|(part, ready)| ReadyPart { part, ready, cases: cases_of(course, part, ready, &open_models) })
+        .collect();
+    // What students have, of all parts. Whether a part is judged is found out later.
+    let mut visible = Vec::with_capacity(parts.len());
+    {
+        let mut respondent = answering.respondent(Stage::Visible);
+        for part in &parts {
+            visible.push(match &part.cases {
+                Some(cases) => cases.ask(&mut respondent, 0, progress)?,
+                None => Answered::default(),
+            });
+        }
+    }
+    // That process has ended. Whatever sees something hidden speaks to staff alone.
+    let mut hidden = answering.respondent(Stage::Hidden);
     let mut seen = Seen::default();
-    for (part, ready) in assignment.parts.iter().zip(&course.ready) {
-        let needs: Vec<String> = part
-            .requires
-            .iter()
-            .filter(|id| !passed(assignment.parts.as_slice(), &report.parts, id))
-            .cloned()
-            .collect();
-        let graded = if needs.is_empty() {
-            graded(grading, submission, (part, ready), &mut respondent, &mut seen, progress)?
-        } else {
+    for (ready, visible) in parts.iter().zip(visible) {
+        let part = ready.part;
+        let needs = needs(&assignment.parts, part, &report.parts);
+        let graded = if !needs.is_empty() {
             progress();
-            not_judged((part, ready), needs)
+            not_judged((part, ready.ready), needs)
+        } else {
+            let mut graded = empty((part, ready.ready), Vec::new(), String::new());
+            match (&part.kind, ready.ready, &ready.cases) {
+                (Kind::Cases { .. }, _, Some(cases)) => {
+                    let ended = visible.ended;
+                    let of_hidden = cases.ask(&mut hidden, ended, progress)?;
+                    let found = cases.graded(visible, of_hidden)?;
+                    seen.add(&found.asked, &found.items);
+                    graded.in_short = cases.counted(&found.items);
+                    graded.items = found.items;
+                    graded.findings = found.findings.and(seen.findings(&found.asked));
+                    graded.points = earned(&graded);
+                }
+                (Kind::Answers(answers), Ready::Answers(right), _) => {
+                    graded.items = answers::graded(answers, right, &submission.folder, &part.points)?;
+                    graded.points = earned(&graded);
+                    let passed = graded.items.iter().filter(|item| item.passed()).count();
+                    graded.in_short = format!("{passed} of {}", graded.items.len());
+                    progress();
+                }
+                (Kind::SpeedUp(speed_up), Ready::SpeedUp(ready), _) => {
+                    // Nobody who knows something hidden runs beside it.
+                    hidden.give_up();
+                    let mut alone = answering.respondent(Stage::SpeedUp);
+                    (graded.points, graded.in_short, graded.findings, graded.speed_up) =
+                        speed_up::measured(speed_up, ready, course, &mut alone, &part.points)?;
+                    progress();
+                }
+                // Every part was made ready as what it is.
+                _ => graded.in_short = "it was not made ready".to_string(),
+            }
+            graded
         };
         report.points = &report.points + &graded.points;
         report.parts.push(graded);
@@ -74,12 +110,82 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
     Ok(report)
 }
 
-/// Who answers; `Ok(Err(..))`: why nobody can be asked.
-fn respondent(
+/// The report of a submission before anything was asked.
+fn begun(grading: &Grading, submission: &Submission) -> GradeReport {
+    let Grading { course, isolation, .. } = grading;
+    GradeReport {
+        format: FORMAT.to_string(),
+        goldref: env!("CARGO_PKG_VERSION").to_string(),
+        title: course.assignment.title.clone(),
+        assignment: course.sha256.clone(),
+        submission: submission.name.clone(),
+        submission_sha256: String::new(),
+        hints: course.assignment.hints,
+        isolation: isolation.clone(),
+        refused: None,
+        failed: None,
+        parts: Vec::new(),
+        points: Points::zero(),
+        out_of: course.assignment.points(),
+    }
+}
+
+/// The report of a submission that could not be graded to the end.
+pub(super) fn not_graded(grading: &Grading, submission: &Submission, why: &str) -> GradeReport {
+    let mut report = begun(grading, submission);
+    report.failed = Some(why.to_string());
+    let course = grading.course;
+    for (part, ready) in course.assignment.parts.iter().zip(&course.ready) {
+        report.parts.push(empty((part, ready), Vec::new(), "not graded".to_string()));
+    }
+    report
+}
+
+/// Whether a report has the parts of the course, and judged those whose requirements were passed.
+pub(super) fn is_of(course: &Course, report: &GradeReport) -> bool {
+    let parts = &course.assignment.parts;
+    let alike = |(at, (part, ready)): (usize, (&Part, &Ready))| {
+        let Some(found) = report.parts.get(at) else { return false };
+        (&found.id, &found.out_of, found.asks) == (&part.id, &part.points, ready.asks(part))
+            && found.needs == needs(parts, part, &report.parts[..at])
+    };
+    report.parts.len() == parts.len() && parts.iter().zip(&course.ready).enumerate().all(alike)
+}
+
+/// What a part requires that was not passed.
+fn needs(parts: &[Part], part: &Part, graded: &[PartReport]) -> Vec<String> {
+    let mut needs = part.requires.clone();
+    needs.retain(|id| !passed(parts, graded, id));
+    needs
+}
+
+/// A part with what is ready of it.
+struct ReadyPart<'c> {
+    part: &'c Part,
+    ready: &'c Ready,
+    /// Where it has cases and properties.
+    cases: Option<PartCases<'c>>,
+}
+
+fn cases_of<'c>(
+    course: &Course,
+    part: &'c Part,
+    ready: &'c Ready,
+    open_models: &'c [&'c Path],
+) -> Option<PartCases<'c>> {
+    let (Kind::Cases { properties, ladder, scoring, .. }, Ready::Cases(ready)) = (&part.kind, ready) else {
+        return None;
+    };
+    let (scoring, points, variant) = (*scoring, &part.points, course.variant);
+    Some(PartCases { ready, properties, ladder, scoring, points, variant, open_models })
+}
+
+/// What answers; `Ok(Err(..))`: why nobody can be asked.
+fn answering(
     grading: &Grading,
     submission: &Submission,
     report: &mut GradeReport,
-) -> Result<std::result::Result<Respondent, String>> {
+) -> Result<std::result::Result<Answering, String>> {
     if !matches!(submission.source, Source::Program(_)) {
         match submission.sha256() {
             Ok(hash) => report.submission_sha256 = hash,
@@ -88,13 +194,12 @@ fn respondent(
     }
     if submission.source == Source::Outputs {
         report.isolation = Isolation::NothingRan;
-        return Ok(Ok(Respondent::Files(submission.folder.clone())));
+        return Ok(Ok(Answering::Files(submission.folder.clone())));
     }
-    let limits = &grading.course.assignment.limits;
-    Ok(submission.startable(grading.course, grading.guard)?.map(|startable| {
-        let lifetime = grading.course.assignment.asked.lifetime;
-        Respondent::Program(Box::new(Asking::new(startable, lifetime, limits.seconds)))
-    }))
+    let limit = grading.course.assignment.limits.seconds;
+    let lifetime = grading.course.assignment.asked.lifetime;
+    let startable = submission.startable(grading.course, grading.guard)?;
+    Ok(startable.map(|startable| Answering::Program(startable, lifetime, limit)))
 }
 
 /// Whether a part that was graded is passed.
@@ -121,7 +226,7 @@ fn empty((part, ready): (&Part, &Ready), needs: Vec<String>, in_short: String) -
         needs,
         asks: ready.asks(part),
         in_short,
-        findings: Vec::new(),
+        findings: Findings::default(),
         items: Vec::new(),
         speed_up: None,
     }
@@ -130,73 +235,4 @@ fn empty((part, ready): (&Part, &Ready), needs: Vec<String>, in_short: String) -
 /// What the items of a part earned together.
 fn earned(report: &PartReport) -> Points {
     report.items.iter().map(|item| &item.points).sum()
-}
-
-fn graded(
-    grading: &Grading,
-    submission: &Submission,
-    (part, ready): (&Part, &Ready),
-    respondent: &mut Respondent,
-    seen: &mut Seen,
-    progress: &dyn Fn(),
-) -> Result<PartReport> {
-    let course = grading.course;
-    let mut report = empty((part, ready), Vec::new(), String::new());
-    match (&part.kind, ready) {
-        (Kind::Cases { properties, ladder, scoring, .. }, Ready::Cases(ready)) => {
-            let cases = PartCases {
-                ready,
-                properties,
-                ladder,
-                scoring: *scoring,
-                points: &part.points,
-                variant: course.variant,
-            };
-            let Graded { items, findings, asked } = cases.graded(respondent, progress)?;
-            seen.add(&asked, &items);
-            report.items = items;
-            report.findings = findings;
-            report.findings.append(&mut seen.findings(&asked));
-            report.points = earned(&report);
-            report.in_short = counted(&report);
-        }
-        (Kind::Answers(answers), Ready::Answers(right)) => {
-            report.items = answers::graded(answers, right, &submission.folder, &part.points);
-            report.points = earned(&report);
-            report.in_short = counted(&report);
-            progress();
-        }
-        (Kind::SpeedUp(speed_up), Ready::SpeedUp(ready)) => {
-            (report.points, report.in_short, report.findings, report.speed_up) =
-                speed_up::measured(speed_up, ready, course, respondent, &part.points)?;
-            progress();
-        }
-        // Every part was made ready as what it is.
-        _ => report.in_short = "it was not made ready".to_string(),
-    }
-    Ok(report)
-}
-
-/// How many items pass, and at which tolerance.
-fn counted(report: &PartReport) -> String {
-    let passed = report.items.iter().filter(|item| item.passed()).count();
-    let mut rungs: Vec<(f64, usize)> = Vec::new();
-    for item in &report.items {
-        let Some(Ok(met)) = item.met.as_deref().map(str::parse::<f64>) else { continue };
-        match rungs.iter_mut().find(|(rung, _)| *rung == met) {
-            Some((_, count)) => *count += 1,
-            None => rungs.push((met, 1)),
-        }
-    }
-    sort_by(&mut rungs, &|a, b| a.0.total_cmp(&b.0));
-    let all = report.items.len();
-    let mut at = Vec::with_capacity(rungs.len());
-    for (rung, count) in &rungs {
-        at.push(format!("{count} at {rung:e}"));
-    }
-    match at.as_slice() {
-        [] => format!("{passed} of {all}"),
-        [_] if passed == all => format!("{passed} of {all} at {:e}", rungs[0].0),
-        _ => format!("{passed} of {all} ({})", at.join(", ")),
-    }
 }

@@ -23,6 +23,8 @@ mod quantity;
 mod report_data;
 mod respondent;
 mod speed_up;
+mod stage;
+mod standing;
 mod starter;
 mod submission;
 
@@ -34,8 +36,9 @@ pub use grading::{Grading, grade};
 pub use points::Points;
 pub use quantity::Unit;
 pub use report_data::{
-    Evaluation, FORMAT as GRADE_FORMAT, GradeReport, Isolation, Item, ItemKind, PartReport, SpeedUpReport, SpeedUpRow,
-    Text,
+    Audience, Evaluation, FORMAT as GRADE_FORMAT, Findings, GradeReport, Isolation, Item, ItemKind, PartReport, Reason,
+    SpeedUpReport, SpeedUpRow,
 };
+pub use standing::Standing;
 pub use starter::{Starter, write_starter};
 pub use submission::{Demand, Guard, Source, Submission};

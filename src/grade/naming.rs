@@ -16,6 +16,15 @@ pub(super) struct Given<'g> {
     pub(super) answer: Option<Answer>,
     /// Whether points were lost.
     pub(super) failed: bool,
+    /// Whether students do not have it.
+    pub(super) hidden: bool,
+}
+
+impl Given<'_> {
+    /// Whether it has numbers, and wrong ones.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.failed && self.answer.is_some()
+    }
 }
 
 /// Suspects that are named where several explain the answers equally.
@@ -33,12 +42,18 @@ pub(super) fn kind_of(exam: &Exam) -> String {
     }
 }
 
-/// The faults that explain the answers of a part.
+/// The faults that explain these answers of a part, and no others: `noun` says which they are.
 ///
 /// # Errors
 /// Models that cannot be read.
-pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, ladder: &[Rung]) -> Result<Vec<String>> {
-    let mut found = of_models(given, ready, variant)?;
+pub(super) fn findings(
+    given: &[&Given],
+    noun: &str,
+    ready: &ReadyCases,
+    variant: &Variant,
+    ladder: &[Rung],
+) -> Result<Vec<String>> {
+    let mut found = of_models(given, noun, ready, variant)?;
     let loosest = ladder.last().map_or(0.0, |rung| rung.atol);
     let mut ops: Vec<&str> = Vec::new();
     for given in given {
@@ -49,13 +64,13 @@ pub(super) fn findings(given: &[Given], ready: &ReadyCases, variant: &Variant, l
     }
     ops.sort_unstable();
     for op in ops {
-        found.extend(of_operation(op, given, loosest)?);
+        found.extend(of_operation(op, given, noun, loosest)?);
     }
     Ok(found)
 }
 
-fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<Vec<String>> {
-    let wrong = given.iter().any(|given| given.failed && given.answer.is_some() && given.exam.case().op == "model");
+fn of_models(given: &[&Given], noun: &str, ready: &ReadyCases, variant: &Variant) -> Result<Vec<String>> {
+    let wrong = given.iter().any(|given| given.is_wrong() && given.exam.case().op == "model");
     if !wrong {
         return Ok(Vec::new());
     }
@@ -77,12 +92,12 @@ fn of_models(given: &[Given], ready: &ReadyCases, variant: &Variant) -> Result<V
     for suspect in &suspects[..suspects.len().min(MOST)] {
         named.push(format!("{} ({})", suspect.look_at.join(", and "), suspect.faults.join(" and ")));
     }
-    let explained = format!("explains {} of {} wrong answers", suspects[0].explained, diagnosis.deviating);
+    let explained = format!("explains {} of {} {noun}", suspects[0].explained, diagnosis.deviating);
     Ok(vec![format!("model: {}; {explained}", named.join(", or "))])
 }
 
 /// Faults that have a form as another question: those that explain every wrong answer, and change the fewest right ones.
-fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
+fn of_operation(op: &str, given: &[&Given], noun: &str, atol: f64) -> Result<Vec<String>> {
     let mut cases = Vec::new();
     for given in given {
         if given.exam.case().op != op {
@@ -133,5 +148,5 @@ fn of_operation(op: &str, given: &[Given], atol: f64) -> Result<Vec<String>> {
     if (fewest > 0 && 2 * fewest >= wrong + right) || named.len() > MOST {
         return Ok(Vec::new());
     }
-    Ok(vec![format!("{op}: {}; explains {wrong} of {wrong} wrong answers", named.join(", or "))])
+    Ok(vec![format!("{op}: {}; explains {wrong} of {wrong} {noun}", named.join(", or "))])
 }

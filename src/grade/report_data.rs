@@ -1,17 +1,20 @@
 //! What grading a submission found, as plain data. Every face of it is a function of it.
+//!
+//! Of a hidden case students read its points and its [`Standing`], one of a few fixed words, and no others: what a program says once it has seen one may hold it.
 
 use super::assignment::Hints;
 use super::points::Points;
+use super::standing::Standing;
 use serde::{Deserialize, Serialize};
 
 /// The value of `format` that this version writes and reads.
-pub const FORMAT: &str = "goldref-grade/1";
+pub const FORMAT: &str = "goldref-grade/2";
 
 /// One graded submission. It has no times: a second run gives the same, but for what a speed-up part measures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradeReport {
-    /// `goldref-grade/1`.
+    /// `goldref-grade/2`.
     pub format: String,
     /// Version of goldref.
     pub goldref: String,
@@ -29,6 +32,8 @@ pub struct GradeReport {
     pub isolation: Isolation,
     /// Why it could not be asked at all.
     pub refused: Option<String>,
+    /// Why it was not graded to the end, such as a full disk: no fault of its own is known, and a class that goes on grades it anew.
+    pub failed: Option<String>,
     /// Its parts, in the assignment's order.
     pub parts: Vec<PartReport>,
     /// What it earned.
@@ -70,28 +75,94 @@ pub struct PartReport {
     /// In a few words: how many passed and at which tolerance, or why it was not judged.
     pub in_short: String,
     /// Findings about the part as a whole: faults by name, what passes alone and fails together.
-    pub findings: Vec<String>,
+    pub findings: Findings,
     /// Cases, properties and numbers, in order.
     pub items: Vec<Item>,
     /// The speed-up, where it was measured.
     pub speed_up: Option<SpeedUpReport>,
 }
 
-/// Words for everybody, and words with what only staff may read.
+/// Findings, by what they were found from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Text {
-    /// Without anything of a hidden case but its kind.
-    pub category: String,
-    /// With everything.
-    pub full: String,
+pub struct Findings {
+    /// From answers to what students have, and from points.
+    of_visible: Vec<String>,
+    /// From all answers.
+    of_all: Vec<String>,
 }
 
-impl Text {
-    /// The same for everybody.
-    pub(super) fn same(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { category: text.clone(), full: text }
+impl Findings {
+    /// Of a part.
+    pub(super) fn new(of_visible: Vec<String>, of_all: Vec<String>) -> Self {
+        Self { of_visible, of_all }
+    }
+
+    /// Those of something that is not hidden at all.
+    pub(super) fn open(findings: Vec<String>) -> Self {
+        Self { of_visible: findings.clone(), of_all: findings }
+    }
+
+    /// With more that is a function of points.
+    pub(super) fn and(mut self, of_points: Vec<String>) -> Self {
+        self.of_visible.extend(of_points.iter().cloned());
+        self.of_all.extend(of_points);
+        self
+    }
+
+    /// What a student may read of them.
+    pub fn to_student(&self, hints: Hints) -> &[String] {
+        if hints == Hints::Full { &self.of_all } else { &self.of_visible }
+    }
+}
+
+/// Who may read all of a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Every student: whoever said it had seen nothing hidden.
+    Everyone,
+    /// Staff, and students under [`Hints::Full`].
+    Full,
+}
+
+/// Why points were lost, in words that a submission may have had a hand in: messages, numbers, names, shapes, places.
+///
+/// Only [`to_student`](Self::to_student) gives them to a student.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// All of it.
+    full: String,
+    /// Who may read that.
+    audience: Audience,
+    /// Of a number on paper, which no process has a hand in: the usual mistake.
+    hint: Option<String>,
+}
+
+impl Reason {
+    /// What was said, by somebody who may have seen what `audience` may read.
+    pub(super) fn new(full: String, audience: Audience) -> Self {
+        Self { full, audience, hint: None }
+    }
+
+    /// Of a number on paper: `full` may hold the right one, `hint` does not.
+    pub(super) fn on_paper(hint: String, full: String) -> Self {
+        Self { full, audience: Audience::Full, hint: Some(hint) }
+    }
+
+    /// All of it.
+    pub fn to_staff(&self) -> &str {
+        &self.full
+    }
+
+    /// What a student may read; `None`: nothing but the points and how the item stands.
+    pub fn to_student(&self, hints: Hints) -> Option<&str> {
+        match (self.audience, hints) {
+            (Audience::Everyone, _) | (_, Hints::Full) => Some(&self.full),
+            (Audience::Full, Hints::Category) => self.hint.as_deref(),
+            (Audience::Full, Hints::None) => None,
+        }
     }
 }
 
@@ -103,7 +174,7 @@ pub struct Item {
     pub name: String,
     /// What it is.
     pub kind: ItemKind,
-    /// Whether students do not have it.
+    /// Whether students do not have it, nor read its name.
     pub hidden: bool,
     /// What it earned.
     pub points: Points,
@@ -111,10 +182,10 @@ pub struct Item {
     pub out_of: Points,
     /// The tightest tolerance that it met.
     pub met: Option<String>,
-    /// One word for how it stands.
-    pub standing: String,
+    /// How it stands.
+    pub standing: Standing,
     /// Why points were lost, or what is remarkable where none were.
-    pub reason: Option<Text>,
+    pub reason: Option<Reason>,
 }
 
 impl Item {

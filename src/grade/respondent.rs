@@ -1,6 +1,7 @@
 //! Whoever answers for a submission: a program, files, or nobody.
 
 use super::files::own_file;
+use super::stage::Stage;
 use super::submission::Startable;
 use crate::candidate::{Candidate, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
 use crate::error::Result;
@@ -9,35 +10,53 @@ use crate::suite::Exam;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Whoever answers for a submission.
-pub(super) enum Respondent {
+/// What answers for a submission: of this a respondent is started for each stage.
+pub(super) enum Answering {
     /// A program.
-    Program(Box<Asking>),
+    Program(Startable, Lifetime, Duration),
     /// Files in a folder.
     Files(PathBuf),
     /// It cannot be asked, and why.
     Nobody(String),
 }
 
+impl Answering {
+    /// Who answers in a stage: of a program another process than in any other stage, with a temporary folder of its own. It starts when it is first asked.
+    pub(super) fn respondent(&self, stage: Stage) -> Respondent<'_> {
+        let who = match self {
+            Self::Program(startable, lifetime, limit) => {
+                let surroundings = startable.surroundings(stage);
+                let running = Restarted::of(&startable.command, &surroundings, *lifetime, *limit);
+                Who::Program(Box::new(Asking { running, ended: 0 }))
+            }
+            Self::Files(folder) => Who::Files(folder),
+            Self::Nobody(why) => Who::Nobody(why),
+        };
+        Respondent { stage, who }
+    }
+}
+
+/// Whoever answers for a submission in one stage.
+pub(super) struct Respondent<'a> {
+    stage: Stage,
+    who: Who<'a>,
+}
+
+enum Who<'a> {
+    Program(Box<Asking>),
+    Files(&'a Path),
+    Nobody(&'a str),
+}
+
 /// A program that is asked.
-pub(super) struct Asking {
+struct Asking {
     running: Restarted,
     /// Questions in a row that it did not survive.
     ended: usize,
-    /// What it was made of lasts as long as it does.
-    _startable: Startable,
 }
 
 /// After so many questions in a row that a program did not survive, it is not asked the others of the part: they would take as long.
 const PATIENCE: usize = 3;
-
-impl Asking {
-    /// Asks what is started so, when it is first asked.
-    pub(super) fn new(startable: Startable, lifetime: Lifetime, limit: Duration) -> Self {
-        let running = Restarted::of(&startable.command, &startable.surroundings, lifetime, limit);
-        Self { running, ended: 0, _startable: startable }
-    }
-}
 
 impl Candidate for Asking {
     fn answer(&mut self, question: &ProgramQuestion) -> Result<Outcome> {
@@ -56,12 +75,22 @@ impl Candidate for Asking {
     }
 }
 
-impl Respondent {
-    /// Another part begins: what it did not survive may be no part of that.
-    pub(super) fn begin_part(&mut self) {
-        if let Self::Program(asking) = self {
-            asking.ended = 0;
+impl Respondent<'_> {
+    /// The stage that it answers in.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Another part begins: what it did not survive may be no part of that. `ended` is what an earlier stage has found of this one.
+    pub(super) fn begin_part(&mut self, ended: usize) {
+        if let Who::Program(asking) = &mut self.who {
+            asking.ended = ended;
         }
+    }
+
+    /// Questions in a row that it did not survive.
+    pub(super) fn ended(&self) -> usize {
+        if let Who::Program(asking) = &self.who { asking.ended } else { 0 }
     }
 
     /// The answer to a case.
@@ -69,10 +98,10 @@ impl Respondent {
     /// # Errors
     /// What is no fault of the submission.
     pub(super) fn ask(&mut self, exam: &Exam, limit: Duration) -> Result<Outcome> {
-        match self {
-            Self::Nobody(why) => Ok(Outcome::Failed(why.clone())),
-            Self::Files(folder) => Ok(from_file(folder, exam)),
-            Self::Program(asking) => {
+        match &mut self.who {
+            Who::Nobody(why) => Ok(Outcome::Failed(why.to_string())),
+            Who::Files(folder) => Ok(from_file(folder, exam)),
+            Who::Program(asking) => {
                 asking.running.set_limit(limit);
                 exam.ask(asking.as_mut())
             }
@@ -81,24 +110,24 @@ impl Respondent {
 
     /// The program as somebody who can be asked anything; `None` where there is none.
     pub(super) fn candidate(&mut self) -> Option<&mut dyn Candidate> {
-        match self {
-            Self::Program(asking) => Some(asking.as_mut()),
-            Self::Files(_) | Self::Nobody(_) => None,
+        match &mut self.who {
+            Who::Program(asking) => Some(asking.as_mut()),
+            Who::Files(_) | Who::Nobody(_) => None,
         }
     }
 
     /// The running program; `Err`: why there is none.
     pub(super) fn program(&mut self) -> std::result::Result<&mut Program, String> {
-        match self {
-            Self::Nobody(why) => Err(why.clone()),
-            Self::Files(_) => Err("files have no speed".to_string()),
-            Self::Program(asking) => asking.running.program().map_err(|e| e.to_string()),
+        match &mut self.who {
+            Who::Nobody(why) => Err(why.to_string()),
+            Who::Files(_) => Err("files have no speed".to_string()),
+            Who::Program(asking) => asking.running.program().map_err(|e| e.to_string()),
         }
     }
 
-    /// The program may have ended without anybody's notice; the next question starts it anew.
+    /// Ends the program, which may have ended without anybody's notice; the next question starts it anew.
     pub(super) fn give_up(&mut self) {
-        if let Self::Program(asking) = self {
+        if let Who::Program(asking) = &mut self.who {
             asking.running.end();
         }
     }

@@ -23,7 +23,7 @@
 use super::assignment::SpeedUp;
 use super::course::{Course, ReadySpeedUp};
 use super::points::Points;
-use super::report_data::{SpeedUpReport, SpeedUpRow};
+use super::report_data::{Findings, SpeedUpReport, SpeedUpRow};
 use super::respondent::Respondent;
 use crate::bench::{
     CacheWork, LatencyRow, Measured as Asked, TokensFound, WrongAnswer, program_latency, unpredictable_seed,
@@ -33,7 +33,7 @@ use crate::error::Result;
 use std::sync::PoisonError;
 
 /// What came of it: the points, one line, findings, the times.
-pub(super) type Measured = (Points, String, Vec<String>, Option<SpeedUpReport>);
+pub(super) type Measured = (Points, String, Findings, Option<SpeedUpReport>);
 
 /// Seconds that are believed of a pass over the prompt, `own` being goldref's.
 fn believed(row: &LatencyRow, own: f64, slow_factor: f64) -> f64 {
@@ -64,7 +64,7 @@ pub(super) fn measured(
     respondent: &mut Respondent,
     points: &Points,
 ) -> Result<Measured> {
-    let nothing = |why: String| (Points::zero(), why, Vec::new(), None);
+    let nothing = |why: String| (Points::zero(), why, Findings::default(), None);
     // Whoever panicked while measuring left nothing behind that matters.
     let _alone = course.measuring.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = course.assignment.limits.seconds;
@@ -126,7 +126,8 @@ pub(super) fn measured(
     told.extend(tokens.wrong.iter().skip(1).map(wrong));
     let report =
         SpeedUpReport { rows, at: speed_up.at, needed, cache: cache.to_string(), tokens: in_words(&tokens), seed };
-    Ok((&share * points, summary, told, Some(report)))
+    // Its process has seen nothing hidden.
+    Ok((&share * points, summary, Findings::open(told), Some(report)))
 }
 
 /// Where the first wrong token is. Which token it is instead could be chosen to tell something, and stays unsaid.

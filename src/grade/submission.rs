@@ -4,6 +4,7 @@ use super::assignment::Asked;
 use super::course::Course;
 use super::files::is_plain_file;
 use super::report_data::Isolation;
+use super::stage::Stage;
 use crate::candidate::{LentFolder, Outcome, PROTECTIONS, Program, Sandbox, Surroundings, Tried};
 use crate::error::{Error, Result};
 use crate::io::wording::hex;
@@ -109,9 +110,25 @@ const MOST_BYTES: u64 = 1 << 30;
 /// A submission that can be started.
 pub(super) struct Startable {
     pub(super) command: Vec<OsString>,
-    pub(super) surroundings: Surroundings,
-    /// What building it made.
+    /// Around a process that has seen nothing hidden, and around one that has.
+    open: Surroundings,
+    closed: Surroundings,
+    /// What building it made, which lasts as long as this does.
     _built: Option<LentFolder>,
+}
+
+impl Startable {
+    /// What is around a process of this stage.
+    pub(super) fn surroundings(&self, stage: Stage) -> Surroundings {
+        let mut surroundings = match stage {
+            Stage::Visible | Stage::SpeedUp => self.open.clone(),
+            Stage::Hidden => self.closed.clone(),
+        };
+        if let Some(sandbox) = &mut surroundings.sandbox {
+            sandbox.confinement.limits = stage.limits(&sandbox.confinement.limits);
+        }
+        surroundings
+    }
 }
 
 impl Submission {
@@ -198,9 +215,11 @@ impl Submission {
         };
         let build_folder = built.as_ref().map(LentFolder::path);
         let words = Words { submission: &self.folder, assignment: &course.assignment.folder, build: build_folder };
-        let surroundings = self.surroundings(course, guard, &words);
+        let [open, closed] =
+            [Stage::Visible, Stage::Hidden].map(|stage| self.surroundings(course, guard, &words, stage));
         if let Some(folder) = build_folder {
-            let mut building = surroundings.clone();
+            // What a build says is shown.
+            let mut building = open.clone();
             if let Some(sandbox) = &mut building.sandbox {
                 sandbox.confinement.write = Some(folder.to_path_buf());
             }
@@ -220,11 +239,12 @@ impl Submission {
             Source::Program(command) => command.clone(),
             _ => filled(&asked.command, &words),
         };
-        course.is_safe(&surroundings, &command)?;
-        Ok(Ok(Startable { command, surroundings, _built: built }))
+        // It reads all that the others do.
+        course.is_safe(&closed, &command)?;
+        Ok(Ok(Startable { command, open, closed, _built: built }))
     }
 
-    fn surroundings(&self, course: &Course, guard: &Guard, words: &Words) -> Surroundings {
+    fn surroundings(&self, course: &Course, guard: &Guard, words: &Words, stage: Stage) -> Surroundings {
         let Asked { environment, read, .. } = &course.assignment.asked;
         let limits = &course.assignment.limits;
         let threads = limits.threads.to_string();
@@ -242,7 +262,7 @@ impl Submission {
             Guard::Sandbox { goldref, tried } => {
                 let mut confinement = tried.confinement(limits.sandbox.clone());
                 confinement.read.extend(read.iter().cloned());
-                confinement.read.extend(course.models().into_iter().map(Path::to_path_buf));
+                confinement.read.extend(course.models(stage).into_iter().map(Path::to_path_buf));
                 confinement.built = words.build.map(Path::to_path_buf);
                 Some(Sandbox { goldref: goldref.clone(), confinement })
             }

@@ -19,8 +19,14 @@ pub(super) struct Steps {
 /// Sizes of the samples: requests, key heads, query heads of each, head_dim, tokens before and behind the cut.
 ///
 /// In a third of them query heads share one of several key heads, so that a wrong grouping alone is a wrong answer and not a dead one.
-const SIZES: [[usize; 6]; 6] =
-    [[1, 2, 1, 8, 4, 4], [2, 1, 2, 8, 3, 5], [1, 2, 2, 16, 5, 3], [2, 1, 1, 16, 4, 5], [1, 1, 4, 8, 6, 4], [2, 2, 1, 16, 3, 6]];
+const SIZES: [[usize; 6]; 6] = [
+    [1, 2, 1, 8, 4, 4],
+    [2, 1, 2, 8, 3, 5],
+    [1, 2, 2, 16, 5, 3],
+    [2, 1, 1, 16, 4, 5],
+    [1, 1, 4, 8, 6, 4],
+    [2, 2, 1, 16, 3, 6],
+];
 
 /// Seed of the first sample; those of the others follow it, for a property may choose by whether a seed is even.
 const SEED: u64 = 0x5eed_0000;

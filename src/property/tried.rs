@@ -51,12 +51,7 @@ pub(super) fn missing() -> Broken {
 }
 
 /// Asks one question.
-pub(super) fn asked(
-    posed: &Posed,
-    subject: &Subject,
-    stored: Dtype,
-    candidate: &mut dyn Candidate,
-) -> Result<Said> {
+pub(super) fn asked(posed: &Posed, subject: &Subject, stored: Dtype, candidate: &mut dyn Candidate) -> Result<Said> {
     let (params, model) = (subject.params(posed), subject.folder());
     let question = ProgramQuestion { op: posed.op, params: &params, model, inputs: &posed.inputs };
     Ok(match candidate.answer(&question)? {

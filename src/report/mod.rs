@@ -56,7 +56,9 @@ pub use github::github;
 #[cfg(all(feature = "grade", feature = "plots"))]
 pub use grade::speed_up_plot;
 #[cfg(feature = "grade")]
-pub use grade::{class_csv, grade_markdown, grade_text, gradescope, prairielearn, trial_json, trial_text};
+pub use grade::{
+    class_csv, grade_markdown, grade_text, gradescope, prairielearn, skipped_csv, skipped_row, trial_json, trial_text,
+};
 pub use json::{diff_json, json};
 pub use junit::junit;
 pub use markdown::markdown;

@@ -46,7 +46,9 @@ pub(super) fn judge_tokens(
         .ok_or_else(|| unfit("an expected array \"tokens\""))?;
     let prompt = inputs.get("input_ids").and_then(|ids| ids.to_i64().ok()?.into_dimensionality::<Ix2>().ok());
     let prompt = prompt.ok_or_else(|| unfit("an array input_ids [batch, len] of integers"))?;
-    let Some(actual) = answer.get(TOKENS) else { return Ok(Outcome::Missing { array: TOKENS.to_string(), beside: Beside::default() }) };
+    let Some(actual) = answer.get(TOKENS) else {
+        return Ok(Outcome::Missing { array: TOKENS.to_string(), beside: Beside::default() });
+    };
     let compared = |expected| compare(actual, expected, *dtype, Selection::All, ladder);
     let facts = match compared(expected) {
         Ok(facts) => facts,

@@ -33,7 +33,8 @@ fn right_programs_have_every_property_of_operations_in_every_format() {
         let mut candidate = variant_candidate(name);
         let search = Search { stored: variant::find(name).unwrap().coarsest, ..SEARCH };
         for property in property::ALL.iter().filter(|property| !property.is_about_models()) {
-            let found = property::check(property, &Subject::Operations, &mut candidate, &search, &mut Lives::default()).unwrap();
+            let found = property::check(property, &Subject::Operations, &mut candidate, &search, &mut Lives::default())
+                .unwrap();
             assert_eq!(found.verdict, Verdict::Holds { samples: 24 }, "{name}: {}", property.name);
         }
     }
@@ -48,7 +49,8 @@ fn right_programs_have_every_property_of_models() {
             let mut candidate = variant_candidate(name);
             for property in property::ALL.iter().filter(|property| property.is_about_models()) {
                 let search = Search { samples: 6, stored, ..SEARCH };
-                let found = property::check(property, &subject, &mut candidate, &search, &mut Lives::default()).unwrap();
+                let found =
+                    property::check(property, &subject, &mut candidate, &search, &mut Lives::default()).unwrap();
                 let no_place = property.name == "positions-relative" && model == "gpt2";
                 let expected = if no_place { Verdict::NoPlace } else { Verdict::Holds { samples: 6 } };
                 assert_eq!(found.verdict, expected, "{model} in {name}: {}", property.name);

@@ -2,7 +2,7 @@
 
 use crate::grade::{GradeReport, Isolation};
 use crate::harmless;
-use crate::report::words::joined;
+use crate::report::words::{joined, visible};
 
 /// A row a submission, in the order given, a column a part.
 pub fn class_csv(reports: &[GradeReport]) -> String {
@@ -21,10 +21,32 @@ pub fn class_csv(reports: &[GradeReport]) -> String {
         };
         cells.extend(report.parts.iter().map(earned));
         cells.extend([count.passed.to_string(), count.all.to_string(), isolation(report).to_string()]);
-        cells.push(report.refused.clone().unwrap_or_default());
+        // Who was not graded has no points, not 0.
+        if report.failed.is_some() {
+            cells[1] = String::new();
+            cells[3..3 + report.parts.len()].fill(String::new());
+        }
+        let why = report.failed.as_ref().map(|why| format!("not graded: {why}"));
+        cells.push(why.or_else(|| report.refused.clone()).unwrap_or_default());
         out += &row(&cells);
     }
     out
+}
+
+/// The table of what lay among the submissions of a class and was not graded, of its rows.
+pub fn skipped_csv(rows: &[String]) -> String {
+    let mut out = row(&["name".to_string(), "why".to_string()]);
+    for row in rows {
+        out += row;
+        out += "\r\n";
+    }
+    out
+}
+
+/// A row of that table, without the end of its line.
+pub fn skipped_row(name: &str, why: &str) -> String {
+    let cells = [visible(name), visible(why)];
+    joined(&cells, ",", &|text| cell(text))
 }
 
 fn isolation(report: &GradeReport) -> &'static str {

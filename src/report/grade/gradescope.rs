@@ -1,7 +1,7 @@
 //! `results.json` of Gradescope's autograder (gradescope-autograders.readthedocs.io, "Autograder specifications").
 
-use super::isolation;
 use super::lost::{findings, in_short, said};
+use super::{isolation, why_not};
 use crate::grade::{GradeReport, ItemKind, PartReport};
 use crate::report::words::{name, sentence};
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ pub fn gradescope(report: &GradeReport) -> String {
         }
     }
     let mut output = Vec::new();
-    if let Some(why) = &report.refused {
-        output.push(format!("It could not be asked: {}.", sentence(why)));
+    if let Some(why) = why_not(report) {
+        output.push(format!("{why}."));
     }
     for part in &report.parts {
         output.push(format!(
@@ -62,8 +62,8 @@ pub fn gradescope(report: &GradeReport) -> String {
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": tests,
-        // Points are fractions here, and numbers above.
-        "extra_data": {"points": report.points.exact(), "out_of": report.out_of.exact(), "assignment": report.assignment},
+        // Points are fractions here, and numbers above. A hash of hidden cases would tell whether a guess of them is right.
+        "extra_data": {"points": report.points.exact(), "out_of": report.out_of.exact()},
     });
     pretty(&results)
 }

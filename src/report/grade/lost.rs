@@ -1,6 +1,6 @@
 //! What may be said of the points that are lost.
 
-use crate::grade::{GradeReport, Hints, Item, PartReport};
+use crate::grade::{GradeReport, Hints, Item, ItemKind, PartReport};
 use crate::report::words::{name, sentence};
 
 /// What students read of an item: its name and why it lost points.
@@ -11,15 +11,14 @@ pub(super) struct Said {
 
 /// What is said of an item, the `number`th of its part.
 pub(super) fn said(report: &GradeReport, item: &Item, number: usize) -> Said {
-    let full = !item.hidden || report.hints == Hints::Full;
     // The name of a number on paper is that of the student's own file.
-    let named = full || item.kind == crate::grade::ItemKind::Answer;
+    let named = !item.hidden || report.hints == Hints::Full || item.kind == ItemKind::Answer;
     let shown = if named { name(&item.name) } else { format!("hidden case {number}") };
-    let why = match &item.reason {
+    let why = match item.reason.as_ref().map(|reason| reason.to_student(report.hints)) {
         None => String::new(),
-        Some(reason) if full => sentence(&reason.full),
-        Some(_) if report.hints == Hints::None => "points are lost here".to_string(),
-        Some(reason) => sentence(&reason.category),
+        Some(Some(words)) => sentence(words),
+        Some(None) if report.hints == Hints::None => "points are lost here".to_string(),
+        Some(None) => item.standing.to_string(),
     };
     Said { name: shown, why }
 }
@@ -32,7 +31,7 @@ pub(super) fn lost(part: &PartReport) -> impl Iterator<Item = (usize, &Item)> {
 /// Findings about a part, as far as they may be told: where only hidden cases lost points, they are hints as well.
 pub(super) fn findings<'p>(report: &GradeReport, part: &'p PartReport) -> &'p [String] {
     let told = report.hints != Hints::None || lost(part).all(|(_, item)| !item.hidden);
-    if told { &part.findings } else { &[] }
+    if told { part.findings.to_student(report.hints) } else { &[] }
 }
 
 /// A part in a line: what is counted, and the first thing to know.

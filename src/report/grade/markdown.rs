@@ -1,7 +1,7 @@
 //! A graded submission for its student, as a page.
 
-use super::isolation;
 use super::lost::{findings, in_short, lost, said};
+use super::{isolation, why_not};
 use crate::grade::GradeReport;
 use crate::report::markdown::{code, escaped};
 use crate::report::words::{name, sentence};
@@ -13,8 +13,8 @@ const CHARACTERS: usize = 60_000;
 pub fn grade_markdown(report: &GradeReport) -> String {
     let mut out = format!("## {}: {} of {}\n\n", escaped(&name(&report.title)), report.points, report.out_of);
     out += &format!("{}\n\n", escaped(&name(&report.submission)));
-    if let Some(why) = &report.refused {
-        out += &format!("**It could not be asked: {}.**\n\n", escaped(&sentence(why)));
+    if let Some(why) = why_not(report) {
+        out += &format!("**{}.**\n\n", escaped(&why));
     }
     out += "| part | | points | |\n| --- | --- | ---: | --- |\n";
     for part in &report.parts {

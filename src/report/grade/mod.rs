@@ -12,7 +12,7 @@ mod prairielearn;
 mod text;
 mod trial;
 
-pub use class::class_csv;
+pub use class::{class_csv, skipped_csv, skipped_row};
 pub use gradescope::gradescope;
 pub use markdown::grade_markdown;
 #[cfg(feature = "plots")]
@@ -21,7 +21,18 @@ pub use prairielearn::prairielearn;
 pub use text::grade_text;
 pub use trial::{trial_json, trial_text};
 
-use crate::grade::{GradeReport, Isolation};
+use crate::grade::{GradeReport, Hints, Isolation};
+use crate::report::words::sentence;
+
+/// Why there is nothing to read of a submission, in a sentence without its end.
+fn why_not(report: &GradeReport) -> Option<String> {
+    if let Some(why) = &report.failed {
+        // It happened while hidden cases were asked, perhaps, and may name them.
+        let told = if report.hints == Hints::Full { sentence(why) } else { "goldref could not do so".to_string() };
+        return Some(format!("It was not graded: {told}"));
+    }
+    report.refused.as_ref().map(|why| format!("It could not be asked: {}", sentence(why)))
+}
 
 /// How the submission was confined, in a sentence for everybody.
 fn isolation(report: &GradeReport) -> String {

@@ -1,16 +1,16 @@
 //! `results.json` of PrairieLearn's external grader (prairielearn.readthedocs.io, "External grading").
 
 use super::gradescope::pretty;
-use super::isolation;
 use super::lost::{findings, in_short, said};
+use super::{isolation, why_not};
 use crate::grade::GradeReport;
 use crate::report::words::{name, sentence};
 use serde_json::json;
 
 /// The file. A submission that cannot be asked is not gradable, which costs its student no attempt.
 pub fn prairielearn(report: &GradeReport) -> String {
-    if let Some(why) = &report.refused {
-        let why = format!("It could not be asked: {}.", sentence(why));
+    if let Some(why) = why_not(report) {
+        let why = format!("{why}.");
         return pretty(&json!({"gradable": false, "message": why, "format_errors": [why]}));
     }
     let mut tests = Vec::new();

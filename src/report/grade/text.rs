@@ -1,7 +1,7 @@
 //! A graded submission for people.
 
-use super::isolation;
 use super::lost::{findings, in_short, lost, said};
+use super::{isolation, why_not};
 use crate::grade::{GradeReport, PartReport, Points};
 use crate::report::words::{name, sentence};
 
@@ -11,8 +11,8 @@ const LISTED: usize = 12;
 /// The answer first, then each lost point with its reason, then the plain count.
 pub fn grade_text(report: &GradeReport) -> String {
     let mut out = format!("{} · {}\n\n", name(&report.title), name(&report.submission));
-    if let Some(why) = &report.refused {
-        out += &format!(" It could not be asked: {}.\n\n", sentence(why));
+    if let Some(why) = why_not(report) {
+        out += &format!(" {why}.\n\n");
     }
     let width = report.parts.iter().map(|part| name(&part.title).chars().count()).max().unwrap_or(0);
     let ids = report.parts.iter().map(|part| part.id.chars().count()).max().unwrap_or(0);

@@ -9,6 +9,7 @@ mod class;
 mod course;
 mod faces;
 mod hostile;
+mod leaks;
 mod one;
 mod speed_up;
 
