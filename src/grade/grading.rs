@@ -12,6 +12,7 @@ use super::respondent::Answering;
 use super::stage::Stage;
 use super::submission::{Guard, Source, Submission};
 use super::{answers, speed_up};
+use crate::candidate::Ended;
 use crate::error::Result;
 use std::path::Path;
 
@@ -53,17 +54,17 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         .collect();
     // What students have, of all parts. Whether a part is judged is found out later.
     let mut visible = Vec::with_capacity(parts.len());
-    {
-        let mut respondent = answering.respondent(Stage::Visible);
-        for part in &parts {
-            visible.push(match &part.cases {
-                Some(cases) => cases.ask(&mut respondent, 0, progress)?,
-                None => Answered::default(),
-            });
-        }
+    let mut respondent = answering.respondent(Stage::Visible, &Ended::default());
+    for part in &parts {
+        visible.push(match &part.cases {
+            Some(cases) => cases.ask(&mut respondent, 0, progress)?,
+            None => Answered::default(),
+        });
     }
-    // That process has ended. Whatever sees something hidden speaks to staff alone.
-    let mut hidden = answering.respondent(Stage::Hidden);
+    let ended = respondent.finish();
+    // Whatever sees something hidden speaks to staff alone.
+    let mut hidden = answering.respondent(Stage::Hidden, &ended);
+    let mut refused = ended.refused.clone();
     let mut seen = Seen::default();
     for (ready, visible) in parts.iter().zip(visible) {
         let part = ready.part;
@@ -94,9 +95,11 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
                 (Kind::SpeedUp(speed_up), Ready::SpeedUp(ready), _) => {
                     // Nobody who knows something hidden runs beside it.
                     hidden.give_up();
-                    let mut alone = answering.respondent(Stage::SpeedUp);
+                    // What those have used is nothing that it may find out by what is left to it.
+                    let mut alone = answering.respondent(Stage::SpeedUp, &ended);
                     (graded.points, graded.in_short, graded.findings, graded.speed_up) =
                         speed_up::measured(speed_up, ready, course, &mut alone, &part.points)?;
+                    refused = refused.or(alone.finish().refused);
                     progress();
                 }
                 // Every part was made ready as what it is.
@@ -107,12 +110,16 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         report.points = &report.points + &graded.points;
         report.parts.push(graded);
     }
+    report.refused_call = refused.or(hidden.finish().refused);
+    if report.isolation == Isolation::NothingRan {
+        report.walls = Vec::new();
+    }
     Ok(report)
 }
 
 /// The report of a submission before anything was asked.
 fn begun(grading: &Grading, submission: &Submission) -> GradeReport {
-    let Grading { course, isolation, .. } = grading;
+    let Grading { course, guard, isolation } = grading;
     GradeReport {
         format: FORMAT.to_string(),
         goldref: env!("CARGO_PKG_VERSION").to_string(),
@@ -122,6 +129,8 @@ fn begun(grading: &Grading, submission: &Submission) -> GradeReport {
         submission_sha256: String::new(),
         hints: course.assignment.hints,
         isolation: isolation.clone(),
+        walls: guard.walls(),
+        refused_call: None,
         refused: None,
         failed: None,
         parts: Vec::new(),

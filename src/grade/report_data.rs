@@ -5,6 +5,7 @@
 use super::assignment::Hints;
 use super::points::Points;
 use super::standing::Standing;
+use crate::candidate::Wall;
 use serde::{Deserialize, Serialize};
 
 /// The value of `format` that this version writes and reads.
@@ -30,6 +31,10 @@ pub struct GradeReport {
     pub hints: Hints,
     /// How it was confined.
     pub isolation: Isolation,
+    /// The walls that stood around it.
+    pub walls: Vec<Wall>,
+    /// The first system call that it was refused, with its first arguments: `socket(0x1, 0x1, 0x0, …)`.
+    pub refused_call: Option<String>,
     /// Why it could not be asked at all.
     pub refused: Option<String>,
     /// Why it was not graded to the end, such as a full disk: no fault of its own is known, and a class that goes on grades it anew.

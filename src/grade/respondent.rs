@@ -3,7 +3,7 @@
 use super::files::own_file;
 use super::stage::Stage;
 use super::submission::Startable;
-use crate::candidate::{Candidate, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
+use crate::candidate::{Candidate, Ended, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
 use crate::error::Result;
 use crate::io::npz;
 use crate::suite::Exam;
@@ -22,11 +22,13 @@ pub(super) enum Answering {
 
 impl Answering {
     /// Who answers in a stage: of a program another process than in any other stage, with a temporary folder of its own. It starts when it is first asked.
-    pub(super) fn respondent(&self, stage: Stage) -> Respondent<'_> {
+    /// `ended` is what is known of processes before it, whose CPU time counts as well.
+    pub(super) fn respondent(&self, stage: Stage, ended: &Ended) -> Respondent<'_> {
         let who = match self {
             Self::Program(startable, lifetime, limit) => {
                 let surroundings = startable.surroundings(stage);
-                let running = Restarted::of(&startable.command, &surroundings, *lifetime, *limit);
+                let mut running = Restarted::of(&startable.command, &surroundings, *lifetime, *limit);
+                running.after(ended.clone());
                 Who::Program(Box::new(Asking { running, ended: 0 }))
             }
             Self::Files(folder) => Who::Files(folder),
@@ -122,6 +124,14 @@ impl Respondent<'_> {
             Who::Nobody(why) => Err(why.to_string()),
             Who::Files(_) => Err("files have no speed".to_string()),
             Who::Program(asking) => asking.running.program().map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Ends the program; what is known of it, and of those before it.
+    pub(super) fn finish(self) -> Ended {
+        match self.who {
+            Who::Program(asking) => asking.running.finish(),
+            Who::Files(_) | Who::Nobody(_) => Ended::default(),
         }
     }
 

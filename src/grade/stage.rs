@@ -4,7 +4,6 @@
 //! process ends. A measured speed-up is asked by a process of its own too, for its numbers are shown.
 
 use super::report_data::Audience;
-use crate::candidate::SandboxLimits;
 
 /// A stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +22,6 @@ impl Stage {
         match self {
             Self::Visible | Self::SpeedUp => Audience::Everyone,
             Self::Hidden => Audience::Full,
-        }
-    }
-
-    /// What a process of this stage may use of the submission's limits. A speed-up must not depend on what the hidden stage has used: a program reads
-    /// its own limits, and could be told something by them.
-    pub(super) fn limits(self, whole: &SandboxLimits) -> SandboxLimits {
-        match self {
-            Self::Visible | Self::Hidden | Self::SpeedUp => whole.clone(),
         }
     }
 }

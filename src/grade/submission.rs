@@ -5,7 +5,7 @@ use super::course::Course;
 use super::files::is_plain_file;
 use super::report_data::Isolation;
 use super::stage::Stage;
-use crate::candidate::{LentFolder, Outcome, PROTECTIONS, Program, Sandbox, Surroundings, Tried};
+use crate::candidate::{LentFolder, Outcome, PROTECTIONS, Program, Sandbox, Surroundings, Tried, Wall};
 use crate::error::{Error, Result};
 use crate::io::wording::hex;
 use crate::num::sort::sort_by;
@@ -88,6 +88,14 @@ impl Guard {
         }
     }
 
+    /// The walls that stand.
+    pub(super) fn walls(&self) -> Vec<Wall> {
+        match self {
+            Self::Sandbox { tried, .. } => tried.standing.iter().copied().collect(),
+            Self::None => Vec::new(),
+        }
+    }
+
     /// What a report says of it.
     pub fn isolation(&self) -> Isolation {
         let Self::Sandbox { tried, .. } = self else { return Isolation::NoSandbox };
@@ -120,14 +128,10 @@ pub(super) struct Startable {
 impl Startable {
     /// What is around a process of this stage.
     pub(super) fn surroundings(&self, stage: Stage) -> Surroundings {
-        let mut surroundings = match stage {
+        match stage {
             Stage::Visible | Stage::SpeedUp => self.open.clone(),
             Stage::Hidden => self.closed.clone(),
-        };
-        if let Some(sandbox) = &mut surroundings.sandbox {
-            sandbox.confinement.limits = stage.limits(&sandbox.confinement.limits);
         }
-        surroundings
     }
 }
 

@@ -5,8 +5,8 @@ use crate::cli::report::{note, say};
 use crate::cli::{exit_code, progress};
 use crate::error::{Error, Result};
 use crate::grade;
-use crate::grade::class::{ClassRun, Listed, Page, Resume, SKIPPED, submissions_in};
-use crate::grade::{GradeReport, Grading, Source};
+use crate::grade::class::{ClassRun, Jobs, Listed, Page, Resume, SKIPPED, free_memory, jobs_that_fit, submissions_in};
+use crate::grade::{GradeReport, Grading, Guard, Source};
 use crate::io;
 use crate::report::{Picture, class_csv, grade_markdown, skipped_csv, skipped_row, speed_up_plot};
 use std::path::Path;
@@ -25,9 +25,10 @@ pub(super) fn main(args: &Args, grading: Grading, folder: &Path) -> Result<u8> {
         submissions = partition.of(submissions);
     }
     let output = args.output.clone().ok_or_else(|| Error::ask("name the folder of results with --output"))?;
+    let jobs = jobs(args, &grading);
     let bar = progress::bar(submissions.len(), "submissions");
     let resume = if args.resume { Resume::Yes } else { Resume::No };
-    let run = ClassRun { grading, submissions, output: output.clone(), jobs: args.jobs, resume, faces: &faces };
+    let run = ClassRun { grading, submissions, output: output.clone(), jobs, resume, faces: &faces };
     let kept = AtomicUsize::new(0);
     let graded = run.run(&|before| {
         kept.fetch_add(usize::from(before), Ordering::Relaxed);
@@ -59,6 +60,24 @@ pub(super) fn main(args: &Args, grading: Grading, folder: &Path) -> Result<u8> {
         failed if failed == reports.len() => exit_code::COULD_NOT_ASK,
         _ => exit_code::DISAGREED,
     })
+}
+
+/// As many jobs as were asked for and as fit into the machine.
+fn jobs(args: &Args, grading: &Grading) -> usize {
+    let Guard::Sandbox { tried, .. } = grading.guard else { return args.jobs };
+    let Some(free) = free_memory() else { return args.jobs };
+    let limits = &grading.course.assignment.limits.sandbox;
+    let Jobs { jobs, each, free } = jobs_that_fit(args.jobs, limits, &tried.standing, free);
+    if jobs < args.jobs || each > free {
+        let [each, free] = [each, free].map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)));
+        let jobs = if jobs < args.jobs {
+            format!("--jobs is {jobs} in place of {}", args.jobs)
+        } else {
+            "it may not be enough".to_string()
+        };
+        note(&format!("{jobs}: each submission may take {each} of memory and disk, and {free} are free"));
+    }
+    jobs
 }
 
 /// Writes the tables of a class; that of what was skipped where something was.

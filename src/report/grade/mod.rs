@@ -21,6 +21,7 @@ pub use prairielearn::prairielearn;
 pub use text::grade_text;
 pub use trial::{trial_json, trial_text};
 
+use crate::candidate::Wall;
 use crate::grade::{GradeReport, Hints, Isolation};
 use crate::report::words::sentence;
 
@@ -37,7 +38,14 @@ fn why_not(report: &GradeReport) -> Option<String> {
 /// How the submission was confined, in a sentence for everybody.
 fn isolation(report: &GradeReport) -> String {
     match &report.isolation {
-        Isolation::Sandbox => "asked in the sandbox".to_string(),
+        Isolation::Sandbox => {
+            let missing: Vec<&str> =
+                Wall::ALL.iter().filter(|wall| !report.walls.contains(wall)).map(|wall| wall.name()).collect();
+            match missing.as_slice() {
+                [] => "asked in the sandbox".to_string(),
+                missing => format!("asked in the sandbox, without its {}", missing.join(" and its ")),
+            }
+        }
         Isolation::PartOfTheSandbox(lacks) => format!("asked in a part of the sandbox: {lacks}"),
         Isolation::NoSandbox => "asked without a sandbox, with the rights of whoever graded it".to_string(),
         Isolation::NothingRan => "none of its code ran".to_string(),
