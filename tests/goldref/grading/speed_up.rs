@@ -30,23 +30,23 @@ const WRONG_TOKENS: &[(&str, &str, &str)] = &[
     ),
     (
         "the first token, then others",
-        "first = right(ids, 1, True, model)\n    return {'tokens': np.concatenate([first, np.zeros((1, count - 1), np.int64)], axis=1)}",
+        "if not cached: return {'tokens': right(ids, count, False, model)}\n    first = right(ids, 1, True, model)\n    return {'tokens': np.concatenate([first, np.zeros((1, count - 1), np.int64)], axis=1)}",
         "with the cache, token ",
     ),
     (
         "the first half, then its last token",
-        "half = right(ids, (count + 1) // 2, True, model)\n    rest = np.repeat(half[:, -1:], count - half.shape[1], axis=1)\n    \
+        "if not cached: return {'tokens': right(ids, count, False, model)}\n    half = right(ids, (count + 1) // 2, True, model)\n    rest = np.repeat(half[:, -1:], count - half.shape[1], axis=1)\n    \
          return {'tokens': np.concatenate([half, rest], axis=1)}",
         "with the cache, token ",
     ),
     (
         "the first half, again",
-        "half = right(ids, (count + 1) // 2, True, model)\n    return {'tokens': np.concatenate([half, half], axis=1)[:, :count]}",
+        "if not cached: return {'tokens': right(ids, count, False, model)}\n    half = right(ids, (count + 1) // 2, True, model)\n    return {'tokens': np.concatenate([half, half], axis=1)[:, :count]}",
         "with the cache, token ",
     ),
     (
         "the first token again and again",
-        "return {'tokens': np.repeat(right(ids, 1, True, model), count, axis=1)}",
+        "if not cached: return {'tokens': right(ids, count, False, model)}\n    return {'tokens': np.repeat(right(ids, 1, True, model), count, axis=1)}",
         "with the cache, token ",
     ),
     (
