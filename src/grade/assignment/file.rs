@@ -322,7 +322,7 @@ mod tests {
             ),
             (
                 "[limits]\nmemory = \"much\"\n[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]",
-                "[limits] \"much\" is no number",
+                "[limits] memory: \"much\" is no number",
             ),
             (
                 "[[part]]\nid = \"a\"\ntitle = \"\"\npoints = 1\nproperties = [\"cache\"]\nladder = { \"1e-4\" = \"1/2\" }",
