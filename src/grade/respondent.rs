@@ -3,7 +3,7 @@
 use super::files::own_file;
 use super::stage::Stage;
 use super::submission::Startable;
-use crate::candidate::{Candidate, Ended, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
+use crate::candidate::{Candidate, Ended, LentFolder, Lifetime, Outcome, Program, ProgramQuestion, Restarted};
 use crate::error::Result;
 use crate::io::npz;
 use crate::suite::Exam;
@@ -29,7 +29,7 @@ impl Answering {
                 let surroundings = startable.surroundings(stage);
                 let mut running = Restarted::of(&startable.command, &surroundings, *lifetime, *limit);
                 running.after(ended.clone());
-                Who::Program(Box::new(Asking { running, ended: 0 }))
+                Who::Program(Box::new(Asking { running, confined: surroundings.sandbox.is_some(), ended: 0 }))
             }
             Self::Files(folder) => Who::Files(folder),
             Self::Nobody(why) => Who::Nobody(why),
@@ -53,8 +53,24 @@ enum Who<'a> {
 /// A program that is asked.
 struct Asking {
     running: Restarted,
+    /// Whether it is in a sandbox.
+    confined: bool,
     /// Questions in a row that it did not survive.
     ended: usize,
+}
+
+impl Asking {
+    /// The running program; `Ok(Err(..))`: why it cannot be started.
+    ///
+    /// # Errors
+    /// Where no program could be: a confined one begins as goldref itself, and another one needs a temporary folder at least.
+    fn started(&mut self) -> Result<std::result::Result<&mut Program, String>> {
+        match self.running.program() {
+            Ok(program) => Ok(Ok(program)),
+            Err(e) if self.confined || LentFolder::new("goldref-").is_err() => Err(e),
+            Err(e) => Ok(Err(e.to_string())),
+        }
+    }
 }
 
 /// After so many questions in a row that a program did not survive, it is not asked the others of the part: they would take as long.
@@ -66,9 +82,8 @@ impl Candidate for Asking {
             let why = format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row");
             return Ok(Outcome::Crashed(why));
         }
-        // Without a sandbox a program that is not there is found out at once.
-        if let Err(e) = self.running.program() {
-            return Ok(Outcome::Crashed(e.to_string()));
+        if let Err(why) = self.started()? {
+            return Ok(Outcome::Crashed(why));
         }
         let outcome = self.running.answer(question)?;
         let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
@@ -118,12 +133,15 @@ impl Respondent<'_> {
         }
     }
 
-    /// The running program; `Err`: why there is none.
-    pub(super) fn program(&mut self) -> std::result::Result<&mut Program, String> {
+    /// The running program; `Ok(Err(..))`: why there is none.
+    ///
+    /// # Errors
+    /// What is no fault of the submission.
+    pub(super) fn program(&mut self) -> Result<std::result::Result<&mut Program, String>> {
         match &mut self.who {
-            Who::Nobody(why) => Err(why.to_string()),
-            Who::Files(_) => Err("files have no speed".to_string()),
-            Who::Program(asking) => asking.running.program().map_err(|e| e.to_string()),
+            Who::Nobody(why) => Ok(Err(why.to_string())),
+            Who::Files(_) => Ok(Err("files have no speed".to_string())),
+            Who::Program(asking) => asking.started(),
         }
     }
 

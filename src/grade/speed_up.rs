@@ -68,7 +68,7 @@ pub(super) fn measured(
     // Whoever panicked while measuring left nothing behind that matters.
     let _alone = course.measuring.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = course.assignment.limits.seconds;
-    let program = match respondent.program() {
+    let program = match respondent.program()? {
         Err(why) => return Ok(nothing(why)),
         Ok(program) => program,
     };

@@ -84,7 +84,7 @@ const SPIES: &[(&str, &str)] = &[
     ),
     (
         "which_limit",
-        "if number(2):\n    kept = bytearray(b'x') * (700 << 20); import time; time.sleep(5)\nelse:\n    open(place + '2', 'wb').write(bytes(40 << 20))\n    import time; time.sleep(5)\nsay('error', '')",
+        "import zlib\nif zlib.crc32(data()) % 2:\n    kept = bytearray(b'x') * (700 << 20); import time; time.sleep(5)\nelse:\n    open(place + '2', 'wb').write(bytes(40 << 20))\n    import time; time.sleep(5)\nsay('error', '')",
     ),
 ];
 
