@@ -67,7 +67,7 @@ impl Asking {
     fn started(&mut self) -> Result<std::result::Result<&mut Program, String>> {
         match self.running.program() {
             Ok(program) => Ok(Ok(program)),
-            Err(e) if self.confined || LentFolder::new("goldref-").is_err() => Err(e),
+            Err(e) if self.confined || LentFolder::new("").is_err() => Err(e),
             Err(e) => Ok(Err(e.to_string())),
         }
     }

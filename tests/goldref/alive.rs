@@ -420,7 +420,9 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
         let tokens = ArrayD::from_shape_vec(vec![ids.len(), 1], ids.iter().copied().collect()).unwrap();
         let inputs = BTreeMap::from([("input_ids".to_string(), Array::I64(tokens))]);
         let (_, plan) = planned(&serde_json::json!({"model": "m"}), &inputs, Schedule::AsAsked).unwrap();
-        let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &Numerics::plain(Dtype::F64), &[]).unwrap() else { panic!() };
+        let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &Numerics::plain(Dtype::F64), &[]).unwrap() else {
+            panic!()
+        };
         let out = logits[""].clone().into_shape_with_order(vec![ids.shape()[0], len, shape.shape()[2]]).unwrap();
         out.into_dyn()
     });
@@ -437,7 +439,8 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
         shape
     };
     let noise = |ids: &ArrayD<i64>, shape: ArrayD<f64>| {
-        let mut seed = ids.iter().fold(7_u64, |seed, &id| (seed ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(9));
+        let mut seed =
+            ids.iter().fold(7_u64, |seed, &id| (seed ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(9));
         shape.mapv(|_| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
@@ -446,14 +449,31 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
     vec![
         ("zeros", logits(model, |_, shape| shape)),
         ("each token alone", alone),
-        ("uniform", logits(model, |_, shape| { let n = shape.shape()[2] as f64; shape + 1.0 / n })),
-        ("the token itself", logits(model, move |ids, shape| hot(ids, shape, |row, id| { row.fill(0.0); row[id] = 1.0; }))),
+        (
+            "uniform",
+            logits(model, |_, shape| {
+                let n = shape.shape()[2] as f64;
+                shape + 1.0 / n
+            }),
+        ),
+        (
+            "the token itself",
+            logits(model, move |ids, shape| {
+                hot(ids, shape, |row, id| {
+                    row.fill(0.0);
+                    row[id] = 1.0;
+                })
+            }),
+        ),
         ("noise of the tokens", logits(model, noise)),
         ("the tokens so far", logits(model, move |ids, shape| hot(ids, shape, |row, id| row[id] += 1.0))),
-        ("the tokens as numbers", logits(model, |ids, shape| {
-            let ids = ids.mapv(|id| id as f64).insert_axis(Axis(2));
-            ids.broadcast(shape.raw_dim()).unwrap().to_owned()
-        })),
+        (
+            "the tokens as numbers",
+            logits(model, |ids, shape| {
+                let ids = ids.mapv(|id| id as f64).insert_axis(Axis(2));
+                ids.broadcast(shape.raw_dim()).unwrap().to_owned()
+            }),
+        ),
     ]
 }
 
@@ -469,7 +489,9 @@ fn faulty(model: &'static str, fault: &'static fault::Fault) -> Program {
                 let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &exact, &[]).unwrap() else { panic!() };
                 outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect())
             }
-            Ok(FaultAnswer::Logits(logits)) => outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect()),
+            Ok(FaultAnswer::Logits(logits)) => {
+                outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect())
+            }
         }
     })
 }
@@ -479,19 +501,30 @@ fn measure_models() {
     let set = std::env::var("ASIDE").is_ok();
     for model in ["llama", "gpt2", "bloom"] {
         let subject = Subject::load(&checkpoint("decode", model), model, Dtype::F32).unwrap();
-        let mut all: Vec<(String, String, Program)> = dead_models(model).into_iter().map(|(name, program)| ("dead".to_string(), name.to_string(), program)).collect();
-        all.extend(fault::all().map(|fault| (format!("wrong {:?}", fault.kind), fault.name.to_string(), faulty(model, fault))));
+        let mut all: Vec<(String, String, Program)> = dead_models(model)
+            .into_iter()
+            .map(|(name, program)| ("dead".to_string(), name.to_string(), program))
+            .collect();
+        all.extend(
+            fault::all().map(|fault| (format!("wrong {:?}", fault.kind), fault.name.to_string(), faulty(model, fault))),
+        );
         for (at, (kind, name, program)) in all.into_iter().enumerate() {
-            if (at % 2 == 1) != set { continue; }
+            if (at % 2 == 1) != set {
+                continue;
+            }
             let mut lives = Lives::default();
             let mut program = |question: &ProgramQuestion| program(question);
             let mut odd = Vec::new();
             for property in models() {
                 let verdict = life(property, &subject, &mut program, &mut lives);
-                if matches!(verdict, Verdict::Holds { .. }) == (kind == "dead") { odd.push((property.name, verdict)); }
+                if matches!(verdict, Verdict::Holds { .. }) == (kind == "dead") {
+                    odd.push((property.name, verdict));
+                }
             }
             println!("{model} {kind} {name}: odd {odd:?}");
-            if !odd.is_empty() || kind == "dead" { shown(&lives); }
+            if !odd.is_empty() || kind == "dead" {
+                shown(&lives);
+            }
         }
     }
 }

@@ -299,7 +299,7 @@ fn odd_names_are_graded_or_skipped_with_a_reason_and_nobody_else_minds() {
     let skipped = String::from_utf8(found["skipped.csv"].clone()).unwrap();
     for (name, why) in [
         ("latin-\u{fffd}", "not text in UTF-8"),
-        ("two\\u{a}lines", "control characters"),
+        ("two\\nlines", "control characters"),
         ("esc\\u{1b}[2J", "control characters"),
         ("xxxxx", "longer than 250 bytes"),
         (".git", "begins with a dot"),
