@@ -2,7 +2,8 @@
 
     python tools/generate_tokens.py [DST]
 
-Tokens come from NumPy in f64 (oracle_models_numpy.py), which computes everything anew for each token and has no cache. Checkpoints are those
+Tokens come from NumPy in f64 (oracle_models_numpy.py), which computes everything anew for each token and has no cache; the same model through a
+cache, call by call (faulty_models.py without a fault), attests them. Checkpoints are those
 of fixtures/decode. Every token leads by a margin that no f32 rounding bridges, so that an f32 program has one answer.
 """
 
@@ -13,6 +14,7 @@ import sys
 
 import numpy as np
 
+import faulty_models
 from npz_write import Suite
 from oracle_models_numpy import Model, read_checkpoint
 
@@ -78,6 +80,16 @@ def drawn_late(model, draft, length, count, seed):
             return prompt, tokens[0], int(slips[0])
 
 
+def attested(folder, prompt, tokens):
+    """How far the tokens through a cache are from these, largest difference: 0 or the run ends."""
+    ids, length = np.concatenate([prompt, tokens[:, :-1]], axis=1), prompt.shape[1]
+    steps = [length] + [1] * (tokens.shape[1] - 1)
+    logits, = faulty_models.run(folder, None, [faulty_models.Request(ids, steps=steps)])
+    distance = np.abs(logits[:, length - 1:].argmax(axis=-1) - tokens).max()
+    assert distance == 0, folder
+    return float(distance)
+
+
 def main(destination):
     suite = Suite(destination, "generate", ABOUT)
     models = {}
@@ -90,7 +102,9 @@ def main(destination):
     def add(case_id, name, prompt, tokens, use_cache, seed, flags=()):
         suite.add(case_id, "generate", {"model": f"models/{name}", "max_new_tokens": tokens.shape[1], "use_cache": use_cache},
                   {"input_ids": prompt.astype(np.int64)}, {"tokens": tokens.astype(np.int64)}, seed=seed, flags=flags,
-                  computed_by=f"NumPy {np.__version__} f64, tools/generate_tokens.py")
+                  computed_by=f"NumPy {np.__version__} f64, tools/oracle_models_numpy.py",
+                  attested_by=f"NumPy {np.__version__} f64 through a cache, tools/faulty_models.py",
+                  distance=attested(pathlib.Path(destination) / "models" / name, prompt, tokens))
         suite.cases[-1]["sha256"].update(models[name][1])
 
     llama, gpt2 = models["llama"][0], models["gpt2"][0]

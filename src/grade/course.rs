@@ -92,8 +92,8 @@ impl ReadySpeedUp {
         };
         question.refuse()?;
         let bits = speed_up.at as f64 * (spec.vocab_size as f64).log2();
-        let too_few = !(bits >= TABLE_BITS);
-        if too_few {
+        let enough = bits >= TABLE_BITS;
+        if !enough {
             return Err(Error::ask(format!(
                 "a prompt of {} tokens, of a vocabulary of {}, is so short that a table could hold all answers; let a longer one count",
                 speed_up.at, spec.vocab_size
