@@ -11,12 +11,26 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+/// The numbers of hidden cases, by what they depend on and their number.
+const HIDDEN: [(u32, u32); 6] = [(1, 0), (1, 1), (1, 2), (5, 0), (5, 1), (5, 2)];
+
+fn hidden_input((other, number): (u32, u32)) -> ArrayD<f32> {
+    ArrayD::from_shape_fn(vec![3, 4], |at| {
+        (at[0] * 4 + at[1]) as f32 - 5.5 + number as f32 / 8.0 + (other * (number + 1)) as f32 / 64.0
+    })
+}
+
+/// Whether a page holds what a [`spy`] tells of a hidden case.
+fn holds(page: &str, hidden: (u32, u32)) -> bool {
+    let bytes = hidden_input(hidden).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let told: String = bytes.iter().take(16).map(|byte| format!("{:02x}", byte ^ 0x5a)).collect();
+    page.contains(&told)
+}
+
 /// Hidden cases whose inputs depend on `other`, and nothing else does.
 fn hide(desk: &Desk, suite: &str, other: u32) {
     let case = |number: u32| {
-        let x = ArrayD::from_shape_fn(vec![3, 4], |at| {
-            (at[0] * 4 + at[1]) as f32 - 5.5 + number as f32 / 8.0 + (other * (number + 1)) as f32 / 64.0
-        });
+        let x = hidden_input((other, number));
         let expected = x.mapv(|x| f64::from(if x > 0.0 { x } else { 0.0 }));
         NewCase {
             id: format!("case_{number}"),
@@ -39,7 +53,7 @@ fn spy(tells: &str) -> String {
     let relu = include_str!("../../submissions/relu.py");
     let head = &relu[..relu.find("for line in sys.stdin:").unwrap()];
     format!(
-        "{head}\nimport os\nseen = b''\nplace = os.path.join(os.environ.get('TMPDIR', '/tmp'), 'seen')\n\n\n\
+        "{head}\nimport os\nmark = int.from_bytes(os.urandom(4), 'big')\nseen = b''\nplace = os.path.join(os.environ.get('TMPDIR', '/tmp'), 'seen')\n\n\n\
          def data():\n    try:\n        left = open(place, 'rb').read()\n    except OSError:\n        left = b''\n    return bytes(b ^ 0x5a for b in left + seen)\n\n\n\
          def told():\n    return data()[-400:].hex()\n\n\n\
          def number(most):\n    return sum(data()) % most\n\n\n\
@@ -84,7 +98,7 @@ const SPIES: &[(&str, &str)] = &[
     ),
     (
         "which_limit",
-        "import zlib\nif zlib.crc32(data()) % 2:\n    kept = bytearray(b'x') * (700 << 20); import time; time.sleep(5)\nelse:\n    open(place + '2', 'wb').write(bytes(40 << 20))\n    import time; time.sleep(5)\nsay('error', '')",
+        "import zlib\nif zlib.crc32(data()) % 2:\n    kept = bytearray(b'x') * (700 << 20); import time; time.sleep(5)\nelse:\n    sys.stderr.write('x' * (2 << 20)); sys.stderr.flush(); import time; time.sleep(5)\nsay('error', '')",
     ),
 ];
 
@@ -99,7 +113,7 @@ fn desk() -> Desk {
          prompts = [4, 8]\ngenerate = 2\nrepeats = 1\nladder = {{ \"0.001\" = 1 }}\n",
         model.display()
     );
-    let limits = "[limits]\nmemory = \"512 MiB\"\ndisk = \"16 MiB\"\n";
+    let limits = "[limits]\nmemory = \"512 MiB\"\ndisk = \"16 MiB\"\noutput = \"1 MiB\"\n";
     let desk = Desk::with(2, 1, limits, &parts);
     for suite in ["secret", "secret_b"] {
         hide(&desk, suite, 0);
@@ -152,7 +166,11 @@ fn student_files_do_not_depend_on_hidden_inputs() {
                 }
                 let [one, other] = [&reports[0], &reports[1]].map(student_files);
                 for (one, other) in one.iter().zip(&other) {
-                    for (one, other) in one.lines().zip(other.lines()).filter(|(one, other)| one != other) {
+                    assert!(!HIDDEN.iter().any(|hidden| holds(one, *hidden) || holds(other, *hidden)), "{name}");
+                    // What a speed-up is asked is drawn anew each time, and may be told.
+                    let drawn = |line: &str| line.contains("no speed-up: ");
+                    let both = one.lines().zip(other.lines());
+                    for (one, other) in both.filter(|(one, other)| one != other && !(drawn(one) && drawn(other))) {
                         wrong.push(format!("{lifetime} {name} {hints:?}\n  {one}\n  {other}"));
                     }
                     assert_eq!(one.lines().count(), other.lines().count());
@@ -163,6 +181,10 @@ fn student_files_do_not_depend_on_hidden_inputs() {
                 report.hints = Hints::Full;
             }
             let told = student_files(&reports[0]) != student_files(&reports[1]);
+            if *name == "message" && lifetime == "all-questions" {
+                let page = &student_files(&reports[0])[0];
+                assert!(HIDDEN.iter().any(|hidden| holds(page, *hidden)), "it would be seen: {page}");
+            }
             // The name of an array that is none of those asked for is not even told there.
             assert!(told || *name == "name_of_an_array", "{name} tells nothing");
         }
@@ -177,7 +199,8 @@ fn what_students_have_is_asked_first_and_by_another_process() {
         return;
     }
     let desk = desk();
-    let counts = "count = len(seen) // 48\nsay('error', f'{count} questions, {len(data()) // 48 - count} of others, {os.getpid()}')";
+    let counts =
+        "count = len(seen) // 48\nsay('error', f'{count} questions, {len(data()) // 48 - count} of others, {mark}')";
     let (report, _) = desk.graded(&desk.program("counts", &spy(counts)), &[]);
     let said: Vec<Vec<u64>> = reasons(&report)
         .iter()
@@ -229,7 +252,8 @@ fn a_hidden_checkpoint_is_read_by_nobody_who_speaks_to_students() {
     let (report, _) = desk.graded(&submission, &[]);
     let said = reasons(&report);
     assert_eq!(report["refused"], serde_json::Value::Null, "the build has read it: {report}");
-    assert_eq!(said[1], "failed: Permission denied", "{said:?}");
+    // Not there, or where Landlock stands alone not to be read.
+    assert!(["failed: No such file or directory", "failed: Permission denied"].contains(&said[1].as_str()), "{said:?}");
     assert_eq!(said[2], "failed: it reads the hidden one", "{said:?}");
     assert!(said[4].ends_with("it reads the hidden one"), "{said:?}");
     // The property of the second part can be asked about the hidden checkpoint alone: what comes of it is for staff.
