@@ -208,7 +208,7 @@ fn answering(
     let limit = grading.course.assignment.limits.seconds;
     let lifetime = grading.course.assignment.asked.lifetime;
     let startable = submission.startable(grading.course, grading.guard)?;
-    Ok(startable.map(|startable| Answering::Program(startable, lifetime, limit)))
+    Ok(startable.map(|startable| Answering::Program(Box::new(startable), lifetime, limit)))
 }
 
 /// Whether a part that was graded is passed.

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What answers for a submission: of this a respondent is started for each stage.
 pub(super) enum Answering {
     /// A program.
-    Program(Startable, Lifetime, Duration),
+    Program(Box<Startable>, Lifetime, Duration),
     /// Files in a folder.
     Files(PathBuf),
     /// It cannot be asked, and why.
