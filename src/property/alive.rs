@@ -6,9 +6,9 @@
 
 use super::sample::Sample;
 use super::search::{Failure, Verdict};
-use super::steps::{Steps, samples};
+use super::steps::{Bar, Look, Step, Steps, samples};
 use super::subject::Subject;
-use super::trial::{Arrays, Posed, Trial, is_main, part};
+use super::trial::{Arrays, Posed, Trial, is_main};
 use super::tried::{self, Broken, Said, missing};
 use super::{Property, find};
 use crate::candidate::Candidate;
@@ -16,10 +16,8 @@ use crate::error::{Error, Result};
 use crate::eval::Numerics;
 use crate::num::Dtype;
 use crate::num::sort::sort_by;
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use std::collections::BTreeMap;
-
-/// The cosine, between the change of an answer and the change of the right one, from which on it follows.
-const COSINE: f64 = 0.5;
 
 /// Questions of one form that are asked at most.
 const QUESTIONS: usize = 24;
@@ -41,32 +39,50 @@ pub struct Change {
 pub struct Followed {
     /// The input's name.
     pub input: String,
+    /// What was looked at, for people.
+    pub answer: &'static str,
+    /// What each change must meet.
+    pub bar: Bar,
     /// Those samples in which the right answer changes.
     pub changes: Vec<Change>,
+}
+
+impl Bar {
+    fn is_met(self, change: &Change) -> bool {
+        match self {
+            Self::Cosine(least) => change.cosine >= least,
+            Self::Norm(least) => change.times >= least,
+        }
+    }
 }
 
 impl Followed {
     /// Whether they follow in half of the samples; an input that never matters is not judged.
     pub fn is_alive(&self) -> bool {
-        let follow = self.changes.iter().filter(|change| change.cosine >= COSINE).count();
+        let follow = self.changes.iter().filter(|change| self.bar.is_met(change)).count();
         2 * follow >= self.changes.len()
     }
 
     /// What was seen of an input that is not followed.
     fn in_words(&self) -> String {
-        let Self { input, changes } = self;
+        let Self { input, answer, bar, changes } = self;
+        let begins = format!("{answer} does not follow the input \"{input}\"");
         if changes.iter().all(|change| change.times == 0.0) {
-            return format!(
-                "the answer does not follow the input \"{input}\": a right answer changes when it changes, and this one does not"
-            );
+            return format!("{begins}: a right answer changes when it changes, and this one does not");
         }
-        let mut cosines: Vec<f64> = changes.iter().map(|change| change.cosine).collect();
-        sort_by(&mut cosines, &f64::total_cmp);
-        let median = cosines[(cosines.len() - 1) / 2];
+        let middle = |number: fn(&Change) -> f64| {
+            let mut numbers: Vec<f64> = changes.iter().map(number).collect();
+            sort_by(&mut numbers, &f64::total_cmp);
+            numbers[(numbers.len() - 1) / 2]
+        };
+        let (found, needed, what) = match bar {
+            Bar::Cosine(least) => (middle(|change| change.cosine), least, "the cosine of the two changes is"),
+            Bar::Norm(least) => (middle(|change| change.times), least, "its change, over that of a right one, is"),
+        };
         format!(
-            "the answer does not follow the input \"{input}\": when it changes, this answer changes otherwise than a right one (the cosine of the two \
-             changes is {median:.2} in the middle of {} samples, and {COSINE} is needed)",
-            cosines.len()
+            "{begins}: when it changes, this answer changes otherwise than a right one ({what} {found:.2} in the middle of {} samples, and {needed} is \
+             needed)",
+            changes.len()
         )
     }
 }
@@ -177,63 +193,58 @@ impl Form {
     }
 
     fn life(&self, subject: &Subject, candidate: &mut dyn Candidate, stored: Dtype) -> Result<Life> {
-        let mut followed: BTreeMap<&String, Vec<Change>> = BTreeMap::new();
+        let mut all: Vec<Followed> = Vec::new();
         let (mut left, exact) = (QUESTIONS, Numerics::in_format(Dtype::F64));
-        for (sample, steps) in &self.samples {
-            let questions = 1 + steps.changed.len();
+        for (sample, Steps { base, changed }) in &self.samples {
+            let questions = 1 + changed.len();
             if questions > left && left < QUESTIONS {
                 break;
             }
             left = left.saturating_sub(questions);
-            let right = |posed| Ok::<_, Error>(looked_at(subject.answer(posed, exact)?, steps));
+            let right = |posed| subject.answer(posed, exact);
             let mut said = |posed, right: &Arrays| match tried::asked(posed, subject, stored, candidate)? {
-                Said::Answered(arrays) => {
-                    let arrays = looked_at(arrays, steps);
-                    Ok(if fits(&arrays, right) { Ok(arrays) } else { Err(Life::Broken(sample.clone(), missing())) })
-                }
+                Said::Answered(arrays) if fits(&arrays, right) => Ok(Ok(arrays)),
+                Said::Answered(_) => Ok(Err(Life::Broken(sample.clone(), missing()))),
                 Said::Unsupported(why) => Ok(Err(Life::Unsupported(why))),
                 Said::Broken(broken) => Ok::<_, Error>(Err(Life::Broken(sample.clone(), broken))),
             };
-            let right_base = right(&steps.base)?;
-            let base = match said(&steps.base, &right_base)? {
+            let right_base = right(base)?;
+            let base = match said(base, &right_base)? {
                 Ok(base) => base,
                 Err(ended) => return Ok(ended),
             };
-            for (input, posed) in &steps.changed {
+            for Step { input, posed, looks } in changed {
                 let right_now = right(posed)?;
                 let now = match said(posed, &right_now)? {
                     Ok(now) => now,
                     Err(ended) => return Ok(ended),
                 };
-                followed.entry(input).or_default().extend(change([&base, &now], [&right_base, &right_now]));
+                for &Look { answer, from, bar } in looks {
+                    let seen = change([&base, &now], [&right_base, &right_now], from);
+                    match all.iter_mut().find(|known| known.input == *input && known.answer == answer) {
+                        Some(known) => known.changes.extend(seen),
+                        None => all.push(Followed { input: input.clone(), answer, bar, changes: seen.into_iter().collect() }),
+                    }
+                }
             }
         }
-        let followed = followed.into_iter().map(|(input, changes)| Followed { input: input.clone(), changes });
-        Ok(Life::Asked(followed.collect()))
+        Ok(Life::Asked(all))
     }
 }
 
-/// The main arrays, as far as they are looked at.
-fn looked_at(mut arrays: Arrays, steps: &Steps) -> Arrays {
-    arrays.retain(|name, _| is_main(name));
-    if let Some(from) = steps.from {
-        for array in arrays.values_mut().filter(|array| array.ndim() > 1) {
-            let from = from.min(array.shape()[1]);
-            *array = part(array, 1, from, array.shape()[1]);
-        }
-    }
-    arrays
-}
-
+/// Whether the main arrays are there and have their shapes.
 fn fits(actual: &Arrays, right: &Arrays) -> bool {
-    right.iter().all(|(name, right)| actual.get(name).is_some_and(|actual| actual.shape() == right.shape()))
+    let mut right = right.iter().filter(|(name, _)| is_main(name));
+    right.all(|(name, right)| actual.get(name).is_some_and(|actual| actual.shape() == right.shape()))
 }
 
-/// The change of an answer beside that of the right one; `None` where the right one does not change.
-fn change([base, now]: [&Arrays; 2], [right_base, right_now]: [&Arrays; 2]) -> Option<Change> {
+/// The change of an answer beside that of the right one, of tokens from `from` on; `None` where the right one does not change.
+fn change([base, now]: [&Arrays; 2], [right_base, right_now]: [&Arrays; 2], from: Option<usize>) -> Option<Change> {
     let (mut both, mut own, mut other, mut size) = (0.0, 0.0, 0.0, 0.0);
-    for (name, right_base) in right_base {
-        let [base, now, right_now] = [base.get(name)?, now.get(name)?, right_now.get(name)?];
+    for name in right_base.keys().filter(|name| is_main(name)) {
+        let [base, now, right_base, right_now] = [base, now, right_base, right_now].map(|arrays| arrays.get(name));
+        let [base, now, right_base, right_now] =
+            [seen(base?, from), seen(now?, from), seen(right_base?, from), seen(right_now?, from)];
         for (((&a, &b), &c), &d) in base.iter().zip(now).zip(right_base).zip(right_now) {
             let (x, y) = (less(b, a), less(d, c));
             both += x * y;
@@ -248,6 +259,14 @@ fn change([base, now]: [&Arrays; 2], [right_base, right_now]: [&Arrays; 2]) -> O
     }
     let cosine = if own == 0.0 { 0.0 } else { both / (own * other).sqrt() };
     Some(Change { cosine, times: (own / other).sqrt() })
+}
+
+/// Logits `[batch, len, vocab_size]` of the tokens that are looked at, or all of an array.
+fn seen(array: &ArrayD<f64>, from: Option<usize>) -> ArrayViewD<'_, f64> {
+    match from {
+        Some(from) if array.ndim() > 1 => array.slice_axis(Axis(1), Slice::from(from.min(array.shape()[1])..)),
+        _ => array.view(),
+    }
 }
 
 /// The same infinity is no change.

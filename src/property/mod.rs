@@ -25,6 +25,7 @@ pub use alive::{Change, Followed, Lives};
 pub use sample::{Sample, Values};
 pub use saved::{SavedFailure, save, saved_as};
 pub use search::{Failure, PropertyResult, Search, Verdict, check, check_again};
+pub use steps::Bar;
 pub use subject::{Loaded, Subject};
 pub use trial::Posed;
 

@@ -5,16 +5,48 @@ use super::subject::Subject;
 use super::trial::{Posed, filled, stored};
 use crate::io::Array;
 use ndarray::{ArrayD, Axis};
-use std::collections::BTreeMap;
 
 /// Questions of one form and one sample.
 pub(super) struct Steps {
     pub(super) base: Posed,
-    /// By input: the question with that input changed.
-    pub(super) changed: BTreeMap<String, Posed>,
-    /// Of a model, only the logits of tokens from here on are looked at: their own tokens stay, and what changes comes from their context.
-    pub(super) from: Option<usize>,
+    pub(super) changed: Vec<Step>,
 }
+
+/// The question with one input changed.
+pub(super) struct Step {
+    pub(super) input: String,
+    pub(super) posed: Posed,
+    pub(super) looks: Vec<Look>,
+}
+
+/// Where an answer is looked at, and what is asked of its change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// What is looked at, for people.
+    pub(super) answer: &'static str,
+    /// Of a model, only the logits of tokens from here on.
+    pub(super) from: Option<usize>,
+    pub(super) bar: Bar,
+}
+
+/// What the change of an answer must meet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar {
+    /// The cosine between it and the change of the right answer is no less.
+    Cosine(f64),
+    /// Its norm, over that of the right answer's change, is no less.
+    Norm(f64),
+}
+
+/// The cosine from which on an answer follows.
+const FOLLOWS: f64 = 0.5;
+
+/// The same for logits of tokens that stay, where tokens before them change. What comes from other tokens is a small part of what a model computes, and one
+/// wrong part of it turns most of that.
+const FOLLOWS_CONTEXT: f64 = 0.2;
+
+/// Positions and masks of a model say where tokens stand: they must matter, by so much of what they do to the right answer.
+const MATTERS: f64 = 0.1;
 
 /// Sizes of the samples: requests, key heads, query heads of each, head_dim, tokens before and behind the cut.
 ///
@@ -72,7 +104,7 @@ impl Steps {
                 floats => *floats = stored(&(numbers.array(floats.shape()) * size(name))),
             }
         }
-        let mut changed = BTreeMap::new();
+        let mut changed = Vec::new();
         let moves = Sample { seed: !sample.seed, ..sample.clone() };
         for (name, array) in &base.inputs {
             let array = match array {
@@ -87,11 +119,25 @@ impl Steps {
             if let Some(array) = array {
                 let mut posed = base.clone();
                 posed.inputs.insert(name.clone(), array);
-                changed.insert(name.clone(), posed);
+                let looks = looks(name, posed.op, sample);
+                changed.push(Step { input: name.clone(), posed, looks });
             }
         }
-        let from = (posed.op == "model").then(|| behind(sample));
-        Self { base, changed, from }
+        Self { base, changed }
+    }
+}
+
+/// Padding ends at the cut of a sample; what an answer says of padded places is nobody's business.
+fn looks(input: &str, op: &str, sample: &Sample) -> Vec<Look> {
+    let look = |answer, from, bar| Look { answer, from, bar };
+    let later = |bar| look("the answer for later tokens", Some(behind(sample)), bar);
+    match (op, input) {
+        ("model", "position_ids" | "attention_mask") => vec![later(Bar::Norm(MATTERS))],
+        ("model", _) => {
+            let all = look("the answer", Some(sample.first), Bar::Cosine(FOLLOWS));
+            vec![all, later(Bar::Cosine(FOLLOWS_CONTEXT))]
+        }
+        _ => vec![look("the answer", None, Bar::Cosine(FOLLOWS))],
     }
 }
 
