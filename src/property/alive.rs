@@ -223,7 +223,12 @@ impl Form {
                     let seen = change([&base, &now], [&right_base, &right_now], from);
                     match all.iter_mut().find(|known| known.input == *input && known.answer == answer) {
                         Some(known) => known.changes.extend(seen),
-                        None => all.push(Followed { input: input.clone(), answer, bar, changes: seen.into_iter().collect() }),
+                        None => all.push(Followed {
+                            input: input.clone(),
+                            answer,
+                            bar,
+                            changes: seen.into_iter().collect(),
+                        }),
                     }
                 }
             }

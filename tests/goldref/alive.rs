@@ -94,7 +94,10 @@ fn dead() -> Vec<(&'static str, Program)> {
         let mut row = 0.0_f64;
         shape.mapv(|_| {
             row += 1.0;
-            all.iter().enumerate().map(|(at, x)| x * (12.9898 * row + 78.233 * at as f64 * row.sqrt()).sin()).sum::<f64>()
+            all.iter()
+                .enumerate()
+                .map(|(at, x)| x * (12.9898 * row + 78.233 * at as f64 * row.sqrt()).sin())
+                .sum::<f64>()
         })
     };
     vec![
@@ -103,7 +106,10 @@ fn dead() -> Vec<(&'static str, Program)> {
         ("a copy of the first input", program(|question, out| like(&numbers(question, 0), &out))),
         ("a copy of the second input", program(|question, out| like(&numbers(question, 1), &out))),
         ("a copy of the third input", program(|question, out| like(&numbers(question, 2), &out))),
-        ("the last input", program(|question, out| like(&question.inputs.values().next_back().unwrap().to_f64(), &out))),
+        (
+            "the last input",
+            program(|question, out| like(&question.inputs.values().next_back().unwrap().to_f64(), &out)),
+        ),
         (
             "the sum of all inputs",
             program(|question, out| {
@@ -112,18 +118,36 @@ fn dead() -> Vec<(&'static str, Program)> {
             }),
         ),
         ("x / n", program(|question, out| like(&(numbers(question, 0) / out.shape()[out.ndim() - 1] as f64), &out))),
-        ("the mean of v", program(|question, out| of_values(question, &out, |v| v.mean_axis(Axis(v.ndim().saturating_sub(2))).unwrap()))),
-        ("the first value", program(|question, out| of_values(question, &out, |v| v.index_axis(Axis(v.ndim().saturating_sub(2)), 0).to_owned()))),
+        (
+            "the mean of v",
+            program(|question, out| {
+                of_values(question, &out, |v| v.mean_axis(Axis(v.ndim().saturating_sub(2))).unwrap())
+            }),
+        ),
+        (
+            "the first value",
+            program(|question, out| {
+                of_values(question, &out, |v| v.index_axis(Axis(v.ndim().saturating_sub(2)), 0).to_owned())
+            }),
+        ),
         (
             "the last value",
             program(|question, out| {
-                of_values(question, &out, |v| v.index_axis(Axis(v.ndim().saturating_sub(2)), v.shape()[v.ndim().saturating_sub(2)] - 1).to_owned())
+                of_values(question, &out, |v| {
+                    v.index_axis(Axis(v.ndim().saturating_sub(2)), v.shape()[v.ndim().saturating_sub(2)] - 1).to_owned()
+                })
             }),
         ),
         ("noise of the inputs", program(|question, out| noise(question, &out))),
         ("noise around a mean", program(|question, out| noise(question, &out) * 0.01 + 1.0 / out.len() as f64)),
         ("sign(x)", program(|question, out| like(&numbers(question, 0).mapv(f64::signum), &out))),
-        ("uniform", program(|_, out| { let n = out.shape()[out.ndim() - 1] as f64; out * 0.0 + 1.0 / n })),
+        (
+            "uniform",
+            program(|_, out| {
+                let n = out.shape()[out.ndim() - 1] as f64;
+                out * 0.0 + 1.0 / n
+            }),
+        ),
         (
             "one-hot at the largest",
             program(|question, out| {
@@ -177,67 +201,125 @@ fn wrong() -> Vec<(&'static str, Program)> {
         ("bf16", program(|_, out| out.mapv(bf16))),
         ("a tile of zeros", program(|_, out| tile(out, 0.0))),
         ("a tile of ones", program(|_, out| tile(out, 1.0))),
-        ("no scale", edited("q", |q| { let d = q.shape()[q.ndim() - 1] as f64; q * d.sqrt() })),
-        ("a scale of 1 / d", edited("q", |q| { let d = q.shape()[q.ndim() - 1] as f64; q / d.sqrt() })),
+        (
+            "no scale",
+            edited("q", |q| {
+                let d = q.shape()[q.ndim() - 1] as f64;
+                q * d.sqrt()
+            }),
+        ),
+        (
+            "a scale of 1 / d",
+            edited("q", |q| {
+                let d = q.shape()[q.ndim() - 1] as f64;
+                q / d.sqrt()
+            }),
+        ),
         ("an offset", program(|_, out| out + 3.0)),
         ("half split alone", Box::new(|question| swapped(question, "layout", "interleaved", "half_split"))),
         ("interleaved alone", Box::new(|question| swapped(question, "layout", "half_split", "interleaved"))),
-        ("the other layout", Box::new(|question| {
-            let half = question.params.get("layout").and_then(|value| value.as_str()) == Some("half_split");
-            if half { swapped(question, "layout", "half_split", "interleaved") } else { swapped(question, "layout", "interleaved", "half_split") }
-        })),
+        (
+            "the other layout",
+            Box::new(|question| {
+                let half = question.params.get("layout").and_then(|value| value.as_str()) == Some("half_split");
+                if half {
+                    swapped(question, "layout", "half_split", "interleaved")
+                } else {
+                    swapped(question, "layout", "interleaved", "half_split")
+                }
+            }),
+        ),
         ("aligned top-left", Box::new(|question| swapped(question, "causal", "bottom_right", "top_left"))),
         ("no causal mask", Box::new(|question| swapped(question, "causal", "bottom_right", "none"))),
-        ("turns the other way", Box::new(|question| {
-            one("out", right(question, |inputs| {
-                if let Some(ids) = inputs.get("position_ids").and_then(|ids| ids.to_i64().ok()) {
-                    inputs.insert("position_ids".to_string(), Array::I64(-ids));
-                }
-            }))
-        })),
-        ("positions from 1", Box::new(|question| {
-            one("out", right(question, |inputs| {
-                if let Some(ids) = inputs.get("position_ids").and_then(|ids| ids.to_i64().ok()) {
-                    inputs.insert("position_ids".to_string(), Array::I64(ids + 1));
-                }
-            }))
-        })),
-        ("heads tiled", Box::new(|question| {
-            one("out", right(question, |inputs| {
-                let heads = inputs.get("q").map_or(0, |q| q.to_f64().shape()[1]);
-                for name in ["k", "v", "past_key", "past_value"] {
-                    if let Some(x) = inputs.get(name).map(Array::to_f64) {
-                        let tiled: Vec<usize> = (0..heads).map(|head| head % x.shape()[1]).collect();
-                        inputs.insert(name.to_string(), Array::F64(x.select(Axis(1), &tiled)));
-                    }
-                }
-            }))
-        })),
-        ("the other axis", program(|question, out| {
-            if question.op == "softmax" { softmax(&numbers(question, 0), out.ndim() - 2) } else { out }
-        })),
-        ("not normalised", program(|question, out| {
-            let x = numbers(question, 0);
-            let axis = Axis(x.ndim() - 1);
-            let largest = x.fold_axis(axis, f64::NEG_INFINITY, |&a, &b| a.max(b)).insert_axis(axis);
-            if question.op == "softmax" { (&x - &largest).mapv(f64::exp) } else { out }
-        })),
+        (
+            "turns the other way",
+            Box::new(|question| {
+                one(
+                    "out",
+                    right(question, |inputs| {
+                        if let Some(ids) = inputs.get("position_ids").and_then(|ids| ids.to_i64().ok()) {
+                            inputs.insert("position_ids".to_string(), Array::I64(-ids));
+                        }
+                    }),
+                )
+            }),
+        ),
+        (
+            "positions from 1",
+            Box::new(|question| {
+                one(
+                    "out",
+                    right(question, |inputs| {
+                        if let Some(ids) = inputs.get("position_ids").and_then(|ids| ids.to_i64().ok()) {
+                            inputs.insert("position_ids".to_string(), Array::I64(ids + 1));
+                        }
+                    }),
+                )
+            }),
+        ),
+        (
+            "heads tiled",
+            Box::new(|question| {
+                one(
+                    "out",
+                    right(question, |inputs| {
+                        let heads = inputs.get("q").map_or(0, |q| q.to_f64().shape()[1]);
+                        for name in ["k", "v", "past_key", "past_value"] {
+                            if let Some(x) = inputs.get(name).map(Array::to_f64) {
+                                let tiled: Vec<usize> = (0..heads).map(|head| head % x.shape()[1]).collect();
+                                inputs.insert(name.to_string(), Array::F64(x.select(Axis(1), &tiled)));
+                            }
+                        }
+                    }),
+                )
+            }),
+        ),
+        (
+            "the other axis",
+            program(
+                |question, out| {
+                    if question.op == "softmax" { softmax(&numbers(question, 0), out.ndim() - 2) } else { out }
+                },
+            ),
+        ),
+        (
+            "not normalised",
+            program(|question, out| {
+                let x = numbers(question, 0);
+                let axis = Axis(x.ndim() - 1);
+                let largest = x.fold_axis(axis, f64::NEG_INFINITY, |&a, &b| a.max(b)).insert_axis(axis);
+                if question.op == "softmax" { (&x - &largest).mapv(f64::exp) } else { out }
+            }),
+        ),
         ("weight + 1", edited("weight", |weight| weight + 1.0)),
-        ("a mean subtracted", edited("x", |x| {
-            let axis = Axis(x.ndim() - 1);
-            let mean = x.mean_axis(axis).unwrap().insert_axis(axis);
-            x - mean
-        })),
-        ("the root left out", program(|question, out| {
-            let x = numbers(question, 1);
-            if question.op != "rms_norm" { return out; }
-            let square = (&x * &x).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
-            out / square.mapv(f64::sqrt)
-        })),
-        ("no norm", program(|question, out| {
-            if question.op != "rms_norm" { return out; }
-            numbers(question, 1) * numbers(question, 0)
-        })),
+        (
+            "a mean subtracted",
+            edited("x", |x| {
+                let axis = Axis(x.ndim() - 1);
+                let mean = x.mean_axis(axis).unwrap().insert_axis(axis);
+                x - mean
+            }),
+        ),
+        (
+            "the root left out",
+            program(|question, out| {
+                let x = numbers(question, 1);
+                if question.op != "rms_norm" {
+                    return out;
+                }
+                let square = (&x * &x).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+                out / square.mapv(f64::sqrt)
+            }),
+        ),
+        (
+            "no norm",
+            program(|question, out| {
+                if question.op != "rms_norm" {
+                    return out;
+                }
+                numbers(question, 1) * numbers(question, 0)
+            }),
+        ),
     ]
 }
 
@@ -264,9 +346,22 @@ fn shown(lives: &Lives) {
             let mut t: Vec<f64> = one.changes.iter().map(|x| x.times).collect();
             c.sort_by(f64::total_cmp);
             t.sort_by(f64::total_cmp);
-            if c.is_empty() { println!("      {form} {} NOTHING", one.input); continue; }
+            if c.is_empty() {
+                println!("      {form} {} NOTHING", one.input);
+                continue;
+            }
             let form = format!("{}{}", form.rsplit('/').next().unwrap(), &one.answer[10..].replace(' ', "_"));
-            println!("      {} {form:60} {:12} n={} cos {:.2} {:.2} {:.2} times {:.2}..{:.2}", if one.is_alive() {"alive"} else {"DEAD "}, one.input, c.len(), c[0], c[(c.len()-1)/2], c[c.len()-1], t[0], t[t.len()-1]);
+            println!(
+                "      {} {form:60} {:12} n={} cos {:.2} {:.2} {:.2} times {:.2}..{:.2}",
+                if one.is_alive() { "alive" } else { "DEAD " },
+                one.input,
+                c.len(),
+                c[0],
+                c[(c.len() - 1) / 2],
+                c[c.len() - 1],
+                t[0],
+                t[t.len() - 1]
+            );
         }
     }
 }
@@ -276,7 +371,9 @@ fn measure_operations() {
     let set = std::env::var("ASIDE").is_ok();
     for (kind, programs) in [("dead", dead()), ("wrong", wrong())] {
         for (at, (name, program)) in programs.into_iter().enumerate() {
-            if (at % 2 == 1) != set { continue; }
+            if (at % 2 == 1) != set {
+                continue;
+            }
             let mut lives = Lives::default();
             let mut program = |question: &ProgramQuestion| program(question);
             let mut verdicts = Vec::new();
@@ -284,7 +381,8 @@ fn measure_operations() {
                 let verdict = life(property, &Subject::Operations, &mut program, &mut lives);
                 verdicts.push((property.name, matches!(verdict, Verdict::Holds { .. })));
             }
-            let odd: Vec<&str> = verdicts.iter().filter(|(_, alive)| *alive == (kind == "dead")).map(|(name, _)| *name).collect();
+            let odd: Vec<&str> =
+                verdicts.iter().filter(|(_, alive)| *alive == (kind == "dead")).map(|(name, _)| *name).collect();
             println!("{kind} {name}: odd {odd:?}");
             shown(&lives);
         }
@@ -322,7 +420,9 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
         let tokens = ArrayD::from_shape_vec(vec![ids.len(), 1], ids.iter().copied().collect()).unwrap();
         let inputs = BTreeMap::from([("input_ids".to_string(), Array::I64(tokens))]);
         let (_, plan) = planned(&serde_json::json!({"model": "m"}), &inputs, Schedule::AsAsked).unwrap();
-        let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &Numerics::plain(Dtype::F64), &[]).unwrap() else { panic!() };
+        let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &Numerics::plain(Dtype::F64), &[]).unwrap() else {
+            panic!()
+        };
         let out = logits[""].clone().into_shape_with_order(vec![ids.shape()[0], len, shape.shape()[2]]).unwrap();
         out.into_dyn()
     });
@@ -339,7 +439,8 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
         shape
     };
     let noise = |ids: &ArrayD<i64>, shape: ArrayD<f64>| {
-        let mut seed = ids.iter().fold(7_u64, |seed, &id| (seed ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(9));
+        let mut seed =
+            ids.iter().fold(7_u64, |seed, &id| (seed ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(9));
         shape.mapv(|_| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
@@ -348,14 +449,31 @@ fn dead_models(model: &'static str) -> Vec<(&'static str, Program)> {
     vec![
         ("zeros", logits(model, |_, shape| shape)),
         ("each token alone", alone),
-        ("uniform", logits(model, |_, shape| { let n = shape.shape()[2] as f64; shape + 1.0 / n })),
-        ("the token itself", logits(model, move |ids, shape| hot(ids, shape, |row, id| { row.fill(0.0); row[id] = 1.0; }))),
+        (
+            "uniform",
+            logits(model, |_, shape| {
+                let n = shape.shape()[2] as f64;
+                shape + 1.0 / n
+            }),
+        ),
+        (
+            "the token itself",
+            logits(model, move |ids, shape| {
+                hot(ids, shape, |row, id| {
+                    row.fill(0.0);
+                    row[id] = 1.0;
+                })
+            }),
+        ),
         ("noise of the tokens", logits(model, noise)),
         ("the tokens so far", logits(model, move |ids, shape| hot(ids, shape, |row, id| row[id] += 1.0))),
-        ("the tokens as numbers", logits(model, |ids, shape| {
-            let ids = ids.mapv(|id| id as f64).insert_axis(Axis(2));
-            ids.broadcast(shape.raw_dim()).unwrap().to_owned()
-        })),
+        (
+            "the tokens as numbers",
+            logits(model, |ids, shape| {
+                let ids = ids.mapv(|id| id as f64).insert_axis(Axis(2));
+                ids.broadcast(shape.raw_dim()).unwrap().to_owned()
+            }),
+        ),
     ]
 }
 
@@ -371,7 +489,9 @@ fn faulty(model: &'static str, fault: &'static fault::Fault) -> Program {
                 let FaultAnswer::Logits(logits) = fault::run(&whole, &plan, &exact, &[]).unwrap() else { panic!() };
                 outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect())
             }
-            Ok(FaultAnswer::Logits(logits)) => outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect()),
+            Ok(FaultAnswer::Logits(logits)) => {
+                outcome(logits.into_iter().map(|(suffix, x)| (format!("logits{suffix}"), x.into_dyn())).collect())
+            }
         }
     })
 }
@@ -381,16 +501,25 @@ fn measure_models() {
     let set = std::env::var("ASIDE").is_ok();
     for model in ["llama", "gpt2", "bloom"] {
         let subject = Subject::load(&checkpoint("decode", model), model, Dtype::F32).unwrap();
-        let mut all: Vec<(String, String, Program)> = dead_models(model).into_iter().map(|(name, program)| ("dead".to_string(), name.to_string(), program)).collect();
-        all.extend(fault::all().map(|fault| (format!("wrong {:?}", fault.kind), fault.name.to_string(), faulty(model, fault))));
+        let mut all: Vec<(String, String, Program)> = dead_models(model)
+            .into_iter()
+            .map(|(name, program)| ("dead".to_string(), name.to_string(), program))
+            .collect();
+        all.extend(
+            fault::all().map(|fault| (format!("wrong {:?}", fault.kind), fault.name.to_string(), faulty(model, fault))),
+        );
         for (at, (kind, name, program)) in all.into_iter().enumerate() {
-            if (at % 2 == 1) != set { continue; }
+            if (at % 2 == 1) != set {
+                continue;
+            }
             let mut lives = Lives::default();
             let mut program = |question: &ProgramQuestion| program(question);
             let mut odd = Vec::new();
             for property in models() {
                 let verdict = life(property, &subject, &mut program, &mut lives);
-                if matches!(verdict, Verdict::Holds { .. }) == (kind == "dead") { odd.push((property.name, verdict)); }
+                if matches!(verdict, Verdict::Holds { .. }) == (kind == "dead") {
+                    odd.push((property.name, verdict));
+                }
             }
             println!("{model} {kind} {name}: odd {odd:?}");
             shown(&lives);

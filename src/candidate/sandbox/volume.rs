@@ -90,6 +90,8 @@ fn copy_into(from: &std::os::fd::OwnedFd, to: &Path, left: &mut Volume, deep: us
                 let file = fs::File::from(opened(OFlags::RDONLY)?);
                 let copied = io::copy(&mut file.take(left.bytes.saturating_add(1)), &mut fs::File::create_new(&path)?)?;
                 left.bytes = left.bytes.checked_sub(copied).ok_or_else(too_much)?;
+                // Nobody sets modes in there; what was built may be a program.
+                fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
             }
             // Pipes and the like hold nothing.
             _ => (),

@@ -41,7 +41,7 @@ mod tests {
     fn jobs_fit_into_what_is_free() {
         let limits = SandboxLimits { memory_bytes: 3 << 30, folder_bytes: 1 << 30, ..SandboxLimits::default() };
         let both: Walls = Wall::ALL.into_iter().collect();
-        let jobs = |wanted, walls: &Walls, free| jobs_that_fit(wanted, &limits, walls, free << 30).jobs;
+        let jobs = |wanted, walls: &Walls, free: u64| jobs_that_fit(wanted, &limits, walls, free << 30).jobs;
         assert_eq!([jobs(8, &both, 22), jobs(2, &both, 22), jobs(8, &both, 3), jobs(8, &both, 32)], [5, 2, 1, 8]);
         // Without namespaces files are on a disk.
         assert_eq!(jobs(8, &Walls::from([Wall::Landlock]), 22), 7);

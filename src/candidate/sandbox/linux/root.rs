@@ -37,6 +37,9 @@ pub(super) fn enter(order: &Order, program: Option<&Path>) -> Result<(), Wrong> 
         root.show(path, &mut shown).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     let proc = root.made("/proc".as_ref())?;
+    // Where C libraries put locks and memory that the processes of a program share: in its own folder it has a size.
+    std::os::unix::fs::symlink(&order.scratch, root.inside("/dev/shm".as_ref()))
+        .map_err(|e| format!("/dev/shm: {e}"))?;
     let flags = hidden | MountFlags::NOEXEC | MountFlags::RDONLY;
     rustix::mount::mount("proc", &proc, "proc", flags, None).map_err(wrong("a /proc of its own"))?;
     let limits = &order.confinement.limits;

@@ -8,7 +8,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, sock_filter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch, sock_filter};
 use std::collections::BTreeMap;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -19,6 +19,9 @@ pub(super) fn confine() -> Result<Option<OwnedFd>, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| words(&e))?;
     let filter = filter(arch).map_err(|e| words(&e))?;
     rustix::thread::set_no_new_privs(true).map_err(|e| words(&e))?;
+    // First, for the other one allows no further filter.
+    let pretended = pretended(arch).map_err(|e| words(&e))?;
+    seccompiler::apply_filter(&pretended).map_err(|e| words(&e))?;
     if let Some(listener) = listened(&filter) {
         return Ok(Some(listener));
     }
@@ -45,10 +48,22 @@ fn listened(filter: &[sock_filter]) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// What is answered as if it were done: without an error, and nothing is.
+fn pretended(arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
+    SeccompFilter::new(rules(table::PRETENDED, arch)?, SeccompAction::Allow, SeccompAction::Errno(0), arch)?.try_into()
+}
+
 /// The table as the kernel takes it. A call by way of another architecture (32 bits) ends the program.
 fn filter(arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut allowed = BTreeMap::new();
-    for row in table::ALLOWED {
+    let allowed = rules(table::ALLOWED, arch)?;
+    let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    SeccompFilter::new(allowed, absent, SeccompAction::Allow, arch)?.try_into()
+}
+
+/// The rules of a table by number.
+fn rules(table: &[table::Row], arch: TargetArch) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+    let mut all = BTreeMap::new();
+    for row in table {
         let rules = row.when.rules()?;
         for call in row.calls {
             let number = match arch {
@@ -57,10 +72,9 @@ fn filter(arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
                 TargetArch::riscv64 => None,
             };
             if let Some(number) = number {
-                allowed.insert(number.into(), rules.clone());
+                all.insert(number.into(), rules.clone());
             }
         }
     }
-    let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    SeccompFilter::new(allowed, absent, SeccompAction::Allow, arch)?.try_into()
+    Ok(all)
 }

@@ -2,8 +2,11 @@
 //!
 //! What is here is what runtimes were seen to need: CPython with NumPy, PyTorch, transformers and JAX, compilers of C++ and Rust, Node, R, Java. What looks
 //! useful and is not here: `memfd_create` and `vmsplice` (memory that is in no account), io_uring (does other calls past this filter), `clone3` (its flags are
-//! in memory and cannot be looked at), `recvmsg` and `sendmsg` (open files of others), modes, owners, times and attributes of files (Landlock does not guard
-//! them), locks (who holds one is seen by whoever reads the same file), sessions and groups of processes (which end as one).
+//! in memory and cannot be looked at), `recvmsg` and `sendmsg` (open files of others), attributes of files that are set, and sessions and groups of processes
+//! (which end as one).
+//!
+//! Some calls are answered as if they were done, and are not ([`PRETENDED`]): programs take their refusal for a failure. Locks are among them, for who holds one
+//! is seen by whoever reads the same file; and modes, owners and times of files.
 
 use super::rule::{Alternatives, When, low, low_masked, whole, whole_masked};
 use When::{Always, Any, Words};
@@ -37,6 +40,7 @@ const fn old(name: &'static str, x86_64: u32) -> Call {
 
 const AF_UNIX: u32 = 1;
 const SOCK_STREAM: u32 = 1;
+const SOCK_SEQPACKET: u32 = 5;
 const SOCK_TYPE_MASK: u32 = 0xf;
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 const MAP_SHARED: u64 = 0x1;
@@ -73,12 +77,24 @@ const ADVICE: &[u32] = &[
     103, // MADV_GUARD_REMOVE
 ];
 
+/// As of `fcntl` they are allowed, and PRETENDED.
+const LOCKS: &[u32] = &[
+    6,  // F_SETLK
+    7,  // F_SETLKW
+    37, // F_OFD_SETLK
+    38, // F_OFD_SETLKW
+];
+
 const FCNTL: &[u32] = &[
     0,    // F_DUPFD
     1,    // F_GETFD
     2,    // F_SETFD
     3,    // F_GETFL
     4,    // F_SETFL
+    6,    // F_SETLK, PRETENDED as the next three
+    7,    // F_SETLKW
+    37,   // F_OFD_SETLK
+    38,   // F_OFD_SETLKW
     1030, // F_DUPFD_CLOEXEC
     1032, // F_GETPIPE_SZ
 ];
@@ -110,8 +126,11 @@ const PRCTL: &[u32] = &[
     0x5356_4d41, // PR_SET_VMA: names of mappings
 ];
 
-/// A stream: a datagram has a place for an address.
-const STREAM_PAIR: Alternatives = &[&[low(0, AF_UNIX), low_masked(1, SOCK_TYPE_MASK, SOCK_STREAM)]];
+/// Not a datagram, which has a place for an address.
+const CONNECTED_PAIR: Alternatives = &[
+    &[low(0, AF_UNIX), low_masked(1, SOCK_TYPE_MASK, SOCK_STREAM)],
+    &[low(0, AF_UNIX), low_masked(1, SOCK_TYPE_MASK, SOCK_SEQPACKET)],
+];
 const NO_ADDRESS: Alternatives = &[&[whole(4, 0)]];
 const ITSELF: Alternatives = &[&[low(0, 0)]];
 const OWN_TABLE_OF_FILES_ONLY_WITHOUT_THREADS: Alternatives = &[
@@ -135,6 +154,26 @@ pub(super) const ALLOWED: &[Row] = &[
         why: "files by name; which of them, the walls around files say",
         when: Always,
         calls: &[old("open", 2), both("openat", 257, 56), both("openat2", 437, 437), old("creat", 85), old("stat", 4), old("lstat", 6), old("newfstatat", 262), both("fstat", 5, 80), both("statx", 332, 291), old("access", 21), both("faccessat", 269, 48), both("faccessat2", 439, 439), old("readlink", 89), both("readlinkat", 267, 78), old("getdents", 78), both("getdents64", 217, 61), both("getcwd", 79, 17), both("chdir", 80, 49), both("fchdir", 81, 50), both("statfs", 137, 43), both("fstatfs", 138, 44), both("umask", 95, 166)],
+    },
+    Row {
+        why: "modes, owners and times, which copying and linking set; they are left as they are (PRETENDED)",
+        when: Always,
+        calls: &[old("chmod", 90), both("fchmod", 91, 52), both("fchmodat", 268, 53), old("chown", 92), both("fchown", 93, 55), old("lchown", 94), both("fchownat", 260, 54), old("utime", 132), old("utimes", 235), old("futimesat", 261), both("utimensat", 280, 88)],
+    },
+    Row {
+        why: "attributes of files, which copying looks at",
+        when: Always,
+        calls: &[both("getxattr", 191, 8), both("lgetxattr", 192, 9), both("fgetxattr", 193, 10), both("listxattr", 194, 11), both("llistxattr", 195, 12), both("flistxattr", 196, 13)],
+    },
+    Row {
+        why: "the user and group that it has already, which shells and make set once more",
+        when: Always,
+        calls: &[both("setresuid", 117, 147), both("setresgid", 119, 149)],
+    },
+    Row {
+        why: "locks and priorities, which are left as they are (PRETENDED)",
+        when: Always,
+        calls: &[both("flock", 73, 32), both("setpriority", 141, 140)],
     },
     Row {
         why: "files that are made, named anew and removed, where it may write",
@@ -177,8 +216,8 @@ pub(super) const ALLOWED: &[Row] = &[
         calls: &[both("getuid", 102, 174), both("geteuid", 107, 175), both("getgid", 104, 176), both("getegid", 108, 177), both("getresuid", 118, 148), both("getresgid", 120, 150), both("getgroups", 115, 158), both("capget", 125, 90), both("uname", 63, 160), both("sysinfo", 99, 179), both("getrusage", 98, 165), both("getcpu", 309, 168), both("getrandom", 318, 278), both("getrlimit", 97, 163), both("getpriority", 140, 141), both("sched_getaffinity", 204, 123), both("sched_getparam", 143, 121), both("sched_getscheduler", 145, 120), both("sched_getattr", 315, 275), both("sched_get_priority_max", 146, 125), both("sched_get_priority_min", 147, 126), both("sched_rr_get_interval", 148, 127), both("get_mempolicy", 239, 236)],
     },
     Row {
-        why: "a pair of sockets, which event loops and pools of processes use; of the stream kind, which has no address",
-        when: Any(STREAM_PAIR),
+        why: "a pair of sockets, which event loops, pools of processes and compilers use; of the kinds that are connected",
+        when: Any(CONNECTED_PAIR),
         calls: &[both("socketpair", 53, 199)],
     },
     Row {
@@ -207,7 +246,7 @@ pub(super) const ALLOWED: &[Row] = &[
         calls: &[both("madvise", 28, 233)],
     },
     Row {
-        why: "what open files are: how they are inherited, and whether they wait; no locks, leases, owners, seals or sizes of pipes",
+        why: "what open files are: how they are inherited, and whether they wait; locks as PRETENDED; no leases, owners, seals or sizes of pipes",
         when: Words(1, FCNTL),
         calls: &[both("fcntl", 72, 25)],
     },
@@ -240,5 +279,30 @@ pub(super) const ALLOWED: &[Row] = &[
         why: "asking which personality it has",
         when: Any(ASKED),
         calls: &[both("personality", 135, 92)],
+    },
+];
+
+/// Calls of the table that are answered as if they were done.
+#[rustfmt::skip]
+pub(super) const PRETENDED: &[Row] = &[
+    Row {
+        why: "who holds a lock is seen by whoever reads the same file",
+        when: Always,
+        calls: &[both("flock", 73, 32)],
+    },
+    Row {
+        why: "the same, of parts of a file; and a lock for each byte is memory of the kernel",
+        when: Words(1, LOCKS),
+        calls: &[both("fcntl", 72, 25)],
+    },
+    Row {
+        why: "others go first already, and stay so",
+        when: Always,
+        calls: &[both("setpriority", 141, 140)],
+    },
+    Row {
+        why: "its standard streams could be opened anew, and where Landlock stands alone, which does not guard them, those of any file set",
+        when: Always,
+        calls: &[old("chmod", 90), both("fchmod", 91, 52), both("fchmodat", 268, 53), old("chown", 92), both("fchown", 93, 55), old("lchown", 94), both("fchownat", 260, 54), old("utime", 132), old("utimes", 235), old("futimesat", 261), both("utimensat", 280, 88)],
     },
 ];
