@@ -258,8 +258,8 @@ fn change([base, now]: [&Arrays; 2], [right_base, right_now]: [&Arrays; 2], from
             size += c * c;
         }
     }
-    // What is no number is no change that a right answer makes.
-    if !(other > NOTHING * NOTHING * size) {
+    let changes = other > NOTHING * NOTHING * size;
+    if !changes {
         return None;
     }
     let cosine = if own == 0.0 { 0.0 } else { both / (own * other).sqrt() };

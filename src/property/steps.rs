@@ -39,13 +39,20 @@ pub enum Bar {
 }
 
 /// The cosine from which on an answer follows.
+///
+/// Measured on programs that compute nothing (zeros, copies of inputs, noise, one value, random projections) and on programs that are wrong somewhere (a
+/// scale, a tile, a mask, a layout, an axis): of the former, the input that they follow least has a median of at most 0.10 in each form of question; of the
+/// latter, each input has one of at least 0.52. Of those set aside until the rule stood, it was 0.10 and 0.60, but for a causal mask aligned top-left beside a
+/// cache, which has 0 and breaks that property anyway. The norm tells less: a scale that is left out makes the change as many times too large as a copy does.
 const FOLLOWS: f64 = 0.5;
 
 /// The same for logits of tokens that stay, where tokens before them change. What comes from other tokens is a small part of what a model computes, and one
-/// wrong part of it turns most of that.
+/// wrong part of it turns most of that: heads in another order leave 0.39, positions off by one in GPT-2 0.29. Noise has 0.12 at most, and a model that looks
+/// at each token alone, whose whole answer has 0.69, has 0.
 const FOLLOWS_CONTEXT: f64 = 0.2;
 
-/// Positions and masks of a model say where tokens stand: they must matter, by so much of what they do to the right answer.
+/// Positions and masks of a model say where tokens stand: they must matter, by so much of what they do to the right answer. Where a model takes them
+/// wrongly, the cosine is anything (a mask off by one 0.34, another layout of rotary features 0.02), and a program that ignores them does not move at all.
 const MATTERS: f64 = 0.1;
 
 /// Sizes of the samples: requests, key heads, query heads of each, head_dim, tokens before and behind the cut.

@@ -2,12 +2,12 @@
 
 use goldref::candidate::{Candidate, Outcome, ProgramQuestion};
 use goldref::eval::{Evaluator, Numerics};
-use goldref::fault::{self, FaultAnswer, OperationQuestion};
+use goldref::fault::{self, FaultAnswer};
 use goldref::io::{Array, Checkpoint};
 use goldref::model::Model;
 use goldref::num::Dtype;
 use goldref::ops::{self, Question};
-use goldref::property::{self, Lives, Property, Subject, Verdict};
+use goldref::property::{self, Kind, Lives, Property, Search, Subject, Verdict};
 use goldref::suite::{VariantCandidate, planned};
 use goldref::variant::{self, Schedule};
 use ndarray::{ArrayD, Axis, Slice};
@@ -229,19 +229,29 @@ fn wrong() -> Vec<(&'static str, Program)> {
                 }
             }),
         ),
-        ("aligned top-left", Box::new(|question| swapped(question, "causal", "bottom_right", "top_left"))),
         ("no causal mask", Box::new(|question| swapped(question, "causal", "bottom_right", "none"))),
         (
             "turns the other way",
             Box::new(|question| {
-                one(
-                    "out",
-                    right(question, |inputs| {
-                        if let Some(ids) = inputs.get("position_ids").and_then(|ids| ids.to_i64().ok()) {
-                            inputs.insert("position_ids".to_string(), Array::I64(-ids));
-                        }
-                    }),
-                )
+                // The second feature of each pair, the other way round before and after.
+                let half = question.params.get("layout").and_then(|value| value.as_str()) == Some("half_split");
+                let mirrored = |mut x: ArrayD<f64>| {
+                    let len = x.shape()[x.ndim() - 1];
+                    for (at, x) in x.iter_mut().enumerate() {
+                        let feature = at % len;
+                        let second = if half { feature >= len / 2 } else { feature % 2 == 1 };
+                        *x *= if second { -1.0 } else { 1.0 };
+                    }
+                    x
+                };
+                if question.op != "rope" {
+                    return one("out", right(question, |_| ()));
+                }
+                let out = right(question, |inputs| {
+                    let x = mirrored(inputs["x"].to_f64());
+                    inputs.insert("x".to_string(), Array::F64(x));
+                });
+                one("out", mirrored(out))
             }),
         ),
         (
@@ -337,56 +347,6 @@ fn checkpoint(suite: &str, model: &str) -> PathBuf {
 
 fn life(property: &Property, subject: &Subject, candidate: &mut dyn Candidate, lives: &mut Lives) -> Verdict {
     lives.judged(Verdict::Holds { samples: 1 }, property, subject, candidate, Dtype::F32).unwrap()
-}
-
-fn shown(lives: &Lives) {
-    for (form, followed) in lives.followed() {
-        for one in followed {
-            let mut c: Vec<f64> = one.changes.iter().map(|x| x.cosine).collect();
-            let mut t: Vec<f64> = one.changes.iter().map(|x| x.times).collect();
-            c.sort_by(f64::total_cmp);
-            t.sort_by(f64::total_cmp);
-            if c.is_empty() {
-                println!("      {form} {} NOTHING", one.input);
-                continue;
-            }
-            let form = format!("{}{}", form.rsplit('/').next().unwrap(), &one.answer[10..].replace(' ', "_"));
-            println!(
-                "      {} {form:60} {:12} n={} cos {:.2} {:.2} {:.2} times {:.2}..{:.2}",
-                if one.is_alive() { "alive" } else { "DEAD " },
-                one.input,
-                c.len(),
-                c[0],
-                c[(c.len() - 1) / 2],
-                c[c.len() - 1],
-                t[0],
-                t[t.len() - 1]
-            );
-        }
-    }
-}
-
-#[test]
-fn measure_operations() {
-    let set = std::env::var("ASIDE").is_ok();
-    for (kind, programs) in [("dead", dead()), ("wrong", wrong())] {
-        for (at, (name, program)) in programs.into_iter().enumerate() {
-            if (at % 2 == 1) != set {
-                continue;
-            }
-            let mut lives = Lives::default();
-            let mut program = |question: &ProgramQuestion| program(question);
-            let mut verdicts = Vec::new();
-            for property in operations() {
-                let verdict = life(property, &Subject::Operations, &mut program, &mut lives);
-                verdicts.push((property.name, matches!(verdict, Verdict::Holds { .. })));
-            }
-            let odd: Vec<&str> =
-                verdicts.iter().filter(|(_, alive)| *alive == (kind == "dead")).map(|(name, _)| *name).collect();
-            println!("{kind} {name}: odd {odd:?}");
-            shown(&lives);
-        }
-    }
 }
 
 /// Logits of a model's question that `f` makes of its tokens and the shape, request by request.
@@ -497,32 +457,197 @@ fn faulty(model: &'static str, fault: &'static fault::Fault) -> Program {
 }
 
 #[test]
-fn measure_models() {
-    let set = std::env::var("ASIDE").is_ok();
-    for model in ["llama", "gpt2", "bloom"] {
-        let subject = Subject::load(&checkpoint("decode", model), model, Dtype::F32).unwrap();
-        let mut all: Vec<(String, String, Program)> = dead_models(model)
-            .into_iter()
-            .map(|(name, program)| ("dead".to_string(), name.to_string(), program))
-            .collect();
-        all.extend(
-            fault::all().map(|fault| (format!("wrong {:?}", fault.kind), fault.name.to_string(), faulty(model, fault))),
-        );
-        for (at, (kind, name, program)) in all.into_iter().enumerate() {
-            if (at % 2 == 1) != set {
-                continue;
-            }
-            let mut lives = Lives::default();
-            let mut program = |question: &ProgramQuestion| program(question);
-            let mut odd = Vec::new();
-            for property in models() {
-                let verdict = life(property, &subject, &mut program, &mut lives);
-                if matches!(verdict, Verdict::Holds { .. }) == (kind == "dead") {
-                    odd.push((property.name, verdict));
-                }
-            }
-            println!("{model} {kind} {name}: odd {odd:?}");
-            shown(&lives);
+fn a_candidate_that_computes_nothing_is_alive_in_no_operation() {
+    for (name, program) in dead() {
+        let (mut lives, mut program) = (Lives::default(), |question: &ProgramQuestion| program(question));
+        for property in operations() {
+            let verdict = life(property, &Subject::Operations, &mut program, &mut lives);
+            assert!(matches!(verdict, Verdict::NotAlive { .. }), "{name}, {}: {verdict:?}", property.name);
         }
     }
+}
+
+#[test]
+fn a_candidate_that_is_wrong_somewhere_is_alive() {
+    for (name, program) in wrong() {
+        let (mut lives, mut program) = (Lives::default(), |question: &ProgramQuestion| program(question));
+        for property in operations() {
+            let verdict = life(property, &Subject::Operations, &mut program, &mut lives);
+            assert_eq!(verdict, Verdict::Holds { samples: 1 }, "{name}, {}", property.name);
+        }
+        assert!(
+            name != "right"
+                || lives.followed().flat_map(|(_, inputs)| inputs).all(|input| {
+                    !input.changes.is_empty()
+                        && input.changes.iter().all(|change| change.cosine > 0.999 && change.times > 0.999)
+                })
+        );
+    }
+}
+
+#[test]
+fn no_property_holds_of_zeros() {
+    let zeros = || |question: &ProgramQuestion| one("out", right(question, |_| ()) * 0.0);
+    let search = Search { samples: 8, seed: 5, stored: Dtype::F32 };
+    let (mut lives, mut not_alive) = (Lives::default(), 0);
+    for property in operations() {
+        let found = property::check(property, &Subject::Operations, &mut zeros(), &search, &mut lives).unwrap();
+        assert!(!matches!(found.verdict, Verdict::Holds { .. }), "{}", property.name);
+        if let Verdict::NotAlive { input, reason } = found.verdict {
+            not_alive += 1;
+            let said = format!(
+                "the answer does not follow the input \"{input}\": a right answer changes when it changes, and this one does not"
+            );
+            assert_eq!(reason, said, "{}", property.name);
+        }
+    }
+    // What compares two answers held before.
+    assert!(not_alive >= 12, "{not_alive}");
+
+    let subject = Subject::load(&checkpoint("decode", "gpt2"), "gpt2", Dtype::F32).unwrap();
+    let zeros = dead_models("gpt2").remove(0).1;
+    let mut zeros = |question: &ProgramQuestion| zeros(question);
+    for property in models() {
+        // Also of positions-relative, which says nothing of gpt2.
+        let found = property::check(property, &subject, &mut zeros, &search, &mut lives).unwrap();
+        assert!(matches!(found.verdict, Verdict::NotAlive { .. }), "{}: {found:?}", property.name);
+    }
+}
+
+#[test]
+fn each_form_of_question_has_a_life_of_its_own() {
+    for (form, property) in [("past_key", "attention-cache"), ("attention_mask", "masked-1e30")] {
+        // Right, but for questions with this input.
+        let mut candidate = |question: &ProgramQuestion| {
+            let out = right(question, |_| ());
+            one("out", if question.inputs.contains_key(form) { out * 0.0 } else { out })
+        };
+        let mut lives = Lives::default();
+        for other in ["attention-causal", "attention-permuted"] {
+            let other = property::find(other).unwrap();
+            let verdict = life(other, &Subject::Operations, &mut candidate, &mut lives);
+            assert_eq!(verdict, Verdict::Holds { samples: 1 });
+        }
+        let property = property::find(property).unwrap();
+        let verdict = life(property, &Subject::Operations, &mut candidate, &mut lives);
+        assert!(matches!(verdict, Verdict::NotAlive { .. }), "{}: {verdict:?}", property.name);
+    }
+}
+
+#[test]
+fn a_model_that_sees_no_context_is_not_alive() {
+    for model in ["llama", "gpt2", "bloom"] {
+        let subject = Subject::load(&checkpoint("decode", model), model, Dtype::F32).unwrap();
+        for (name, program) in dead_models(model) {
+            let (mut lives, mut program) = (Lives::default(), |question: &ProgramQuestion| program(question));
+            for property in models() {
+                let verdict = life(property, &subject, &mut program, &mut lives);
+                assert!(matches!(verdict, Verdict::NotAlive { .. }), "{model}, {name}, {}: {verdict:?}", property.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_with_a_fault_is_alive() {
+    for model in ["llama", "gpt2"] {
+        let subject = Subject::load(&checkpoint("decode", model), model, Dtype::F32).unwrap();
+        for name in [
+            "scale-twice",
+            "scale-missing",
+            "mask-strict",
+            "mask-none",
+            "rope-pairing",
+            "gqa-tile-vs-repeat",
+            "norm-weight-missing",
+        ] {
+            let Some(fault) = fault::find(name) else { panic!("{name}") };
+            let (mut lives, program) = (Lives::default(), faulty(model, fault));
+            let mut program = |question: &ProgramQuestion| program(question);
+            for property in models() {
+                let verdict = life(property, &subject, &mut program, &mut lives);
+                assert_eq!(verdict, Verdict::Holds { samples: 1 }, "{model}, {name}, {}", property.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn right_candidates_of_every_format_are_alive() {
+    for variant in variant::ALL.iter().filter(|variant| variant.answers_operations()) {
+        let (mut lives, mut candidate) = (Lives::default(), VariantCandidate::new(variant));
+        for property in operations() {
+            let verdict = Verdict::Holds { samples: 1 };
+            let found = lives.judged(verdict.clone(), property, &Subject::Operations, &mut candidate, variant.coarsest);
+            assert_eq!(found.unwrap(), verdict, "{}, {}", variant.name, property.name);
+        }
+    }
+    for name in ["f64", "bf16", "f32-paged", "f32-cache-f8", "f32-cache-int8", "bf16-tp4"] {
+        let variant = variant::find(name).unwrap();
+        let subject = Subject::load(&checkpoint("model", "qwen3"), "qwen3", variant.coarsest).unwrap();
+        let (mut lives, mut candidate) = (Lives::default(), VariantCandidate::new(variant));
+        for property in models() {
+            let verdict = Verdict::Holds { samples: 1 };
+            let found = lives.judged(verdict.clone(), property, &subject, &mut candidate, variant.coarsest).unwrap();
+            assert!(
+                matches!(found, Verdict::Holds { .. } | Verdict::Unsupported { .. }),
+                "{name}, {}: {found:?}",
+                property.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_life_is_asked_once_and_only_where_a_property_holds() {
+    let search = Search { samples: 4, seed: 1, stored: Dtype::F32 };
+    let asked = std::cell::Cell::new(0);
+    let mut right = |question: &ProgramQuestion| {
+        asked.set(asked.get() + 1);
+        one("out", right(question, |_| ()))
+    };
+    let mut lives = Lives::default();
+    let mut count = |name: &str, candidate: &mut dyn Candidate| {
+        asked.set(0);
+        property::check(property::find(name).unwrap(), &Subject::Operations, candidate, &search, &mut lives).unwrap();
+        asked.get()
+    };
+    // Two questions of each sample; six samples, each with x changed too.
+    assert_eq!(count("softmax-shift", &mut right), 8 + 12);
+    assert_eq!(count("softmax-permuted", &mut right), 8);
+    // Questions with a cache are of another form: four samples of 1 + 5.
+    assert_eq!(count("attention-causal", &mut right), 8 + 24);
+    assert_eq!(count("attention-cache", &mut right), 8 + 24);
+    assert_eq!(count("attention-gqa", &mut right), 8);
+    let mut wrong = |_: &ProgramQuestion| {
+        asked.set(asked.get() + 1);
+        Outcome::Answered { arrays: BTreeMap::new(), took: std::time::Duration::ZERO }
+    };
+    let mut lives = Lives::default();
+    property::check(property::find("matmul-exact").unwrap(), &Subject::Operations, &mut wrong, &search, &mut lives)
+        .unwrap();
+    assert_eq!(lives.followed().count(), 0);
+}
+
+#[test]
+fn what_ends_in_a_question_of_life_is_what_it_is_elsewhere() {
+    let property = property::find("rope-exact").unwrap();
+    assert_eq!(property.kind, Kind::Exact);
+    let search = Search { samples: 4, seed: 1, stored: Dtype::F32 };
+    let found = |other: fn() -> Outcome| {
+        // At position 0, where the property asks, it is right.
+        let mut candidate = |question: &ProgramQuestion| {
+            let zero = question.inputs["position_ids"].to_i64().unwrap().iter().all(|&position| position == 0);
+            if zero { one("out", right(question, |_| ())) } else { other() }
+        };
+        property::check(property, &Subject::Operations, &mut candidate, &search, &mut Lives::default()).unwrap().verdict
+    };
+    assert_eq!(found(|| Outcome::Unsupported("no".to_string())), Verdict::Unsupported { why: "no".to_string() });
+    let Verdict::Broken(failure) = found(|| Outcome::Crashed("it fell".to_string())) else { panic!() };
+    assert!(failure.reason.contains("it fell"), "{failure:?}");
+    let Verdict::Broken(failure) = found(|| one("other", ArrayD::zeros(vec![1]))) else { panic!() };
+    assert_eq!(failure.reason, "an array of its answer is missing or has another shape");
+    // Some have this shape, and in the others it is wrong.
+    let Verdict::Broken(failure) = found(|| one("out", ArrayD::zeros(vec![1, 2, 8, 8]))) else { panic!() };
+    assert_eq!(failure.reason, "an array of its answer is missing or has another shape");
 }

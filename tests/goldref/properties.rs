@@ -318,6 +318,17 @@ fn a_counterexample_is_a_suite_and_can_be_asked_again() {
     assert!(SavedFailure::open(&saved).unwrap_err().to_string().contains("between 1 and 64"));
 }
 
+/// Answers attention with zeros.
+const ZEROS: &str = r#"
+import json, sys
+import numpy as np
+for line in sys.stdin:
+    question = json.loads(line)
+    with np.load(question["inputs"]) as inputs:
+        np.savez(question["outputs"], out=np.zeros_like(inputs["q"]))
+    print(json.dumps({"id": question["id"], "status": "ok"}), flush=True)
+"#;
+
 #[test]
 fn the_command_says_what_holds_and_what_does_not() {
     let run = |more: &[&str]| {
@@ -340,6 +351,21 @@ fn the_command_says_what_holds_and_what_does_not() {
     assert!(text.contains("attention-cache   BROKEN") && text.contains("an array of its answer is missing"), "{text}");
     assert!(text.contains("1 request, 1 query head over 1 key head, head_dim 2, 1 + 1 token"), "{text}");
     assert!(text.contains("look at: a mask aligned top-left"), "{text}");
+    // One that answers with zeros of the right shape.
+    let (zeros, kept) = (folder.path().join("zeros.py"), folder.path().join("kept"));
+    std::fs::write(&zeros, ZEROS).unwrap();
+    if super::grading::python_can("import numpy") {
+        let words = ["--save", &kept.display().to_string(), "--", "python3", &zeros.display().to_string()];
+        let (code, text, message) = run(&words);
+        assert_eq!((code, message.as_str()), (Some(1), ""), "{text}");
+        assert!(text.contains("attention-causal  NOT ALIVE") && text.contains("attention-cache   NOT ALIVE"), "{text}");
+        let said = "attention-causal is not alive: the answer does not follow the input \"k\": a right answer changes";
+        assert!(text.contains(said) && !kept.exists(), "{text}");
+        let (code, text, _) = run(&[&["--format", "json"], &words[2..]].concat());
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let result = &json["results"][0];
+        assert_eq!((code, &result["verdict"], &result["input"]), (Some(1), &json!("not_alive"), &json!("k")));
+    }
     let taken = folder.path().join("attention_cache");
     std::fs::create_dir(&taken).unwrap();
     let taken = folder.path().display().to_string();

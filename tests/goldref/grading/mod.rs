@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Whether there is a Python that can do `statement`.
-fn python_can(statement: &str) -> bool {
+pub(super) fn python_can(statement: &str) -> bool {
     let found = std::process::Command::new("python3").args(["-c", statement]).output();
     let can = found.is_ok_and(|output| output.status.success());
     assert!(can || std::env::var_os("GOLDREF_TEST_PYTHON").is_none(), "there is no python3 that can {statement}");

@@ -3,6 +3,7 @@
 use super::{Desk, goldref, python_can, reasons};
 use goldref::io::{Array, npz};
 use ndarray::ArrayD;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -154,6 +155,42 @@ fn a_property_is_worth_a_case_and_a_part_can_be_all_or_nothing() {
     assert_eq!(report["points"], "0", "{report}");
     let (report, _) = desk.graded(&desk.student("right", "max(x, 0.0)"), &[]);
     assert_eq!(report["points"], "10");
+}
+
+#[test]
+fn a_program_that_computes_nothing_earns_no_property() {
+    if !python_can("import zipfile") {
+        return;
+    }
+    let names = ["softmax-shift", "softmax-permuted", "rope-norm", "rms_norm-odd", "linear-exact", "matmul-exact"];
+    let part = format!("properties = {names:?}\n");
+    let desk = Desk::with(1, 0, "", &part);
+    for (name, formula) in [("zeros", "0.0"), ("copies", "x"), ("halves", "x / 2"), ("signs", "float(x > 0)")] {
+        // Of attention and products it has no `x` to read: it fails there, as it did.
+        let (report, _) = desk.graded(&desk.student(name, formula), &[]);
+        let items = report["parts"][0]["items"].as_array().unwrap();
+        assert!(items[1..].iter().all(|item| item["points"] == "0"), "{name}: {report}");
+        let standings: Vec<&str> = items.iter().map(|item| item["standing"].as_str().unwrap()).collect();
+        assert!(standings[1..3].contains(&"not alive"), "{name}: {standings:?}");
+    }
+    let (report, _) = desk.graded(&desk.student("zeros", "0.0"), &[]);
+    let item = &report["parts"][0]["items"][1];
+    let said = "not alive: the answer does not follow the input \"x\": a right answer changes when it changes, and this one does not";
+    assert_eq!((&item["standing"], &item["reason"]["category"]), (&json!("not alive"), &json!(said)));
+
+    // A right softmax earns what it earned.
+    let right = include_str!("../../submissions/relu.py").replace(
+        "    write(question[\"outputs\"], shape, [answer(x) for x in numbers])",
+        "    import math\n    n = shape[-1]\n    rows = [numbers[at:at + n] for at in range(0, len(numbers), n)]\n    soft = lambda row: [math.exp(x - max(row)) / sum(math.exp(y - max(row)) for y in row) for x in row]\n    softmax = [x for row in rows for x in soft(row)]\n    write(question[\"outputs\"], shape, softmax if question[\"op\"] == \"softmax\" else [answer(x) for x in numbers])",
+    );
+    let desk = Desk::with(
+        1,
+        0,
+        "",
+        "properties = [\"softmax-shift\", \"softmax-permuted\", \"softmax-sum\", \"softmax-exact\"]\n",
+    );
+    let (report, _) = desk.graded(&desk.program("right", &right), &[]);
+    assert_eq!(report["points"], "10", "{report}");
 }
 
 #[test]

@@ -2,11 +2,10 @@
 //!
 //! What is here is what runtimes were seen to need: CPython with NumPy, PyTorch, transformers and JAX, compilers of C++ and Rust, Node, R, Java. What looks
 //! useful and is not here: `memfd_create` and `vmsplice` (memory that is in no account), io_uring (does other calls past this filter), `clone3` (its flags are
-//! in memory and cannot be looked at), `recvmsg` and `sendmsg` (open files of others), attributes of files that are set, and sessions and groups of processes
-//! (which end as one).
+//! in memory and cannot be looked at), `recvmsg` and `sendmsg` (open files of others), sockets that have a name, and attributes of files that are set.
 //!
 //! Some calls are answered as if they were done, and are not ([`PRETENDED`]): programs take their refusal for a failure. Locks are among them, for who holds one
-//! is seen by whoever reads the same file; and modes, owners and times of files.
+//! is seen by whoever reads the same file; modes, owners and times of files; and sessions and groups of processes, which end as one.
 
 use super::rule::{Alternatives, When, low, low_masked, whole, whole_masked};
 use When::{Always, Any, Words};
@@ -171,9 +170,9 @@ pub(super) const ALLOWED: &[Row] = &[
         calls: &[both("setresuid", 117, 147), both("setresgid", 119, 149)],
     },
     Row {
-        why: "locks and priorities, which are left as they are (PRETENDED)",
+        why: "locks, priorities, sessions and groups, which are left as they are (PRETENDED)",
         when: Always,
-        calls: &[both("flock", 73, 32), both("setpriority", 141, 140)],
+        calls: &[both("flock", 73, 32), both("setpriority", 141, 140), both("setsid", 112, 157), both("setpgid", 109, 154)],
     },
     Row {
         why: "files that are made, named anew and removed, where it may write",
@@ -299,6 +298,11 @@ pub(super) const PRETENDED: &[Row] = &[
         why: "others go first already, and stay so",
         when: Always,
         calls: &[both("setpriority", 141, 140)],
+    },
+    Row {
+        why: "a session or a group of its own would not end with the program's",
+        when: Always,
+        calls: &[both("setsid", 112, 157), both("setpgid", 109, 154)],
     },
     Row {
         why: "its standard streams could be opened anew, and where Landlock stands alone, which does not guard them, those of any file set",
