@@ -50,12 +50,12 @@ pub(super) struct PartCases<'p> {
     pub(super) variant: &'static Variant,
     /// Checkpoints that students may know.
     pub(super) open_models: &'p [&'p Path],
+    /// Of the samples of properties.
+    pub(super) seed: u64,
 }
 
 /// Samples of a property.
 const SAMPLES: u32 = 32;
-/// Of the samples.
-const SEED: u64 = 1;
 
 impl<'p> PartCases<'p> {
     fn tolerances(&self) -> Ladder {
@@ -107,7 +107,7 @@ impl<'p> PartCases<'p> {
             progress();
         }
         answered.ended = respondent.ended();
-        let mut lives = Lives::default();
+        let mut lives = Lives::of(self.seed);
         for (place, name) in (ready.exams.len()..).zip(self.properties) {
             if self.stage_of(name) != stage {
                 continue;
@@ -316,7 +316,7 @@ impl<'p> PartCases<'p> {
             None => Subject::Operations,
             Some(folder) => Subject::load(folder, "model", self.variant.coarsest)?,
         };
-        let search = Search { samples: SAMPLES, seed: SEED, stored: self.variant.coarsest };
+        let search = Search { samples: SAMPLES, seed: self.seed, stored: self.variant.coarsest };
         let result = property::check(property, &subject, candidate, &search, lives)?;
         let agrees = || Found { share: Points::one(), met: None, standing: "holds".to_string(), reason: None };
         Ok(match result.verdict {

@@ -14,7 +14,9 @@ use super::submission::{Guard, Source, Submission};
 use super::{answers, speed_up};
 use crate::candidate::Ended;
 use crate::error::Result;
+use hmac_sha256::Hash as Sha256;
 use std::path::Path;
+use std::time::Duration;
 
 /// How submissions of one course are graded.
 #[derive(Debug)]
@@ -26,6 +28,9 @@ pub struct Grading<'c> {
     /// How [`Guard::tried`] said that it does.
     pub isolation: Isolation,
 }
+
+/// How many times its CPU time a program may take of the clock: others compute beside it.
+const PATIENCE: u64 = 4;
 
 /// Grades a submission. `progress` is called once a case, property or other part.
 ///
@@ -46,11 +51,12 @@ pub fn grade(grading: &Grading, submission: &Submission, progress: &dyn Fn()) ->
         }
     };
     let open_models = course.models(Stage::Visible);
+    let seed = seed(&report.submission_sha256);
     let parts: Vec<ReadyPart> = assignment
         .parts
         .iter()
         .zip(&course.ready)
-        .map(|(part, ready)| ReadyPart { part, ready, cases: cases_of(course, part, ready, &open_models) })
+        .map(|(part, ready)| ReadyPart { part, ready, cases: cases_of(course, part, ready, &open_models, seed) })
         .collect();
     // What students have, of all parts. Whether a part is judged is found out later.
     let mut visible = Vec::with_capacity(parts.len());
@@ -181,12 +187,20 @@ fn cases_of<'c>(
     part: &'c Part,
     ready: &'c Ready,
     open_models: &'c [&'c Path],
+    seed: u64,
 ) -> Option<PartCases<'c>> {
     let (Kind::Cases { properties, ladder, scoring, .. }, Ready::Cases(ready)) = (&part.kind, ready) else {
         return None;
     };
     let (scoring, points, variant) = (*scoring, &part.points, course.variant);
-    Some(PartCases { ready, properties, ladder, scoring, points, variant, open_models })
+    Some(PartCases { ready, properties, ladder, scoring, points, variant, open_models, seed })
+}
+
+/// The seed of a submission's samples: the same each time, and nothing that answers learnt by heart could be for, since they would be a part of what is
+/// hashed. It does not hang on hidden cases: counterexamples are shown.
+fn seed(submission: &str) -> u64 {
+    let hash = Sha256::hash(submission.as_bytes());
+    hash.iter().take(8).fold(0, |seed, &byte| seed << 8 | u64::from(byte))
 }
 
 /// What answers; `Ok(Err(..))`: why nobody can be asked.
@@ -205,7 +219,10 @@ fn answering(
         report.isolation = Isolation::NothingRan;
         return Ok(Ok(Answering::Files(submission.folder.clone())));
     }
-    let limit = grading.course.assignment.limits.seconds;
+    let limits = &grading.course.assignment.limits;
+    // Who neither answers nor computes must not keep a class waiting for hours.
+    let patience = Duration::from_secs(limits.sandbox.cpu_seconds.saturating_mul(PATIENCE)).max(limits.seconds);
+    let limit = [limits.seconds, patience];
     let lifetime = grading.course.assignment.asked.lifetime;
     let startable = submission.startable(grading.course, grading.guard)?;
     Ok(startable.map(|startable| Answering::Program(Box::new(startable), lifetime, limit)))

@@ -8,12 +8,12 @@ use crate::error::Result;
 use crate::io::npz;
 use crate::suite::Exam;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What answers for a submission: of this a respondent is started for each stage.
 pub(super) enum Answering {
-    /// A program.
-    Program(Box<Startable>, Lifetime, Duration),
+    /// A program; what it may take for a question, and for all of a stage.
+    Program(Box<Startable>, Lifetime, [Duration; 2]),
     /// Files in a folder.
     Files(PathBuf),
     /// It cannot be asked, and why.
@@ -25,11 +25,13 @@ impl Answering {
     /// `ended` is what is known of processes before it, whose CPU time counts as well.
     pub(super) fn respondent(&self, stage: Stage, ended: &Ended) -> Respondent<'_> {
         let who = match self {
-            Self::Program(startable, lifetime, limit) => {
+            Self::Program(startable, lifetime, [limit, patience]) => {
                 let surroundings = startable.surroundings(stage);
                 let mut running = Restarted::of(&startable.command, &surroundings, *lifetime, *limit);
                 running.after(ended.clone());
-                Who::Program(Box::new(Asking { running, confined: surroundings.sandbox.is_some(), ended: 0 }))
+                let confined = surroundings.sandbox.is_some();
+                let (waited, patience) = (Duration::ZERO, *patience);
+                Who::Program(Box::new(Asking { running, confined, ended: 0, waited, patience }))
             }
             Self::Files(folder) => Who::Files(folder),
             Self::Nobody(why) => Who::Nobody(why),
@@ -57,6 +59,9 @@ struct Asking {
     confined: bool,
     /// Questions in a row that it did not survive.
     ended: usize,
+    /// For all of its questions, and what it may be.
+    waited: Duration,
+    patience: Duration,
 }
 
 impl Asking {
@@ -82,10 +87,18 @@ impl Candidate for Asking {
             let why = format!("it was not asked any more, for it did not survive {PATIENCE} questions in a row");
             return Ok(Outcome::Crashed(why));
         }
+        if self.waited >= self.patience {
+            return Ok(Outcome::OverLimit(format!(
+                "more than {} s for all questions together",
+                self.patience.as_secs()
+            )));
+        }
         if let Err(why) = self.started()? {
             return Ok(Outcome::Crashed(why));
         }
+        let begin = Instant::now();
         let outcome = self.running.answer(question)?;
+        self.waited += begin.elapsed();
         let survived = matches!(outcome, Outcome::Answered { .. } | Outcome::Unsupported(_) | Outcome::Failed(_));
         self.ended = if survived { 0 } else { self.ended + 1 };
         Ok(outcome)

@@ -6,7 +6,7 @@
 
 use super::sample::Sample;
 use super::search::{Failure, Verdict};
-use super::steps::{Bar, Look, Step, Steps, samples};
+use super::steps::{Bar, Look, SEED, Step, Steps, samples};
 use super::subject::Subject;
 use super::trial::{Arrays, Posed, Trial, is_main};
 use super::tried::{self, Broken, Said, missing};
@@ -88,9 +88,16 @@ impl Followed {
 }
 
 /// What is known of a candidate's life: questions of one form are asked once, whatever properties share it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lives {
+    seed: u64,
     known: BTreeMap<String, Life>,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self::of(SEED)
+    }
 }
 
 /// What came of the questions of one form.
@@ -105,6 +112,11 @@ enum Life {
 }
 
 impl Lives {
+    /// Of a candidate that is asked with the samples of this seed: one that nobody knows before leaves no use for answers learnt by heart.
+    pub fn of(seed: u64) -> Self {
+        Self { seed, known: BTreeMap::new() }
+    }
+
     /// What is known of each form of question: how far each input was followed.
     pub fn followed(&self) -> impl Iterator<Item = (&str, &[Followed])> {
         self.known.iter().filter_map(|(form, life)| match life {
@@ -126,7 +138,7 @@ impl Lives {
         stored: Dtype,
     ) -> Result<Verdict> {
         let asked = matches!(verdict, Verdict::Holds { .. });
-        for form in forms(property, subject) {
+        for form in forms(property, subject, self.seed) {
             let key = form.known_as(subject);
             let life = match self.known.remove(&key) {
                 Some(life) => life,
@@ -156,10 +168,10 @@ struct Form {
 }
 
 /// The forms of a property's questions. A property that says nothing of a model is asked as one that says something of each.
-fn forms(property: &Property, subject: &Subject) -> Vec<Form> {
+fn forms(property: &Property, subject: &Subject, seed: u64) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let fallback = find("causal");
-    for sample in samples() {
+    for sample in samples(seed) {
         let trial = property.trial(&sample, subject);
         let trial = trial.or_else(|| fallback.and_then(|causal| causal.trial(&sample, subject)));
         let mut seen: Vec<String> = Vec::new();

@@ -5,8 +5,10 @@ use super::trial::{Arrays, Pair, Posed, Trial};
 use super::{Kind, Property};
 use crate::candidate::{Candidate, Outcome, ProgramQuestion};
 use crate::error::{Error, Result};
+use crate::io::Array;
 use crate::num::Dtype;
 use crate::suite::widened;
+use std::collections::BTreeMap;
 
 /// A right program adds in another order: so many times what goldref in the same format is off by.
 const ORDER: f64 = 8.0;
@@ -55,6 +57,9 @@ pub(super) fn asked(posed: &Posed, subject: &Subject, stored: Dtype, candidate: 
     let (params, model) = (subject.params(posed), subject.folder());
     let question = ProgramQuestion { op: posed.op, params: &params, model, inputs: &posed.inputs };
     Ok(match candidate.answer(&question)? {
+        Outcome::Answered { arrays, .. } if too_many(&arrays) => {
+            Said::Broken(Broken::because("it wrote far more numbers than were asked".to_string()))
+        }
         Outcome::Answered { arrays, .. } => match widened(arrays, stored) {
             Ok(arrays) => Said::Answered(arrays),
             Err(e) => Said::Broken(Broken::because(format!("its answer cannot be read: {e}"))),
@@ -62,6 +67,12 @@ pub(super) fn asked(posed: &Posed, subject: &Subject, stored: Dtype, candidate: 
         Outcome::Unsupported(why) => Said::Unsupported(why),
         outcome => Said::Broken(Broken::because(format!("it {}", outcome.in_words()))),
     })
+}
+
+/// The questions are small; who writes more numbers than that would fill the memory of whoever asks.
+fn too_many(arrays: &BTreeMap<String, Array>) -> bool {
+    const MOST: usize = 1 << 22;
+    arrays.values().fold(0usize, |sum, array| sum.saturating_add(array.len())) > MOST
 }
 
 /// Asks the questions of one sample.

@@ -282,5 +282,9 @@ fn a_file_that_is_cut_short_while_it_is_read_is_told_in_a_sentence() {
     let mut message = String::new();
     child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
     assert_eq!(status.code(), Some(2), "{status}: {message}");
-    assert!(message.starts_with("goldref: cannot read a file to its end") && message.lines().count() == 1, "{message}");
+    // On a busy machine it may look at the length when the file is short already.
+    let said = ["goldref: cannot read a file to its end", "goldref: cannot read /"]
+        .iter()
+        .any(|said| message.starts_with(said));
+    assert!(said && message.lines().count() == 1, "{message}");
 }

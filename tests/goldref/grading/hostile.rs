@@ -41,7 +41,13 @@ const SAID: &[(&str, &[&str])] = &[
         "reads_other_submissions",
         &["failed: refused: read: [Errno 2] No such file", "failed: refused: read: [Errno 13]"],
     ),
-    ("sleeps", &["timed out: it did not answer within 10 s"]),
+    (
+        "sleeps",
+        &[
+            "timed out: it did not answer within 10 s",
+            "over its limit: it used more than 10 s for all questions together",
+        ],
+    ),
     ("spins", &[OVER_CPU, "timed out"]),
     ("steals_environment", &["failed: environment: nothing; the parent's: "]),
     ("symlink_as_output", &["broke the protocol: it said ok and wrote no file of outputs"]),

@@ -94,7 +94,7 @@ fn a_program_is_built_where_it_may_write_and_run_from_there() {
     if !python_can("import zipfile") {
         return;
     }
-    let lines = "build = [\"sh\", \"-c\", \"cp candidate.py {build}/built.py && touch made-here\"]\n";
+    let lines = "build = [\"sh\", \"-c\", \"cp candidate.py {build}/built.py && mkdir made-here\"]\n";
     let desk = Desk::with(1, 0, lines, "");
     let right = desk.student("right", "max(x, 0.0)");
     let (report, _) = desk.graded(&right, &[]);
@@ -176,7 +176,7 @@ fn a_program_that_computes_nothing_earns_no_property() {
     let (report, _) = desk.graded(&desk.student("zeros", "0.0"), &[]);
     let item = &report["parts"][0]["items"][1];
     let said = "not alive: the answer does not follow the input \"x\": a right answer changes when it changes, and this one does not";
-    assert_eq!((&item["standing"], &item["reason"]["category"]), (&json!("not alive"), &json!(said)));
+    assert_eq!((&item["standing"], &item["reason"]["full"]), (&json!("not alive"), &json!(said)));
 
     // A right softmax earns what it earned.
     let right = include_str!("../../submissions/relu.py").replace(

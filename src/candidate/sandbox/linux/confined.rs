@@ -13,6 +13,8 @@ use std::process::Command;
 
 /// Open files of a process.
 const OPEN_FILES: u64 = 1024;
+/// Timers and waiting signals, of which a user has a number for all processes together.
+const TIMERS: u64 = 512;
 /// How much more than its limit a process may reserve without using it, where its group is counted.
 const RESERVED: u64 = 2;
 /// Steps by which others go first, the warden among them.
@@ -73,6 +75,7 @@ fn limit(order: &Order) -> Result<()> {
         (Resource::Data, [limits.memory_bytes.saturating_mul(reserved); 2]),
         (Resource::Fsize, [limits.file_bytes; 2]),
         (Resource::Nofile, [OPEN_FILES; 2]),
+        (Resource::Sigpending, [TIMERS; 2]),
         (Resource::Cpu, seconds),
     ] {
         let limit = Rlimit { current: Some(current), maximum: Some(maximum) };

@@ -9,7 +9,7 @@ use landlock::{
 use std::path::{Path, PathBuf};
 
 /// Programs, libraries and what they must read to start. Of `/etc` no more than that: it has secrets.
-const SYSTEM: [&str; 22] = [
+const SYSTEM: [&str; 21] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -31,7 +31,6 @@ const SYSTEM: [&str; 22] = [
     "/etc/python3",
     "/etc/ssl/openssl.cnf",
     "/sys/devices/system",
-    "/sys/fs/cgroup",
 ];
 /// What the kernel says of the machine, and of the program itself. Not all of `/proc`: it has other processes.
 const KERNEL: [&str; 8] = [
@@ -87,8 +86,10 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
 /// All that may be read.
 pub(in super::super) fn readable(order: &Order, program: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(&KERNEL).map(PathBuf::from).collect();
-    // A link in a submission could name anything; what it may read is its folder.
-    paths.extend(program.filter(|program| !program.starts_with(&order.folder)).map(own_folders).unwrap_or_default());
+    // A link in a submission, or in what it has built, could name anything; what it may read is those folders.
+    let own = [Some(&order.folder), order.confinement.built.as_ref(), order.confinement.write.as_ref()];
+    let is_own = |program: &&Path| own.iter().flatten().any(|folder| program.starts_with(folder));
+    paths.extend(program.filter(|program| !is_own(program)).map(own_folders).unwrap_or_default());
     paths.extend(order.confinement.read.iter().chain(&order.confinement.built).cloned());
     paths.push(order.folder.clone());
     paths

@@ -9,7 +9,16 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Calls that libraries try by themselves, knowing another way: they say nothing of the program.
-const HABITS: [&str; 1] = ["clone3"];
+const HABITS: [&str; 8] = [
+    "clone3",
+    "get_mempolicy",
+    "io_uring_setup",
+    "mbind",
+    "pidfd_open",
+    "pkey_alloc",
+    "sched_setaffinity",
+    "set_mempolicy",
+];
 
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,6 +33,15 @@ def plant_and_remove(folder):
     os.unlink(planted)
 
 
+def changes(path, change):
+    """A sandbox may say that something was done which was not."""
+    before = os.stat(path)
+    change()
+    after = os.stat(path)
+    if (before.st_mode, before.st_uid, before.st_mtime) == (after.st_mode, after.st_uid, after.st_mtime):
+        raise OSError(errno.EPERM, "nothing changed")
+
+
 def attempts():
     """What is tried, as a name and a function without arguments; the file is unlinked last."""
     targets = open("target.txt").read().splitlines() if os.path.exists("target.txt") else []
@@ -43,15 +52,15 @@ def attempts():
             continue
         yield f"append to {name}", lambda: append(path)
         yield f"link and append to {name}", lambda: append_through_link(path)
-        yield f"chmod {name}", lambda: os.chmod(path, 0o666)
-        yield f"chown {name}", lambda: os.chown(path, os.getuid(), os.getgid())
-        yield f"utime {name}", lambda: os.utime(path, (0, 0))
+        yield f"chmod {name}", lambda: changes(path, lambda: os.chmod(path, 0o666))
+        yield f"chown {name}", lambda: changes(path, lambda: os.chown(path, os.getuid() + 1, os.getgid()))
+        yield f"utime {name}", lambda: changes(path, lambda: os.utime(path, (0, 0)))
         yield f"setxattr {name}", lambda: os.setxattr(path, "user.hostile", b"1")
         yield f"truncate {name}", lambda: os.truncate(path, 0)
         yield f"rename {name}", lambda: move(path)
         yield f"unlink {name}", lambda: os.unlink(path)
     above_home = os.path.join(os.environ.get("HOME", "/root"), "..")
-    for folder in [os.getcwd(), os.path.dirname(SCRATCH), "/tmp", "/dev/shm", above_home]:
+    for folder in [os.getcwd(), os.path.dirname(SCRATCH), "/tmp", above_home]:
         yield f"create in {folder}", lambda: plant_and_remove(folder)
 
 

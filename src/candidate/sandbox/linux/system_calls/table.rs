@@ -51,7 +51,7 @@ const CLONE_THREAD: u32 = 0x1_0000;
 /// Of mounts, groups of control, names of hosts, IPC, users, processes and network; and of time, whose flag `clone` does not take.
 const NAMESPACES: u32 = 0x2_0000 | 0x200_0000 | 0x400_0000 | 0x800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000;
 
-/// Not MADV_MERGEABLE (tells whose pages are alike), MADV_REMOVE, MADV_HWPOISON and MADV_SOFT_OFFLINE.
+/// Not MADV_MERGEABLE (tells whose pages are alike), MADV_COLD and MADV_PAGEOUT (others find them gone), MADV_REMOVE, MADV_HWPOISON and MADV_SOFT_OFFLINE.
 const ADVICE: &[u32] = &[
     0,   // MADV_NORMAL
     1,   // MADV_RANDOM
@@ -67,8 +67,6 @@ const ADVICE: &[u32] = &[
     17,  // MADV_DODUMP
     18,  // MADV_WIPEONFORK
     19,  // MADV_KEEPONFORK
-    20,  // MADV_COLD
-    21,  // MADV_PAGEOUT
     22,  // MADV_POPULATE_READ
     23,  // MADV_POPULATE_WRITE
     25,  // MADV_COLLAPSE
@@ -131,6 +129,7 @@ const CONNECTED_PAIR: Alternatives = &[
     &[low(0, AF_UNIX), low_masked(1, SOCK_TYPE_MASK, SOCK_SEQPACKET)],
 ];
 const NO_ADDRESS: Alternatives = &[&[whole(4, 0)]];
+const WITHOUT_FLAGS: Alternatives = &[&[low(5, 0)]];
 const ITSELF: Alternatives = &[&[low(0, 0)]];
 const OWN_TABLE_OF_FILES_ONLY_WITHOUT_THREADS: Alternatives = &[
     &[low_masked(0, NAMESPACES | CLONE_PARENT | CLONE_THREAD, 0)],
@@ -147,7 +146,12 @@ pub(super) const ALLOWED: &[Row] = &[
     Row {
         why: "bytes of what is open",
         when: Always,
-        calls: &[both("read", 0, 63), both("write", 1, 64), both("readv", 19, 65), both("writev", 20, 66), both("pread64", 17, 67), both("pwrite64", 18, 68), both("preadv", 295, 69), both("pwritev", 296, 70), both("preadv2", 327, 286), both("pwritev2", 328, 287), both("lseek", 8, 62), both("sendfile", 40, 71), both("copy_file_range", 326, 285), both("close", 3, 57), both("dup", 32, 23), old("dup2", 33), both("dup3", 292, 24)],
+        calls: &[both("read", 0, 63), both("write", 1, 64), both("readv", 19, 65), both("writev", 20, 66), both("pread64", 17, 67), both("pwrite64", 18, 68), both("preadv", 295, 69), both("pwritev", 296, 70), both("lseek", 8, 62), both("sendfile", 40, 71), both("copy_file_range", 326, 285), both("close", 3, 57), both("dup", 32, 23), old("dup2", 33), both("dup3", 292, 24)],
+    },
+    Row {
+        why: "the same, without flags: one of them tells which pages are in the machine's memory, and so what others have read",
+        when: Any(WITHOUT_FLAGS),
+        calls: &[both("preadv2", 327, 286), both("pwritev2", 328, 287)],
     },
     Row {
         why: "files by name; which of them, the walls around files say",
@@ -177,12 +181,12 @@ pub(super) const ALLOWED: &[Row] = &[
     Row {
         why: "files that are made, named anew and removed, where it may write",
         when: Always,
-        calls: &[old("mkdir", 83), both("mkdirat", 258, 34), old("rmdir", 84), old("unlink", 87), both("unlinkat", 263, 35), old("rename", 82), both("renameat", 264, 38), both("renameat2", 316, 276), old("link", 86), both("linkat", 265, 37), old("symlink", 88), both("symlinkat", 266, 36), both("truncate", 76, 45), both("ftruncate", 77, 46), both("fallocate", 285, 47), both("fsync", 74, 82), both("fdatasync", 75, 83), both("fadvise64", 221, 223), both("readahead", 187, 213)],
+        calls: &[old("mkdir", 83), both("mkdirat", 258, 34), old("rmdir", 84), old("unlink", 87), both("unlinkat", 263, 35), old("rename", 82), both("renameat", 264, 38), both("renameat2", 316, 276), old("link", 86), both("linkat", 265, 37), old("symlink", 88), both("symlinkat", 266, 36), both("truncate", 76, 45), both("ftruncate", 77, 46), both("fallocate", 285, 47), both("fsync", 74, 82), both("fdatasync", 75, 83), both("fadvise64", 221, 223)],
     },
     Row {
         why: "its own memory",
         when: Always,
-        calls: &[both("brk", 12, 214), both("munmap", 11, 215), both("mremap", 25, 216), both("mprotect", 10, 226), both("msync", 26, 227), both("mincore", 27, 232), both("membarrier", 324, 283), both("mlock", 149, 228), both("munlock", 150, 229), both("pkey_mprotect", 329, 288), both("pkey_alloc", 330, 289), both("pkey_free", 331, 290)],
+        calls: &[both("brk", 12, 214), both("munmap", 11, 215), both("mremap", 25, 216), both("mprotect", 10, 226), both("msync", 26, 227), both("membarrier", 324, 283), both("mlock", 149, 228), both("munlock", 150, 229), both("pkey_mprotect", 329, 288), both("pkey_alloc", 330, 289), both("pkey_free", 331, 290)],
     },
     Row {
         why: "threads, and what they wait for",
@@ -293,6 +297,11 @@ pub(super) const PRETENDED: &[Row] = &[
         why: "the same, of parts of a file; and a lock for each byte is memory of the kernel",
         when: Words(1, LOCKS),
         calls: &[both("fcntl", 72, 25)],
+    },
+    Row {
+        why: "advice on pages that others use as well: they would find them gone",
+        when: Always,
+        calls: &[both("fadvise64", 221, 223)],
     },
     Row {
         why: "others go first already, and stay so",
