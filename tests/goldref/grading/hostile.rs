@@ -61,7 +61,7 @@ const OVER_MEMORY: &str = "over its limit: it used more than 512 MiB of memory";
 const OVER_CPU: &str = "over its limit: it used more than 2 s of CPU time";
 
 /// The walls that a class of hostile submissions is graded behind.
-const WALLS: [&[&str]; 2] = [&[], &["--without", "namespaces", "--without", "control-group"]];
+pub(super) const WALLS: [&[&str]; 2] = [&[], &["--without", "namespaces", "--without", "control-group"]];
 
 /// Memory is so much that thirty interpreters have room: a fork bomb passes the limit of tasks, and no other one before it.
 const LIMITS: &str = "[limits]\nseconds = 10\nmemory = \"512 MiB\"\ncpu_seconds = 2\ntasks = 30\nfile = \"128 MiB\"\ndisk = \"100 MiB\"\n\
@@ -78,7 +78,7 @@ fn copy(desk: &Desk, name: &str, targets: &[&Path]) {
 }
 
 /// Processes that have this path in their command or as their current folder.
-fn processes_of(folder: &Path) -> Vec<String> {
+pub(super) fn processes_of(folder: &Path) -> Vec<String> {
     let path = folder.to_str().unwrap();
     let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let command = fs::read(entry.path().join("cmdline")).ok()?;

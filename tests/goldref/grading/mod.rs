@@ -4,6 +4,7 @@
 //! `GOLDREF_TEST_PYTHON` is set, as where goldref itself is tested; then that is a failure.
 #![cfg(target_os = "linux")]
 
+mod attacks;
 mod bounds;
 mod class;
 mod course;
