@@ -98,7 +98,7 @@ const SPIES: &[(&str, &str)] = &[
     ),
     (
         "which_limit",
-        "import zlib\nif zlib.crc32(data()) % 2:\n    kept = bytearray(b'x') * (700 << 20); import time; time.sleep(5)\nelse:\n    sys.stderr.write('x' * (2 << 20)); sys.stderr.flush(); import time; time.sleep(5)\nsay('error', '')",
+        "import zlib\nif zlib.crc32(data()) % 2:\n    import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL); open(place + '2', 'wb').write(bytes(5 << 20))\nelse:\n    sys.stderr.write('x' * (2 << 20)); sys.stderr.flush(); import time; time.sleep(5)\nsay('error', '')",
     ),
 ];
 
@@ -113,7 +113,7 @@ fn desk() -> Desk {
          prompts = [4, 8]\ngenerate = 2\nrepeats = 1\nladder = {{ \"0.001\" = 1 }}\n",
         model.display()
     );
-    let limits = "[limits]\nmemory = \"512 MiB\"\ndisk = \"16 MiB\"\noutput = \"1 MiB\"\n";
+    let limits = "[limits]\nmemory = \"512 MiB\"\ndisk = \"16 MiB\"\nfile = \"4 MiB\"\noutput = \"1 MiB\"\n";
     let desk = Desk::with(2, 1, limits, &parts);
     for suite in ["secret", "secret_b"] {
         hide(&desk, suite, 0);

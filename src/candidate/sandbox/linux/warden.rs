@@ -235,10 +235,11 @@ impl Watch<'_> {
     /// The limit that is passed now; `all`: of what takes longer to look at as well.
     fn passed(&self, all: bool) -> Option<Exceeded> {
         let limits: &SandboxLimits = &self.order.confinement.limits;
-        let tree = Tree::below_this(limits.tasks)?;
-        let used = self.usage(&tree);
         // Process 1 is none of its own.
-        if used.tasks > limits.tasks + u64::from(self.has_namespaces()) {
+        let tasks = limits.tasks.saturating_add(u64::from(self.has_namespaces()));
+        let tree = Tree::below_this(tasks)?;
+        let used = self.usage(&tree);
+        if used.tasks > tasks {
             return Some(Exceeded::Tasks);
         }
         if used.memory.memory_bytes > limits.memory_bytes {
