@@ -9,7 +9,7 @@ use landlock::{
 use std::path::{Path, PathBuf};
 
 /// Programs, libraries and what they must read to start. Of `/etc` no more than that: it has secrets.
-const SYSTEM: [&str; 21] = [
+const SYSTEM: [&str; 23] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -29,6 +29,8 @@ const SYSTEM: [&str; 21] = [
     "/etc/group",
     "/etc/nsswitch.conf",
     "/etc/python3",
+    "/etc/perl",
+    "/etc/R",
     "/etc/ssl/openssl.cnf",
     "/sys/devices/system",
 ];
@@ -86,6 +88,9 @@ pub(super) fn confine(order: &Order, program: Option<&Path>) -> Result<(), Strin
 /// All that may be read.
 pub(in super::super) fn readable(order: &Order, program: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(&KERNEL).map(PathBuf::from).collect();
+    // Debian keeps what a Java runtime needs to start in folders with its version.
+    let java = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"java-"));
+    paths.extend(std::fs::read_dir("/etc").into_iter().flatten().flatten().map(|entry| entry.path()).filter(java));
     // A link in a submission, or in what it has built, could name anything; what it may read is those folders.
     let own = [Some(&order.folder), order.confinement.built.as_ref(), order.confinement.write.as_ref()];
     let is_own = |program: &&Path| own.iter().flatten().any(|folder| program.starts_with(folder));
