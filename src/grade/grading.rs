@@ -25,7 +25,7 @@ pub struct Grading<'c> {
     pub course: &'c Course,
     /// What confines them.
     pub guard: &'c Guard,
-    /// How [`Guard::tried`] said that it does.
+    /// How [`Guard::isolation`] says that it does.
     pub isolation: Isolation,
 }
 

@@ -9,7 +9,7 @@
 //! and ends with goldref, by its closed input. A question goes through no other hands: the program has the pipes themselves.
 //!
 //! [`Wall`] lists the walls and [`PROTECTIONS`] what each of them holds. Which of them can be had is tried by starting a program in them
-//! ([`standing`]); a program is started with those that stand, or not at all.
+//! ([`tried`]); a program is started with those that stand, or not at all.
 //!
 //! What it does not do: bound the share of a shared disk or memory bus.
 
