@@ -38,9 +38,7 @@ impl Wall {
                 "namespaces of users: `sysctl kernel.unprivileged_userns_clone=1` (Debian), `user.max_user_namespaces` above 0, \
                  `kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu); in a container `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`"
             }
-            Self::ControlGroup => {
-                "a control group of its own: `systemd-run --user --scope -p Delegate=yes goldref grade …`, or root"
-            }
+            Self::ControlGroup => "a control group of its own: `systemd-run --user --scope goldref grade …`, or root",
             Self::Landlock => "Linux 6.12 or newer, with `landlock` in /sys/kernel/security/lsm",
             Self::SystemCalls => "a kernel with CONFIG_SECCOMP_FILTER",
         }

@@ -44,12 +44,17 @@ impl ControlGroups {
     /// Why there are none.
     pub(in super::super) fn found() -> Result<Self, String> {
         let read = |path: &str| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
-        let groups = Self::of(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
-        groups.clear();
-        let limits = SandboxLimits::default();
-        // It removes what it made.
-        Group::made(&groups, &limits, "trial").map_err(|e| e.to_string())?;
-        Ok(groups)
+        let mut why = "no control groups are mounted".to_string();
+        for groups in Self::of(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?) {
+            groups.clear();
+            let limits = SandboxLimits::default();
+            // It removes what it made.
+            match Group::made(&groups, &limits, "trial") {
+                Ok(_) => return Ok(groups),
+                Err(e) => why = e.to_string(),
+            }
+        }
+        Err(why)
     }
 
     /// Removes groups of a goldref that was ended from outside. One that is in use has processes, and cannot be removed.
@@ -65,19 +70,26 @@ impl ControlGroups {
         }
     }
 
-    /// From what the kernel says of this process (cgroups(7)) and of mounts (proc_pid_mountinfo(5)).
-    fn of(own: &str, mounts: &str) -> Result<Self, String> {
+    /// Where they may be, the nearest first, from what the kernel says of this process (cgroups(7)) and of mounts (proc_pid_mountinfo(5)).
+    ///
+    /// Of version 2 a group that has processes can have no groups with controllers below it, but one above it can: of a user's session, or for root.
+    fn of(own: &str, mounts: &str) -> Vec<Self> {
         let [memory, tasks, time] = ["memory", "pids", "cpuacct"].map(|controller| version_1(own, mounts, controller));
         if let Some(memory) = memory {
-            return Ok(Self { version: Version::One, memory, tasks, time });
+            return vec![Self { version: Version::One, memory, tasks, time }];
         }
-        let folder = version_2(own, mounts).ok_or("no control groups are mounted")?;
-        Ok(Self { version: Version::Two, memory: folder, tasks: None, time: None })
+        let mut all = Vec::new();
+        if let Some((folder, point)) = version_2(own, mounts) {
+            for folder in folder.ancestors().take_while(|folder| folder.starts_with(&point)) {
+                all.push(Self { version: Version::Two, memory: folder.to_path_buf(), tasks: None, time: None });
+            }
+        }
+        all
     }
 }
 
-/// Where a mount shows the group of this name.
-fn shown<'m>(mount: &'m str, name: &str, kind: &str, option: Option<&str>) -> Option<PathBuf> {
+/// Where a mount shows the group of this name, and the mount itself.
+fn shown<'m>(mount: &'m str, name: &str, kind: &str, option: Option<&str>) -> Option<(PathBuf, PathBuf)> {
     let (first, second) = mount.split_once(" - ")?;
     let mut after = second.split(' ');
     let is_kind = after.next() == Some(kind);
@@ -88,7 +100,8 @@ fn shown<'m>(mount: &'m str, name: &str, kind: &str, option: Option<&str>) -> Op
     let mut before = first.split(' ').skip(3);
     let (root, point) = (before.next()?, before.next()?);
     let inside = if root == "/" { name } else { name.strip_prefix(root)? };
-    Some(Path::new(point).join(inside.trim_start_matches('/')))
+    let point = Path::new(point);
+    Some((point.join(inside.trim_start_matches('/')), point.to_path_buf()))
 }
 
 fn version_1(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
@@ -96,10 +109,10 @@ fn version_1(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
         let (controllers, name) = line.split_once(':')?.1.split_once(':')?;
         controllers.split(',').any(|one| one == controller).then_some(name)
     })?;
-    mounts.lines().find_map(|mount| shown(mount, name, "cgroup", Some(controller)))
+    mounts.lines().find_map(|mount| shown(mount, name, "cgroup", Some(controller))).map(|(folder, _)| folder)
 }
 
-fn version_2(own: &str, mounts: &str) -> Option<PathBuf> {
+fn version_2(own: &str, mounts: &str) -> Option<(PathBuf, PathBuf)> {
     let name = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     mounts.lines().find_map(|mount| shown(mount, name, "cgroup2", None))
 }
@@ -252,15 +265,24 @@ mod tests {
                       31 24 0:27 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
                       32 24 0:28 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
         let own = "9:name=systemd:/\n8:pids:/\n4:memory:/process/b8\n0::/user.slice/run-7.scope\n";
-        let groups = ControlGroups::of(own, mounts).unwrap();
+        let [groups] = &*ControlGroups::of(own, mounts) else { panic!("one of version 1") };
         assert_eq!(groups.version, Version::One);
         assert_eq!(groups.memory, Path::new("/sys/fs/cgroup/memory/process/b8"));
-        assert_eq!((groups.tasks.as_deref(), groups.time), (Some(Path::new("/sys/fs/cgroup/pids/")), None));
+        assert_eq!((groups.tasks.as_deref(), &groups.time), (Some(Path::new("/sys/fs/cgroup/pids/")), &None));
         // A container is shown its own group as the top.
         let mounts = "40 24 0:28 /docker/1f /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw,nsdelegate\n";
-        let groups = ControlGroups::of("0::/docker/1f/init\n", mounts).unwrap();
-        assert_eq!((groups.version, groups.memory.as_path()), (Version::Two, Path::new("/sys/fs/cgroup/init")));
-        assert!(ControlGroups::of("0::/elsewhere\n", mounts).is_err());
-        assert!(ControlGroups::of("", "").is_err());
+        let folders = |own, mounts| -> Vec<PathBuf> {
+            let groups = ControlGroups::of(own, mounts);
+            assert!(groups.iter().all(|groups| groups.version == Version::Two));
+            groups.into_iter().map(|groups| groups.memory).collect()
+        };
+        let found = folders("0::/docker/1f/init\n", mounts);
+        assert_eq!(found, ["/sys/fs/cgroup/init", "/sys/fs/cgroup"].map(PathBuf::from));
+        // A session of a user: the groups above it have the controllers, and may be the user's.
+        let mounts = "32 24 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
+        let found = folders("0::/user.slice/user@7.service/app.slice/run-7.scope\n", mounts);
+        assert_eq!(found.len(), 5);
+        assert_eq!(found[1], Path::new("/sys/fs/cgroup/user.slice/user@7.service/app.slice"));
+        assert_eq!(folders("0::/elsewhere\n", "").len(), 0);
     }
 }
