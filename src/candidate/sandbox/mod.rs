@@ -46,8 +46,7 @@ pub struct Sandbox {
 pub(super) fn readable(order: &Order) -> Vec<PathBuf> {
     #[cfg(target_os = "linux")]
     {
-        let program = order.command.first().and_then(|name| linux::files::program(name, order));
-        linux::files::readable(order, program.as_deref())
+        linux::files::readable(order, linux::files::program(order).as_deref())
     }
     #[cfg(not(target_os = "linux"))]
     vec![order.folder.clone()]

@@ -106,7 +106,8 @@ fn fitting(path: &Path, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
 }
 
 /// The program's file: as named, or by the `PATH` of its environment.
-pub(in super::super) fn program(name: &str, order: &Order) -> Option<PathBuf> {
+pub(in super::super) fn program(order: &Order) -> Option<PathBuf> {
+    let name = order.command.first()?;
     if name.contains('/') {
         return Some(order.folder.join(name));
     }

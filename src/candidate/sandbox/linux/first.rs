@@ -30,7 +30,7 @@ pub(super) struct Told {
 const ORPHANS: Duration = Duration::from_millis(50);
 
 /// Where a process stands in line when memory runs out: the program goes first.
-const FIRST_TO_GO: &str = "1000";
+pub(super) const FIRST_TO_GO: &str = "1000";
 
 /// Waits for the warden, makes the root, starts the program and waits for its end. In the copy that becomes the program it returns only with an error.
 pub(super) fn run(order: &Order, mut warden: PipeReader, mut told: PipeWriter) -> Result<()> {
@@ -38,7 +38,7 @@ pub(super) fn run(order: &Order, mut warden: PipeReader, mut told: PipeWriter) -
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| order.refused(format!("no end with its parent: {e}")))?;
     heard(&mut warden).map_err(refused("its warden is gone"))?;
-    let found = files::program(order.command.first().map_or("", String::as_str), order);
+    let found = files::program(order);
     // By the /proc that is left behind: the new one is not to be written.
     let mut line = File::options().write(true).open("/proc/self/oom_score_adj").map_err(refused("no place in line"))?;
     root::enter(order, found.as_deref()).map_err(|e| order.refused(e))?;
@@ -95,14 +95,19 @@ fn wait(ended: &OwnedFd, refusals: Option<&mut Refusals>) {
 }
 
 /// Leaves the standard streams to others.
-pub(super) fn quiet() -> std::io::Result<()> {
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
+fn quiet() -> std::io::Result<()> {
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    silent()
+}
+
+/// Leaves those that are written to others: they end with them.
+pub(super) fn silent() -> std::io::Result<()> {
+    let null = File::options().write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&null)?;
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
 /// The warden said to go on.
-fn heard(warden: &mut PipeReader) -> std::io::Result<()> {
+pub(super) fn heard(warden: &mut PipeReader) -> std::io::Result<()> {
     warden.read_exact(&mut [0])
 }

@@ -63,18 +63,17 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
     drop((hears, says, beginning));
     let mut watch =
         Watch { order, goldref, program, status: None, told, refusals: None, refused: None, group, written: None };
-    let begun = watch.begin(&mut tells);
-    if !own && begun.is_ok() {
+    if let Err(e) = watch.begin(&mut tells) {
+        // Said on the program's standard error, which nobody else has begun to use.
+        watch.end_all();
+        return Err(e);
+    }
+    if !own {
         watch.refusals = awaited.refusals(program);
     }
     // Its output ends when the program's does.
-    let null = File::options().write(true).open("/dev/null").map_err(|e| order.refused(e))?;
-    rustix::stdio::dup2_stdout(&null).map_err(lacks("no closing of the output"))?;
-    rustix::stdio::dup2_stderr(&null).map_err(lacks("no closing of the output"))?;
-    let exceeded = match begun {
-        Ok(()) => watch.until_the_end(),
-        Err(e) => Err(e),
-    };
+    first::silent().map_err(|e| order.refused(format!("no closing of the output: {e}")))?;
+    let exceeded = watch.until_the_end();
     let used = watch.used();
     let left = watch.end_all();
     drop(tells);
@@ -102,11 +101,11 @@ pub(in super::super) fn run(order: &Order) -> Result<()> {
 
 /// The program without namespaces: a copy of this process that becomes it.
 fn alone(order: &Order, mut warden: PipeReader, beginning: Beginning) -> Result<()> {
-    warden.read_exact(&mut [0]).map_err(|e| order.refused(format!("its warden is gone: {e}")))?;
+    first::heard(&mut warden).map_err(|e| order.refused(format!("its warden is gone: {e}")))?;
     // Where memory runs out all the same, the kernel takes the program and nobody else.
-    std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|e| order.refused(format!("no place in line: {e}")))?;
-    let found = files::program(order.command.first().map_or("", String::as_str), order);
-    confined::become_program(order, found.as_deref(), beginning)
+    let line = std::fs::write("/proc/self/oom_score_adj", first::FIRST_TO_GO);
+    line.map_err(|e| order.refused(format!("no place in line: {e}")))?;
+    confined::become_program(order, files::program(order).as_deref(), beginning)
 }
 
 struct Watch<'o> {
