@@ -26,6 +26,8 @@ mod surroundings;
 pub use judged::Candidate;
 #[cfg(feature = "candidates")]
 pub use process::{Ended, Program};
+#[cfg(feature = "properties")]
+pub(crate) use protocol::numbers_in;
 pub use protocol::{Outcome, ProgramQuestion};
 #[cfg(feature = "candidates")]
 pub use restarted::{Lifetime, Restarted};

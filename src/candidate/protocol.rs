@@ -43,6 +43,12 @@ pub enum Outcome {
     OverLimit(String),
 }
 
+#[cfg(feature = "properties")]
+/// How many numbers arrays hold together.
+pub(crate) fn numbers_in(arrays: &BTreeMap<String, Array>) -> usize {
+    arrays.values().fold(0, |sum, array| sum.saturating_add(array.len()))
+}
+
 impl Outcome {
     /// These arrays, whenever they came.
     pub fn of(arrays: BTreeMap<String, Array>) -> Self {

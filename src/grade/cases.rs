@@ -9,7 +9,7 @@ use super::report_data::{Audience, Findings, Item, ItemKind, Reason};
 use super::respondent::Respondent;
 use super::stage::Stage;
 use super::standing::Standing;
-use crate::candidate::Outcome as Said;
+use crate::candidate::{Outcome as Said, numbers_in};
 use crate::check::{Comparison, Ladder, Rung as Tolerance};
 use crate::diagnose::{Oracles, divergence};
 use crate::error::Result;
@@ -342,8 +342,7 @@ fn too_many(exam: &Exam, arrays: &BTreeMap<String, Array>) -> bool {
     const FREE: usize = 1 << 22;
     const TIMES: usize = 1000;
     let expected: usize = exam.expected().map(|(_, array)| array.len()).sum();
-    let written = arrays.values().fold(0usize, |sum, array| sum.saturating_add(array.len()));
-    written > expected.saturating_mul(TIMES).max(FREE)
+    numbers_in(arrays) > expected.saturating_mul(TIMES).max(FREE)
 }
 
 /// How a case or property stands.

@@ -3,7 +3,7 @@
 use super::subject::Subject;
 use super::trial::{Arrays, Pair, Posed, Trial};
 use super::{Kind, Property};
-use crate::candidate::{Candidate, Outcome, ProgramQuestion};
+use crate::candidate::{Candidate, Outcome, ProgramQuestion, numbers_in};
 use crate::error::{Error, Result};
 use crate::io::Array;
 use crate::num::Dtype;
@@ -72,7 +72,7 @@ pub(super) fn asked(posed: &Posed, subject: &Subject, stored: Dtype, candidate: 
 /// The questions are small; who writes more numbers than that would fill the memory of whoever asks.
 fn too_many(arrays: &BTreeMap<String, Array>) -> bool {
     const MOST: usize = 1 << 22;
-    arrays.values().fold(0usize, |sum, array| sum.saturating_add(array.len())) > MOST
+    numbers_in(arrays) > MOST
 }
 
 /// Asks the questions of one sample.
